@@ -1,0 +1,28 @@
+PYTHON ?= python3
+DEMO := .venv
+TEST := .venv-test
+
+.PHONY: demo test clean
+
+demo: $(DEMO)/ready  ## SimCLR on handwritten digits, from nothing to a report
+	$(DEMO)/bin/python launch.py
+
+test: $(TEST)/ready  ## the whole suite, in its own environment, with the reference implementations
+	$(TEST)/bin/python -m pytest
+
+$(DEMO)/ready: requirements.txt
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/pip install --quiet --upgrade pip
+	$(DEMO)/bin/pip install --quiet -r requirements.txt
+	touch $@
+
+$(TEST)/ready: requirements.txt requirements-dev.txt requirements-peers.txt requirements-peers-nodeps.txt
+	$(PYTHON) -m venv $(TEST)
+	$(TEST)/bin/pip install --quiet --upgrade pip
+	$(TEST)/bin/pip install --quiet -r requirements-dev.txt
+	$(TEST)/bin/pip install --quiet -r requirements-peers.txt
+	$(TEST)/bin/pip install --quiet --no-deps -r requirements-peers-nodeps.txt
+	touch $@
+
+clean:
+	rm -rf $(DEMO) $(TEST) runs

@@ -1,0 +1,131 @@
+"""ssl_jax: self-supervised learning in JAX.
+
+Pretrains what a config says, on real data, and shows what was learned. The same command continues a run that was
+stopped at any moment.
+
+  python launch.py                                       SimCLR on handwritten digits, about a minute
+  python launch.py --config=configs/mae_openmoji.py      any other config
+  python launch.py --config=... --config.optimizer.learning_rate=0.3 --workdir=runs/lr0.3
+  python launch.py prepare imagenet2012                  downloads and prepares a TFDS data set
+  python launch.py report --workdir=runs/quickstart      makes report.html again
+"""
+
+import argparse
+import logging
+import os
+import pathlib
+import sys
+
+DEFAULT_CONFIG = "configs/quickstart.py"
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; returns the exit status: 0 done, 75 stopped after saving, 2 the user's mistake, 1 else."""
+    options, overrides = _parse(arguments)
+    _set_compilation_cache()
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    from ssl_jax.errors import RunError, UserError
+    from ssl_jax.train.signals import EXIT_STOPPED, Stopped
+
+    try:
+        return COMMANDS[options.command](options, overrides)
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    except RunError as error:
+        print(f"Failed: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno is None:
+            raise
+        print(f"Failed: {error}. What was saved is whole; run the same command again.", file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        print(f"{stopped} Run the same command to go on.", file=sys.stderr)
+        return EXIT_STOPPED
+
+
+def _train(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    from ssl_jax import config as configs
+
+    path = options.config or _beside(DEFAULT_CONFIG)
+    config = configs.load(path)
+    for leaf, value in overrides:
+        configs.override(config, leaf, value)
+    from ssl_jax.experiment import run
+
+    name = pathlib.Path(path.partition(":")[0]).stem + path.partition(":")[2]
+    return run(configs.plain(config), options.workdir or f"runs/{name}", data_dir=options.data_dir)
+
+
+def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    from ssl_jax import data
+    from ssl_jax.errors import UserError
+
+    if not options.name or overrides:
+        raise UserError("prepare takes the name of a TFDS data set: python launch.py prepare NAME [--data_dir=DIR].")
+    print(f"{options.name} is ready in {data.prepare(options.name, options.data_dir)}")
+    return 0
+
+
+def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    from ssl_jax import report
+    from ssl_jax.errors import UserError
+
+    if not options.workdir or overrides:
+        raise UserError("report takes the folder of a run: python launch.py report --workdir=DIR.")
+    print(report.write(options.workdir))
+    return 0
+
+
+COMMANDS = {"train": _train, "prepare": _prepare, "report": _report}
+
+
+def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
+    parser = argparse.ArgumentParser(
+        prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("command", nargs="?", default="train", choices=COMMANDS)
+    parser.add_argument("name", nargs="?", help="of the data set, for prepare")
+    parser.add_argument("--config", metavar="FILE[:VARIANT]", help=f"config file (default {DEFAULT_CONFIG})")
+    parser.add_argument("--config.a.b", metavar="VALUE", help="overrides one leaf of the config, here config.a.b")
+    parser.add_argument("--workdir", metavar="DIR", help="the run's folder (default runs/NAME_OF_CONFIG)")
+    parser.add_argument("--data_dir", metavar="DIR", help="where TFDS data lies (default: TFDS's own)")
+    rest, overrides = _split_overrides(parser, arguments)
+    options = parser.parse_args(rest)
+    if options.name and options.command != "prepare":
+        parser.error(f"unexpected argument {options.name!r}; {options.command} takes options only")
+    return options, overrides
+
+
+def _split_overrides(
+    parser: argparse.ArgumentParser, arguments: list[str]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Takes '--config.a.b=v' and '--config.a.b v' out of the arguments."""
+    rest, overrides, waiting = [], [], iter(arguments)
+    for argument in waiting:
+        if not argument.startswith("--config."):
+            rest.append(argument)
+            continue
+        leaf, equals, value = argument.removeprefix("--config.").partition("=")
+        value = value if equals else next(waiting, None)
+        if value is None:
+            parser.error(f"{argument} needs a value: {argument}=VALUE")
+        overrides.append((leaf, value))
+    return rest, overrides
+
+
+def _set_compilation_cache() -> None:
+    """Turns the persistent compilation cache on, unless the environment says otherwise."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ssl_jax" / "xla"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def _beside(name: str) -> str:
+    """A path of the project, however the working directory is chosen."""
+    return str(pathlib.Path(__file__).resolve().parent / name)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Self-supervised learning in JAX: pure-functional objectives, one train step, verified methods."""

@@ -1,0 +1,48 @@
+"""Views of images, made on the device: pure functions of a key and one image, vmapped and compiled with the step.
+
+Images are float32 [H, W, C] in 0..1 unless a docstring says otherwise. Each random operation is in two parts, one that
+draws parameters from a key (`draw_...`) and one that applies them, so that either can be tested and reused alone.
+`VIEWS` maps names to view makers::
+
+    view = VIEWS["simclr"](spec, out_size=32)
+    first = per_example(view.train, key, batch)  # float32 [B, 32, 32, C], batch["image"] being uint8 [B, H, W, C]
+
+A view maker has `train(key, example)`, one random view of one example, `evaluate(example)`, the fixed one,
+`shape`, the (size, size, channels) of both, and `displayable(images)`, which undoes the normalisation for figures.
+"""
+
+from ssl_jax.augment.affine import Affine, affine, draw_affine
+from ssl_jax.augment.blur import draw_blur, gaussian_blur
+from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, grayscale
+from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
+from ssl_jax.augment.examples import per_example
+from ssl_jax.augment.pixels import Normalize, add_noise, horizontal_flip, to_float
+from ssl_jax.augment.views import AffineView, MAEView, SimCLRView
+
+VIEWS = {"simclr": SimCLRView, "mae": MAEView, "affine": AffineView}
+
+__all__ = [
+    "VIEWS",
+    "Affine",
+    "AffineView",
+    "Box",
+    "Jitter",
+    "MAEView",
+    "Normalize",
+    "SimCLRView",
+    "add_noise",
+    "affine",
+    "center_box",
+    "color_jitter",
+    "crop_and_resize",
+    "draw_affine",
+    "draw_blur",
+    "draw_color_jitter",
+    "draw_crop",
+    "gaussian_blur",
+    "grayscale",
+    "horizontal_flip",
+    "per_example",
+    "random_resized_crop",
+    "to_float",
+]

@@ -1,0 +1,278 @@
+"""The views of images that papers train with."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ssl_jax.augment.affine import affine, draw_affine
+from ssl_jax.augment.blur import draw_blur, gaussian_blur
+from ssl_jax.augment.color import color_jitter, draw_color_jitter, grayscale
+from ssl_jax.augment.crop import Interpolation, center_box, crop_and_resize, draw_crop, on_canvas, original_size
+from ssl_jax.augment.pixels import Normalize, add_noise, to_float
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class SimCLRView:
+    """SimCLR's view: random crop, flip, colour distortion, blur.
+
+    Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020, appendix A
+    (the numbers) and B.9 (CIFAR-10: strength 0.5, no blur). The four operations of colour jitter come in random
+    order, as in the authors' TensorFlow code. That code does not normalise pixels beyond 0..1, so neither does the
+    default here. Crops are smoothed where they shrink, as in the PyTorch versions; the TensorFlow code does not.
+
+    Args:
+      spec: of the data; `spec.shapes['image']` is used.
+      out_size: height and width of views; None: the height of the canvas.
+      crop_scale: area of the random crop, relative to the image.
+      crop_ratio: its aspect, width over height.
+      interpolation: of the crop's resize.
+      flip: probability of mirroring.
+      jitter: probability of colour jitter.
+      strength: of colour jitter, the paper's s: brightness, contrast and saturation 0.8 s, hue 0.2 s.
+      grayscale: probability of dropping colour.
+      blur: probability of Gaussian blur; its kernel is a tenth of `out_size` wide.
+      blur_sigma: range of its standard deviation in pixels.
+      eval_crop: side of the central square that is evaluated, relative to the image's shorter side; None: 0.875,
+        and the whole image where `out_size` is 32 or less, as in the authors' code.
+      mean: subtracted by channel (one value, or one a channel); None: 0.
+      std: divided by; None: 1.
+
+    Raises:
+      ValueError: a setting is impossible or does not fit the images.
+    """
+
+    def __init__(
+        self,
+        spec: Any,
+        *,
+        out_size: int | None = None,
+        crop_scale: tuple[float, float] = (0.08, 1.0),
+        crop_ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        interpolation: Interpolation = "bicubic",
+        flip: float = 0.5,
+        jitter: float = 0.8,
+        strength: float = 1.0,
+        grayscale: float = 0.2,
+        blur: float = 0.5,
+        blur_sigma: tuple[float, float] = (0.1, 2.0),
+        eval_crop: float | None = None,
+        mean: tuple[float, ...] | None = None,
+        std: tuple[float, ...] | None = None,
+    ):
+        self.shape = _view_shape(spec, out_size)
+        _check_crop(crop_scale, crop_ratio)
+        _check_range("blur_sigma", blur_sigma)
+        _check_probabilities(flip=flip, jitter=jitter, grayscale=grayscale, blur=blur)
+        if not 0 <= strength <= 2.5:
+            raise ValueError(f"strength {strength} of colour jitter is not between 0 and 2.5")
+        self._crop = {"scale": crop_scale, "ratio": crop_ratio}
+        self._interpolation, self._flip = interpolation, flip
+        strengths = {"brightness": 0.8 * strength, "contrast": 0.8 * strength, "saturation": 0.8 * strength}
+        self._jitter = {**strengths, "hue": 0.2 * strength, "probability": jitter}
+        self._gray, self._blur = grayscale, {"sigma": blur_sigma, "probability": blur}
+        self._eval_crop = _eval_crop(eval_crop, self.shape)
+        self._normalize = Normalize(self.shape[-1], mean, std)
+
+    def train(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
+        """One random view of one example, float32 [S, S, C]."""
+        crop_key, jitter_key, blur_key, coin_key = jax.random.split(key, 4)
+        flip, gray = jax.random.uniform(coin_key, (2,)) < jnp.array([self._flip, self._gray])
+        image = _crop(crop_key, example, self.shape, self._interpolation, flip, **self._crop)
+        if self._jitter["probability"] > 0:
+            image = color_jitter(image, draw_color_jitter(jitter_key, **self._jitter))
+        if self._gray > 0:
+            image = grayscale(image, gray)
+        if self._blur["probability"] > 0:
+            radius = self.shape[0] // 10 // 2
+            image = gaussian_blur(image, draw_blur(blur_key, **self._blur), radius=radius)
+        return self._normalize(image)
+
+    def evaluate(self, example: dict[str, jax.Array]) -> jax.Array:
+        """The central crop of one example, float32 [S, S, C]."""
+        return self._normalize(_center(example, self.shape, self._interpolation, self._eval_crop))
+
+    def displayable(self, images: jax.Array) -> jax.Array:
+        """Views [..., S, S, C] with the normalisation undone, in 0..1."""
+        return self._normalize.invert(images)
+
+
+class MAEView:
+    """The view of masked autoencoders: random crop and flip, no colour.
+
+    Source: He et al., "Masked Autoencoders Are Scalable Vision Learners", 2022, appendix A.1 ("pre-training",
+    `RandomResizedCrop`), with the authors' code's area of 0.2 to 1, bicubic resize and ImageNet's mean and standard
+    deviation.
+
+    Args:
+      spec: of the data; `spec.shapes['image']` is used.
+      out_size: height and width of views; None: the height of the canvas.
+      crop_scale: area of the random crop, relative to the image.
+      crop_ratio: its aspect, width over height.
+      interpolation: of the crop's resize.
+      flip: probability of mirroring.
+      eval_crop: side of the central square that is evaluated, relative to the image's shorter side; None: 0.875
+        (the authors' 224 of 256), and the whole image where `out_size` is 32 or less.
+      mean: subtracted by channel (one value, or one a channel); None: 0.
+      std: divided by; None: 1.
+
+    Raises:
+      ValueError: a setting is impossible or does not fit the images.
+    """
+
+    def __init__(
+        self,
+        spec: Any,
+        *,
+        out_size: int | None = None,
+        crop_scale: tuple[float, float] = (0.2, 1.0),
+        crop_ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        interpolation: Interpolation = "bicubic",
+        flip: float = 0.5,
+        eval_crop: float | None = None,
+        mean: tuple[float, ...] | None = IMAGENET_MEAN,
+        std: tuple[float, ...] | None = IMAGENET_STD,
+    ):
+        self.shape = _view_shape(spec, out_size)
+        _check_crop(crop_scale, crop_ratio)
+        _check_probabilities(flip=flip)
+        self._crop = {"scale": crop_scale, "ratio": crop_ratio}
+        self._interpolation, self._flip = interpolation, flip
+        self._eval_crop = _eval_crop(eval_crop, self.shape)
+        self._normalize = Normalize(self.shape[-1], mean, std)
+
+    def train(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
+        """One random view of one example, float32 [S, S, C]."""
+        crop_key, flip_key = jax.random.split(key)
+        flip = jax.random.uniform(flip_key) < self._flip
+        return self._normalize(_crop(crop_key, example, self.shape, self._interpolation, flip, **self._crop))
+
+    def evaluate(self, example: dict[str, jax.Array]) -> jax.Array:
+        """The central crop of one example, float32 [S, S, C]."""
+        return self._normalize(_center(example, self.shape, self._interpolation, self._eval_crop))
+
+    def displayable(self, images: jax.Array) -> jax.Array:
+        """Views [..., S, S, C] with the normalisation undone, in 0..1."""
+        return self._normalize.invert(images)
+
+
+class AffineView:
+    """A view for written characters: rotation, shift, scale, shear and noise; no flip, which would change what it says.
+
+    The numbers are this project's own, chosen on scikit-learn's digits.
+
+    Args:
+      spec: of the data; `spec.shapes['image']` is used.
+      out_size: height and width of views; None: the height of the canvas.
+      degrees: rotation is uniform in -degrees to degrees.
+      translate: shift each way is at most this part of the image's side.
+      scale: the range of magnification.
+      shear: horizontal shear is uniform in -shear to shear, in degrees.
+      noise: standard deviation of the Gaussian noise that is added, pixels being 0..1.
+      fill: value of what comes in from outside of the image, in 0..1.
+      mean: subtracted by channel (one value, or one a channel); None: 0.
+      std: divided by; None: 1.
+
+    Raises:
+      ValueError: a setting is impossible or does not fit the images.
+    """
+
+    def __init__(
+        self,
+        spec: Any,
+        *,
+        out_size: int | None = None,
+        degrees: float = 20.0,
+        translate: float = 0.1,
+        scale: tuple[float, float] = (0.8, 1.2),
+        shear: float = 15.0,
+        noise: float = 0.1,
+        fill: float = 0.0,
+        mean: tuple[float, ...] | None = None,
+        std: tuple[float, ...] | None = None,
+    ):
+        self.shape = _view_shape(spec, out_size)
+        _check_range("scale", scale)
+        if not 0 <= shear < 90:
+            raise ValueError(f"shear {shear} is not in [0, 90) degrees")
+        if noise < 0:
+            raise ValueError(f"noise {noise} is negative")
+        self._affine = {"degrees": degrees, "translate": translate, "scale": scale, "shear": shear}
+        self._noise, self._fill = noise, fill
+        self._normalize = Normalize(self.shape[-1], mean, std)
+
+    def train(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
+        """One random view of one example, float32 [S, S, C]."""
+        affine_key, noise_key = jax.random.split(key)
+        parameters = draw_affine(affine_key, **self._affine)
+        image = affine(to_float(example["image"]), parameters, out_size=self.shape[0], fill=self._fill)
+        return self._normalize(add_noise(noise_key, image, self._noise) if self._noise > 0 else image)
+
+    def evaluate(self, example: dict[str, jax.Array]) -> jax.Array:
+        """The whole image of one example, float32 [S, S, C]."""
+        return self._normalize(_whole(example, self.shape))
+
+    def displayable(self, images: jax.Array) -> jax.Array:
+        """Views [..., S, S, C] with the normalisation undone, in 0..1."""
+        return self._normalize.invert(images)
+
+
+def _crop(key, example, shape, interpolation, flip, scale, ratio):
+    image, size = to_float(example["image"]), example.get("size")
+    box = draw_crop(key, original_size(image, size), scale=scale, ratio=ratio)
+    box = on_canvas(box, image, size)
+    return crop_and_resize(image, box, out_size=shape[0], interpolation=interpolation, flip=flip)
+
+
+def _center(example, shape, interpolation, proportion):
+    image, size = to_float(example["image"]), example.get("size")
+    box = on_canvas(center_box(original_size(image, size), proportion), image, size)
+    return crop_and_resize(image, box, out_size=shape[0], interpolation=interpolation)
+
+
+def _whole(example, shape):
+    """The whole canvas; a crop of everything would be the same, but cost two products where no resize is needed."""
+    image = to_float(example["image"])
+    if image.shape == shape:
+        return image
+    box = on_canvas(center_box(jnp.ones(2), 1.0), image, jnp.ones(2))
+    return crop_and_resize(image, box, out_size=shape[0], interpolation="bilinear")
+
+
+def _view_shape(spec, out_size):
+    if "image" not in spec.shapes:
+        raise ValueError(f"these are views of images, but the data has only {', '.join(sorted(spec.shapes))}")
+    height, _, channels = spec.shapes["image"]
+    size = height if out_size is None else out_size
+    if size < 1:
+        raise ValueError(f"out_size {size} is not positive")
+    return (size, size, channels)
+
+
+def _eval_crop(proportion, shape):
+    if proportion is None:
+        return 1.0 if shape[0] <= 32 else 0.875
+    if not 0 < proportion <= 1:
+        raise ValueError(f"eval_crop {proportion} is not in (0, 1]")
+    return proportion
+
+
+def _check_crop(scale, ratio):
+    _check_range("crop_scale", scale)
+    _check_range("crop_ratio", ratio)
+    if scale[1] > 1:
+        raise ValueError(f"crop_scale {tuple(scale)} goes beyond 1, the whole image")
+
+
+def _check_range(name, values):
+    low, high = values
+    if not 0 < low <= high:
+        raise ValueError(f"{name} {tuple(values)} is not a range of positive numbers, low before high")
+
+
+def _check_probabilities(**probabilities):
+    for name, value in probabilities.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} {value} is not a probability (0 to 1)")

@@ -1,0 +1,234 @@
+"""Reading configs, overriding their leaves, checking them against the constructors that they name.
+
+A config is an `ml_collections.ConfigDict` returned by `get_config()` of a file in configs/. Names in it are the
+keyword-only arguments of the constructor that the part names, so the signatures are the schema.
+"""
+
+import ast
+import importlib.util
+import inspect
+import pathlib
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ml_collections
+
+from ssl_jax.errors import UserError, unknown
+
+LEAVES = {"seed": int, "steps": int, "batch_size": int}
+OPTIONAL_LEAVES = {"log_every": int}
+PARTS = ("data", "views", "method", "model", "optimizer", "schedule", "checkpoint", "evaluate", "expected")
+
+
+def load(spec: str) -> ml_collections.ConfigDict:
+    """Returns `get_config()` of a file; 'file.py:variant' calls `get_config('variant')`.
+
+    Raises:
+      UserError: no such file, a syntax error, no `get_config`, a variant that the config does not have.
+    """
+    name, _, variant = spec.partition(":")
+    path = pathlib.Path(name)
+    if not path.is_file():
+        near = path.parent if path.parent.is_dir() else pathlib.Path("configs")
+        raise unknown("--config", name, [str(near / p.name) for p in near.glob("*.py")])
+    module = _import(path)
+    if not callable(getattr(module, "get_config", None)):
+        raise UserError(f"{path} has no function get_config(); it must return an ml_collections.ConfigDict.")
+    try:
+        config = module.get_config(variant) if variant else module.get_config()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"get_config() of {spec} failed: {type(error).__name__}: {_line(error)}") from error
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UserError(f"get_config() of {path} returned {type(config).__name__}, not an ml_collections.ConfigDict.")
+    return config
+
+
+def _import(path: pathlib.Path) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise UserError(f"{path}, line {error.lineno}: {error.msg}. Mend the config file.") from error
+    except Exception as error:
+        raise UserError(f"{path} cannot be read: {type(error).__name__}: {_line(error)}") from error
+    return module
+
+
+def override(config: ml_collections.ConfigDict, path: str, text: str) -> None:
+    """Sets the leaf 'a.b' of `config` to `text`, read as a Python literal where it is one and as a string where not.
+
+    Raises:
+      UserError: the path does not exist, or names a part and not a leaf.
+    """
+    *parents, leaf = path.split(".")
+    node, where = config, "config"
+    for name in parents:
+        node = _child(node, name, where)
+        where += f".{name}"
+        if not isinstance(node, ml_collections.ConfigDict):
+            raise UserError(f"{where} is a single value and has nothing called {leaf!r} below it.")
+    if isinstance(_child(node, leaf, where), ml_collections.ConfigDict):
+        raise UserError(f"{where}.{leaf} is a part, not a leaf; set one of its leaves: {', '.join(sorted(node[leaf]))}.")
+    with node.unlocked(), node.ignore_type():
+        node[leaf] = _literal(text)
+
+
+def _child(node: ml_collections.ConfigDict, name: str, where: str) -> Any:
+    if name not in node:
+        raise unknown(where, name, node.keys())
+    return node[name]
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def plain(node: Any) -> Any:
+    """The same config as dicts, tuples and scalars, in alphabetical order; FieldReferences are resolved."""
+    if isinstance(node, (ml_collections.ConfigDict, Mapping)):
+        return {key: plain(node[key]) for key in sorted(node.keys())}
+    return tuple(plain(item) for item in node) if isinstance(node, (list, tuple)) else node
+
+
+def flat(node: Mapping[str, Any], path: str = "config") -> dict[str, Any]:
+    """A plain config as one dict from full path ('config.model.depth') to value."""
+    leaves = {}
+    for key, value in node.items():
+        leaves |= flat(value, f"{path}.{key}") if isinstance(value, Mapping) else {f"{path}.{key}": value}
+    return leaves
+
+
+def check_frame(config: Mapping[str, Any]) -> None:
+    """Checks the top of a plain config: the leaves and parts that every config has, and positive numbers.
+
+    Raises:
+      UserError: something is missing, unknown, or of the wrong type or range.
+    """
+    for name in (*LEAVES, *PARTS):
+        if name not in config:
+            raise UserError(f"config.{name} is missing; every config has {', '.join((*LEAVES, *PARTS))}.")
+    kinds = LEAVES | OPTIONAL_LEAVES
+    for name in config:
+        if name not in kinds and name not in PARTS:
+            raise unknown("config", name, (*kinds, *PARTS))
+    for name, kind in kinds.items():
+        if name not in config:
+            continue
+        _check_type(config[name], kind, f"config.{name}")
+        if config[name] < (0 if name == "seed" else 1):
+            raise UserError(f"config.{name} is {config[name]}; it must be at least {0 if name == 'seed' else 1}.")
+    for name in PARTS:
+        if not isinstance(config[name], Mapping):
+            raise UserError(f"config.{name} is {config[name]!r}; it must be a part with leaves below it.")
+
+
+def choose(choices: Mapping[str, Callable], node: Mapping[str, Any], path: str, *, by: str = "name") -> Callable:
+    """Returns the constructor that `node[by]` names.
+
+    Raises:
+      UserError: `by` is missing, or names nothing in `choices`.
+    """
+    if by not in node:
+        raise UserError(f"{path}.{by} is missing. Valid: {', '.join(sorted(choices))}.")
+    if node[by] not in choices:
+        raise unknown(f"{path}.{by}", node[by], choices)
+    return choices[node[by]]
+
+
+def check(function: Callable, settings: Mapping[str, Any], path: str, *, given: tuple[str, ...] = ()) -> None:
+    """Checks that `settings` fits the keyword-only parameters of `function`, by name and annotated type.
+
+    Args:
+      function: a constructor or function whose keyword-only parameters are settings.
+      settings: what the config says.
+      path: the config path of `settings`, for messages.
+      given: parameters that the caller supplies itself (rngs, data_dir, ...), not valid in a config.
+
+    Raises:
+      UserError: an unknown, missing or wrongly typed setting.
+    """
+    function = function.__init__ if inspect.isclass(function) else function
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in given
+    }
+    hints = typing.get_type_hints(function)
+    for name, value in settings.items():
+        if name not in parameters:
+            raise unknown(path, name, parameters)
+        if name in hints:
+            _check_type(value, hints[name], f"{path}.{name}")
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in settings:
+            raise UserError(f"{path}.{name} is missing ({_describe(hints.get(name, 'a value'))}).")
+
+
+def construct(function: Callable, settings: Mapping[str, Any], path: str, *args: Any, **given: Any) -> Any:
+    """Checks `settings` and returns `function(*args, **settings, **given)`.
+
+    Raises:
+      UserError: a bad setting, or a ValueError of the constructor, with the config path in front.
+    """
+    check(function, settings, path, given=tuple(given))
+    try:
+        return function(*args, **settings, **given)
+    except ValueError as error:
+        raise UserError(f"{path}: {_line(error)}") from error
+
+
+def without(node: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """`node` without the given keys."""
+    return {key: value for key, value in node.items() if key not in names}
+
+
+def _check_type(value: Any, kind: Any, path: str) -> None:
+    if not _fits(value, kind):
+        raise UserError(f"{path} is {value!r} ({type(value).__name__}); it must be {_describe(kind)}.")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in arguments)
+    if origin is typing.Literal:
+        return any(value == option and type(value) is type(option) for option in arguments)
+    if origin is tuple or kind is tuple:
+        return isinstance(value, (tuple, list)) and _items_fit(value, arguments)
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind is type(None):
+        return value is None
+    return isinstance(value, kind) if isinstance(kind, type) else True
+
+
+def _items_fit(value: tuple, arguments: tuple) -> bool:
+    if not arguments:
+        return True
+    if arguments[-1] is Ellipsis:
+        return all(_fits(item, arguments[0]) for item in value)
+    return len(value) == len(arguments) and all(map(_fits, value, arguments))
+
+
+def _describe(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return "one of " + ", ".join(repr(option) for option in typing.get_args(kind))
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return " or ".join(_describe(option) for option in typing.get_args(kind))
+    if kind is type(None):
+        return "None"
+    return kind.__name__ if isinstance(kind, type) and typing.get_origin(kind) is None else str(kind)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

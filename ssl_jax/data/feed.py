@@ -1,0 +1,126 @@
+"""Batches for training, and passes over a set for evaluation.
+
+Grain schedules *steps*, and a step reads all its rows at once: what Grain costs is then paid once a batch instead of
+once an example. Batch `step` is a pure function of (seed, step), so nothing has to be saved to go on from any step,
+on any number of hosts.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from ssl_jax.data import order
+
+_THREADS = 2  # of one process; decoding and copying are partly done without Python's lock
+
+
+class Source(Protocol):
+    """The examples of one split, read in bulk."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: np.ndarray, keys: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The examples at `indices` (int64 [n]), with `keys` (uint64 [n]) for whatever is drawn for each of them.
+
+        Without `keys` nothing is drawn: what comes is the example as it is.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadStep:
+    """Reads some rows of the batch of one step; picklable, for worker processes."""
+
+    source: Source
+    batch_size: int
+    seed: int
+    rows: np.ndarray
+
+    def __call__(self, step: int) -> dict[str, np.ndarray]:
+        size = len(self.source)
+        indices = order.rows_of(step, size=size, batch_size=self.batch_size, seed=self.seed, rows=self.rows)
+        return self.source.read(indices, order.row_keys(self.seed, step, self.rows))
+
+
+def batches(
+    dataset,
+    *,
+    batch_size: int,
+    seed: int,
+    start: int,
+    stop: int,
+    host_index: int = 0,
+    host_count: int = 1,
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """The training batches of steps `start` to `stop` - 1, made in advance.
+
+    An epoch is `len(dataset.train) // batch_size` steps; each has its own permutation of all examples.
+
+    Args:
+      dataset: an ImageData or TextData.
+      batch_size: rows of the global batch.
+      seed: decides the order, and all that is drawn.
+      start: first step.
+      stop: step to end before.
+      host_index: which host this is.
+      host_count: number of hosts; host i gets the i-th block of batch_size / host_count rows.
+
+    Yields:
+      (step, this host's rows of its batch).
+
+    Raises:
+      UserError: the batch is larger than the set, or cannot be split over the hosts.
+    """
+    rows = order.host_rows(batch_size, host_index, host_count)
+    order.steps_per_epoch(len(dataset.train), batch_size)  # says now, not in a worker, that a batch is too large
+    if start >= stop:
+        return
+    read = ReadStep(dataset.train, batch_size, seed, rows)
+    steps = iter(_schedule(read, start, stop, workers=dataset.workers, prefetch=dataset.prefetch))
+    try:
+        for step, batch in zip(range(start, stop), steps, strict=True):
+            # What comes from a worker lies in shared memory, which is only free again when nobody holds the array.
+            yield step, {key: np.array(value) for key, value in batch.items()} if dataset.workers else batch
+    finally:
+        steps.close()
+
+
+def _schedule(read: ReadStep, start: int, stop: int, *, workers: int, prefetch: int):
+    """The batches of [start, stop) as a Grain dataset."""
+    import grain
+
+    options = grain.ReadOptions(num_threads=min(_THREADS, prefetch), prefetch_buffer_size=prefetch)
+    steps = grain.MapDataset.range(start, stop).map(read).to_iter_dataset(options)
+    if not workers:
+        return steps
+    from absl import flags
+
+    if not flags.FLAGS.is_parsed():  # Grain's workers are handed the flags; a notebook never parsed any
+        flags.FLAGS.mark_as_parsed()
+    return steps.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch))
+
+
+def batch_at(dataset, *, batch_size: int, seed: int, step: int) -> dict[str, np.ndarray]:
+    """The whole global batch of one step, equal to what `batches` gives."""
+    return ReadStep(dataset.train, batch_size, seed, np.arange(batch_size, dtype=np.int64))(step)
+
+
+def examples(
+    source: Source, *, batch_size: int, limit: int | None = None, seed: int | None = None
+) -> Iterator[dict[str, np.ndarray]]:
+    """All examples of a source, once, in order; the last batch is shorter.
+
+    Args:
+      source: `dataset.train`, `dataset.eval_train` or `dataset.eval`.
+      batch_size: examples at a time.
+      limit: stop after so many examples; None: go to the end.
+      seed: for text: draw sentence pairs as in training, the same ones every time; None: each chunk of text as it is.
+
+    Yields:
+      Batches as in training.
+    """
+    size = len(source) if limit is None else min(limit, len(source))
+    for start in range(0, size, batch_size):
+        indices = np.arange(start, min(start + batch_size, size), dtype=np.int64)
+        yield source.read(indices, None if seed is None else order.row_keys(seed, 0, indices))

@@ -1,0 +1,244 @@
+"""Pictures with labels, from any TFDS set that has an image."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from absl import logging
+
+from ssl_jax.data import catalogue, files, pictures
+from ssl_jax.data.records import Records
+from ssl_jax.data.spec import Spec
+from ssl_jax.errors import UserError
+
+_CACHE_LIMIT = 4 * 2**30  # bytes of decoded pictures that 'auto' still caches
+_CACHE_FORMAT = 1  # raise when what is written changes
+_CHUNK = 1024  # records decoded at a time while a cache is built
+
+
+class ImageData:
+    """Pictures and labels of a TFDS set.
+
+    Examples are dicts: `image` uint8 [height, width, channels], `label` int32 (-1 where the set has no labels) and,
+    where pictures of different shapes were put on one canvas, `size` int32 [2], the original height and width.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        data_dir: str | None = None,
+        train_split: str = "train",
+        eval_train_split: str | None = None,
+        eval_split: str = "test",
+        image_key: str = "image",
+        label_key: str | None = "label",
+        image_size: int | None = None,
+        cache: Literal["auto", "always", "never"] = "auto",
+        workers: int = 0,
+        prefetch: int = 2,
+        mock: int = 0,
+    ):
+        """Nothing is read or prepared before it is asked for.
+
+        Args:
+          name: TFDS name: 'digits', 'openmoji', 'imagenet2012', 'cifar10:3.0.2', ...
+          data_dir: where prepared sets are; None is TFDS's own place.
+          train_split: split for training.
+          eval_train_split: labelled split that evaluations learn from; None: the same as for training.
+          eval_split: split that evaluations are tested on.
+          image_key: feature that holds the picture.
+          label_key: feature that holds the class; None: there are no labels.
+          image_size: side in pixels of the square canvas all pictures are resized to; None leaves them as they are,
+            where all have one shape.
+          cache: whether to decode the set once, to a memory-mapped file: 'auto' does when it takes at most 4 GiB.
+          workers: processes that read and decode batches; 0: threads of this process.
+          prefetch: batches made in advance (by each worker).
+          mock: number of made-up examples a split, for trying a configuration without its data; 0: the real ones.
+        """
+        check_feeding(workers=workers, prefetch=prefetch, mock=mock)
+        if cache not in ("auto", "always", "never"):
+            raise ValueError(f"cache {cache!r} is not 'auto', 'always' or 'never'")
+        if image_size is not None and image_size < 1:
+            raise ValueError(f"image_size {image_size} is not positive")
+        self.name, self.data_dir = name, data_dir
+        self.splits = (train_split, eval_train_split or train_split, eval_split)
+        self.image_key, self.label_key, self.image_size = image_key, label_key, image_size
+        self.cache, self.workers, self.prefetch, self.mock = cache, workers, prefetch, mock
+
+    @functools.cached_property
+    def spec(self) -> Spec:
+        """Shapes and classes of the examples.
+
+        Raises:
+          UserError: the set does not exist or is not prepared, has no such features, or pictures of different shapes.
+        """
+        shape = self._image_shape()
+        sized = None in self._feature(self.image_key).shape[:2]
+        classes = 0 if self.label_key is None else self._feature(self.label_key).num_classes
+        names = () if not classes else tuple(self._feature(self.label_key).names)
+        shapes = {"image": shape, "label": ()} | ({"size": (2,)} if sized else {})
+        return Spec(shapes=shapes, num_classes=classes, class_names=names)
+
+    @functools.cached_property
+    def train(self) -> "ImageSource | CachedImages":
+        """The training split."""
+        return self._open(self.splits[0])
+
+    @functools.cached_property
+    def eval_train(self) -> "ImageSource | CachedImages":
+        """The labelled split that evaluations learn from."""
+        return self.train if self.splits[1] == self.splits[0] else self._open(self.splits[1])
+
+    @functools.cached_property
+    def eval(self) -> "ImageSource | CachedImages":
+        """The split that evaluations are tested on."""
+        return self._open(self.splits[2])
+
+    def _open(self, split: str) -> "ImageSource | CachedImages":
+        source = ImageSource(self._records(split), self.image_key, self.label_key, self.image_size, self.spec)
+        size = len(source) * int(np.prod(self.spec.shapes["image"]))
+        wanted = size <= _CACHE_LIMIT and not self.mock if self.cache == "auto" else self.cache == "always"
+        return cached(source, files.cache_dir(catalogue.resolve(self.data_dir))) if wanted else source
+
+    def _records(self, split: str) -> Records:
+        keys = (self.image_key,) if self.label_key is None else (self.image_key, self.label_key)
+        return Records(self.name, self.data_dir, split, keys, self.mock)
+
+    def _feature(self, key: str):
+        return self._info.feature(key)
+
+    @functools.cached_property
+    def _info(self) -> Records:
+        info = self._records(self.splits[0])
+        _check_features(info, self.image_key, self.label_key)
+        return info
+
+    def _image_shape(self) -> tuple[int, int, int]:
+        height, width, channels = self._feature(self.image_key).shape
+        channels = channels or 3
+        if self.image_size is not None:
+            return self.image_size, self.image_size, channels
+        if height is None or width is None:
+            raise UserError(
+                f"config.data.image_size: the pictures of {self.name!r} differ in shape; set the side in pixels of"
+                " the canvas to decode them to, e.g. 256."
+            )
+        return height, width, channels
+
+
+def check_feeding(*, workers: int, prefetch: int, mock: int) -> None:
+    """Raises ValueError for settings of reading that cannot be."""
+    if workers < 0:
+        raise ValueError(f"workers {workers} is negative")
+    if prefetch < 1:
+        raise ValueError(f"prefetch {prefetch} is not at least 1")
+    if mock < 0:
+        raise ValueError(f"mock {mock} is negative")
+
+
+def _check_features(info: Records, image_key: str, label_key: str | None) -> None:
+    import tensorflow_datasets as tfds
+
+    image = info.feature(image_key, "image_key")
+    if len(image.shape) != 3 or image.np_dtype != np.uint8:
+        raise UserError(f"config.data.image_key: feature {image_key!r} of {info.name!r} is not a picture, but {image!r}.")
+    if label_key is not None and not isinstance(info.feature(label_key, "label_key"), tfds.features.ClassLabel):
+        raise UserError(
+            f"config.data.label_key: feature {label_key!r} of {info.name!r} is not a class label; set None to do without."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSource:
+    """Pictures of one split, decoded as they are read."""
+
+    records: Records
+    image_key: str
+    label_key: str | None
+    image_size: int | None
+    spec: Spec
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def read(self, indices: np.ndarray, keys: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The examples at `indices` (int64 [n]) as arrays with leading axis n; `keys` is not used: nothing is drawn.
+
+        Raises:
+          UserError: a file or a picture is damaged.
+        """
+        del keys
+        batch = {"image": np.empty((len(indices), *self.spec.shapes["image"]), np.uint8)}
+        batch["label"] = np.full(len(indices), -1, np.int32)
+        sizes = np.empty((len(indices), 2), np.int32)
+        for row, record in enumerate(self.records.read(indices)):
+            batch["image"][row], sizes[row] = self._decode(record[self.image_key], indices[row])
+            if self.label_key is not None:
+                batch["label"][row] = record[self.label_key]
+        return batch | ({"size": sizes} if "size" in self.spec.shapes else {})
+
+    def _decode(self, value: bytes | np.ndarray, index: int) -> tuple[np.ndarray, tuple[int, int]]:
+        if isinstance(value, np.ndarray):
+            return pictures.to_canvas(value, self.image_size), value.shape[:2]
+        try:
+            channels = self.spec.shapes["image"][-1]
+            return pictures.decode(value, channels=channels, image_size=self.image_size)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise UserError(
+                f"Picture {index} of {self.records.name!r} ({self.records.split}) cannot be decoded: {error}"
+            ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class CachedImages:
+    """Pictures of one split, decoded once into `folder` and memory-mapped from there."""
+
+    folder: Path
+    spec: Spec
+
+    def __len__(self) -> int:
+        return len(self._arrays["label"])
+
+    def read(self, indices: np.ndarray, keys: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """The examples at `indices` (int64 [n]) as arrays with leading axis n; `keys` is not used: nothing is drawn."""
+        del keys
+        return {name: array[indices] for name, array in self._arrays.items()}
+
+    @functools.cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        try:
+            return {name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in self.spec.shapes}
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.folder} is damaged ({error}): delete it, it will be built again.") from error
+
+    def __getstate__(self) -> dict:
+        return {"folder": self.folder, "spec": self.spec}
+
+
+def cached(source: ImageSource, root: Path) -> CachedImages:
+    """The same pictures, decoded into a folder under `root`; those of an earlier run are used if they are whole."""
+    identity = source.records.fingerprint() | {"size": source.image_size, "format": _CACHE_FORMAT}
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    folder = root / f"{files.slug(source.records.name)}-{files.slug(source.records.split)}-{key}"
+    return CachedImages(files.build(folder, functools.partial(_write, source)), source.spec)
+
+
+def _write(source: ImageSource, folder: Path) -> None:
+    """Decodes all of `source` into one .npy file an array."""
+    logging.info("Decoding %d pictures of %s into %s", len(source), source.records.name, folder.parent)
+    arrays = {}
+    for name, shape in source.spec.shapes.items():
+        dtype = np.uint8 if name == "image" else np.int32
+        path = folder / f"{name}.npy"
+        arrays[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(len(source), *shape))
+    for start in range(0, len(source), _CHUNK):
+        indices = np.arange(start, min(start + _CHUNK, len(source)))
+        for name, values in source.read(indices).items():
+            arrays[name][indices] = values
+    for array in arrays.values():
+        array.flush()

@@ -1,0 +1,32 @@
+"""What a data set hands to views, methods and heads: the shapes and the meaning of its examples."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """Describes one example of a data set.
+
+    Attributes:
+      shapes: shape of each array of an example, without the batch axis, e.g. {'image': (8, 8, 1), 'label': ()}.
+      num_classes: number of different labels; 0 when the set has none (every label is then -1).
+      class_names: one name a class; empty when there are no classes.
+      vocab_size: size of the tokenizer's vocabulary. This and what follows is None for images.
+      pad_id: token that fills up short sequences.
+      unk_id: token for what the vocabulary cannot spell.
+      cls_id: first token of every sequence.
+      sep_id: token that ends a segment.
+      mask_id: token that replaces what is to be predicted.
+      special_ids: all tokens that are never masked.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    num_classes: int = 0
+    class_names: tuple[str, ...] = ()
+    vocab_size: int | None = None
+    pad_id: int | None = None
+    unk_id: int | None = None
+    cls_id: int | None = None
+    sep_id: int | None = None
+    mask_id: int | None = None
+    special_ids: tuple[int, ...] | None = None

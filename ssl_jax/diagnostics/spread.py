@@ -1,0 +1,46 @@
+"""How much of their space the embeddings use."""
+
+import jax
+import jax.numpy as jnp
+
+
+def rank_me(embeddings: jax.Array, *, eps: float = 1e-7) -> jax.Array:
+    """RankMe, a smooth count of the dimensions in use: `exp(-sum_k p_k log p_k)`, `p_k = s_k / sum(s) + eps`.
+
+    `s` are the singular values of the embeddings, neither centred nor normalised. Between 1 (one direction, or all
+    zero) and min(N, D). Source: Garrido et al., "RankMe: Assessing the Downstream Performance of Pretrained
+    Self-Supervised Representations by Their Rank", 2023, equations 1 and 2, with their eps; they use 25,600 examples
+    (fewer than about D make it too small). Implementations differ in eps, and in whether it stands inside the logarithm only.
+
+    Args:
+      embeddings: [N, D], any float type.
+      eps: added to each p.
+
+    Returns:
+      A float32 scalar.
+    """
+    values = jnp.linalg.svd(embeddings.astype(jnp.float32), compute_uv=False)
+    total = jnp.sum(values)
+    p = values / jnp.where(total > 0, total, 1.0) + eps
+    return jnp.exp(-jnp.sum(p * jnp.log(p)))
+
+
+def embedding_std(embeddings: jax.Array) -> jax.Array:
+    """The standard deviation of each dimension of the embeddings at unit length, averaged over dimensions.
+
+    Near `1 / sqrt(D)` when directions are spread evenly, 0 on complete collapse. Source: Chen and He, "Exploring
+    Simple Siamese Representation Learning", 2021, section 4.1 and figure 2.
+
+    Args:
+      embeddings: [N, D], any float type.
+
+    Returns:
+      A float32 scalar.
+    """
+    return jnp.mean(jnp.std(unit_length(embeddings), axis=0))
+
+
+def unit_length(rows: jax.Array) -> jax.Array:
+    """Rows scaled to length one in float32; zero rows stay zero."""
+    rows = rows.astype(jnp.float32)
+    return rows * jax.lax.rsqrt(jnp.maximum(jnp.sum(rows * rows, axis=-1, keepdims=True), 1e-12))

@@ -1,0 +1,22 @@
+"""How good are the embeddings? Neighbours, few labelled examples, a linear probe, on frozen features."""
+
+from ssl_jax.evaluate.embed import embed, raw_features
+from ssl_jax.evaluate.few_shot import draw_shots, few_shot
+from ssl_jax.evaluate.linear import linear_probe
+from ssl_jax.evaluate.neighbours import knn, nearest
+from ssl_jax.evaluate.ngrams import ngram_accuracy
+from ssl_jax.evaluate.suite import Evaluation, evaluate_embeddings, prefixed
+
+__all__ = [
+    "Evaluation",
+    "draw_shots",
+    "embed",
+    "evaluate_embeddings",
+    "few_shot",
+    "knn",
+    "linear_probe",
+    "nearest",
+    "ngram_accuracy",
+    "prefixed",
+    "raw_features",
+]

@@ -1,0 +1,128 @@
+"""All evaluations of one pair of embedded splits, by name."""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+
+from ssl_jax import diagnostics
+from ssl_jax.errors import RunError
+from ssl_jax.evaluate.few_shot import few_shot
+from ssl_jax.evaluate.linear import linear_probe
+from ssl_jax.evaluate.neighbours import check_labelled, knn
+
+Split = tuple[np.ndarray, np.ndarray]
+
+_SHOTS = re.compile(r"knn_([1-9]\d*)shot")
+_RANK_EXAMPLES = 25_600  # Garrido et al. 2023 (RankMe), section 3: as many suffice
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Settings of the evaluations; called with two embedded splits it gives the results.
+
+    Attributes:
+      tasks: any of `knn_full`, `knn_1shot`, `knn_5shot` (any number), `linear`.
+      k: neighbours that vote in `knn_full`.
+      temperature: of the votes in `knn_full`.
+      draws: few-shot draws.
+      seed: of the few-shot draws.
+      c: inverse strength of the penalty of `linear`.
+      max_iter: iterations of `linear` at most.
+      diagnostics: whether `rank_me` and `embedding_std` of the test embeddings are computed too.
+
+    Raises:
+      ValueError: (when built) an unknown task, or a setting that is not positive.
+    """
+
+    tasks: tuple[str, ...] = ("knn_1shot", "knn_5shot", "knn_full", "linear")
+    k: int = 20
+    temperature: float = 0.07
+    draws: int = 100
+    seed: int = 0
+    c: float = 1.0
+    max_iter: int = 500
+    diagnostics: bool = True
+
+    def __post_init__(self):
+        for task in self.tasks:
+            _check_task(task)
+        for name in ("k", "temperature", "draws", "c", "max_iter"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} {getattr(self, name)} is not positive")
+
+    def __call__(self, train: Split, test: Split) -> dict[str, float]:
+        """The results of all tasks, in the order of `tasks`.
+
+        Args:
+          train: embeddings [N, D] and labels int [N] that neighbours and probe learn from.
+          test: embeddings [M, D] and labels int [M] that they are tried on.
+
+        Returns:
+          Task name -> accuracy 0..1; for few-shot tasks also `NAME/std` over the draws; and the diagnostics, which
+          are all there is for a data set without labels (every label -1).
+
+        Raises:
+          RunError: an embedding is NaN or Inf.
+          ValueError: shapes that do not go together.
+        """
+        train, test = _labelled(train), _labelled(test)
+        check_labelled(*train, *test)
+        _check_finite(train[0], "training")
+        _check_finite(test[0], "test")
+        results, labelled = {}, max(train[1].max(), test[1].max()) >= 0
+        for task in self.tasks if labelled else ():
+            results |= self._run(task, train, test)
+        return results | (_diagnose(test[0]) if self.diagnostics else {})
+
+    def _run(self, task: str, train: Split, test: Split) -> dict[str, float]:
+        if task == "knn_full":
+            return {task: knn(*train, *test, k=self.k, temperature=self.temperature)}
+        if task == "linear":
+            return {task: linear_probe(*train, *test, c=self.c, max_iter=self.max_iter)}
+        shots = int(_SHOTS.fullmatch(task)[1])
+        mean, std = few_shot(*train, *test, shots=shots, draws=self.draws, seed=self.seed)
+        return {task: mean, f"{task}/std": std}
+
+
+def evaluate_embeddings(train: Split, test: Split, **settings) -> dict[str, float]:
+    """`Evaluation(**settings)(train, test)`: see there."""
+    return Evaluation(**settings)(train, test)
+
+
+def prefixed(prefix: str, results: Mapping[str, float]) -> dict[str, float]:
+    """The results under `prefix/`, as results.json and metrics.jsonl hold them."""
+    return {f"{prefix}/{name}": value for name, value in results.items()}
+
+
+def _check_task(task: str) -> None:
+    if task in ("knn_full", "linear") or _SHOTS.fullmatch(task):
+        return
+    names = ("knn_1shot", "knn_5shot", "knn_full", "linear")
+    close = difflib.get_close_matches(task, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"tasks: {task!r} does not exist.{hint} Valid: knn_full, knn_1shot (any number), linear")
+
+
+def _labelled(split: Split) -> Split:
+    return np.asarray(split[0]), np.asarray(split[1])
+
+
+def _check_finite(embeddings: np.ndarray, split: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+    if len(bad):
+        raise RunError(
+            f"{len(bad)} of {len(embeddings)} {split} embeddings hold NaN or Inf, the first is row {bad[0]}."
+        )
+
+
+def _diagnose(embeddings: np.ndarray) -> dict[str, float]:
+    spread = np.linspace(0, len(embeddings) - 1, min(len(embeddings), _RANK_EXAMPLES)).astype(np.int64)
+    sample = jnp.asarray(embeddings[spread], jnp.float32)
+    return {
+        "rank_me": float(diagnostics.rank_me(sample)),
+        "embedding_std": float(diagnostics.embedding_std(sample)),
+    }

@@ -1,0 +1,6 @@
+"""One run from config to report: build its parts, train, evaluate, show."""
+
+from ssl_jax.experiment.build import Experiment, build, check
+from ssl_jax.experiment.run import run
+
+__all__ = ["Experiment", "build", "check", "run"]

@@ -1,0 +1,115 @@
+"""One run: prepare, measure the baselines, train, evaluate, show. Safe to repeat at any moment."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ssl_jax import config as configs
+from ssl_jax import evaluate, methods
+from ssl_jax.experiment import show
+from ssl_jax.experiment.build import Experiment, build, check
+from ssl_jax.experiment.scores import Scorer
+from ssl_jax.train.checkpoints import Checkpoints
+from ssl_jax.train.loop import Outcome, fit
+from ssl_jax.train.metrics import MetricWriter, Progress
+from ssl_jax.train.signals import EXIT_STOPPED, StopSignal
+from ssl_jax.train.state import TrainState
+from ssl_jax.train.workdir import Workdir
+
+def run(
+    config: Mapping[str, Any],
+    workdir: str | os.PathLike,
+    *,
+    data_dir: str | None = None,
+    stop: StopSignal | None = None,
+    method_table: Mapping[str, Callable] = methods.METHODS,
+) -> int:
+    """Trains what `config` says in `workdir`, from wherever the run there stands, to the report.
+
+    Args:
+      config: plain, as `config.plain` gives it.
+      workdir: the run's folder, made where missing.
+      data_dir: where TFDS data lies, None for TFDS's own default.
+      stop: handles signals; None for a new one, whose handlers are taken away again at the end.
+      method_table: name -> class of the methods that the config may name.
+
+    Returns:
+      The exit status: 0 done, 75 stopped by a signal after saving.
+
+    Raises:
+      UserError: the config, the data or the workdir is wrong.
+      RunError: the run failed.
+    """
+    check(config, method_table)
+    folder, own = Workdir(workdir), stop is None
+    stop = stop or StopSignal()
+    try:
+        folder.settle_config(config)
+        if folder.read_json("results.json") is not None:
+            print(f"This run is finished; its results are in {folder.path}. For a new run choose another --workdir.")
+            return 0
+        return _run(build(config, data_dir=data_dir, method_table=method_table), folder, stop)
+    finally:
+        folder.release()
+        if own:
+            stop.restore()
+
+
+def _run(experiment: Experiment, folder: Workdir, stop: StopSignal) -> int:
+    show.announce(experiment, folder)
+    scorer, state = Scorer(experiment), experiment.initial_state()
+    show.views(experiment, state, folder)
+    baselines = folder.read_json("baselines.json") or _baselines(scorer, state, folder)
+    checkpoints = configs.construct(Checkpoints, experiment.config["checkpoint"], "config.checkpoint", folder.path)
+    try:
+        restored = checkpoints.restore(state)
+        outcome = _train(experiment, folder, scorer, state if restored is None else restored, checkpoints, stop)
+        if outcome.stopped:
+            print(f"Stopped at step {int(outcome.state.step)} and saved. Run the same command to go on.", flush=True)
+            return EXIT_STOPPED
+        splits = scorer.splits(outcome.state)
+        results = baselines | evaluate.prefixed("pretrained", scorer.full(outcome.state, splits))
+        show.end(experiment, outcome.state, folder, results, splits)
+        folder.write_json("results.json", results)
+        return 0
+    finally:
+        checkpoints.close()
+
+
+def _baselines(scorer: Scorer, state: TrainState, folder: Workdir) -> dict[str, float]:
+    """Scores of raw inputs and of the untrained network, kept so that a run that goes on need not repeat them."""
+    print("Measuring the baselines: raw inputs and the untrained network.", flush=True)
+    scores = evaluate.prefixed("raw", scorer.raw()) | evaluate.prefixed("untrained", scorer.full(state))
+    folder.write_json("baselines.json", scores)
+    return scores
+
+
+def _train(
+    experiment: Experiment,
+    folder: Workdir,
+    scorer: Scorer,
+    state: TrainState,
+    checkpoints: Checkpoints,
+    stop: StopSignal,
+) -> Outcome:
+    recipe, start = experiment.recipe, int(state.step)
+    if start:
+        print(f"Going on from the checkpoint of step {start}.", flush=True)
+    writer = MetricWriter(folder.path, start)
+    progress = Progress(experiment.config["method"]["name"], recipe.steps, start, recipe.batch_size)
+    try:
+        with stop:
+            return fit(
+                recipe,
+                state,
+                experiment.batches(start),
+                batch_at=experiment.batch_at,
+                checkpoints=checkpoints,
+                writer=writer,
+                progress=progress,
+                evaluate=scorer.during,
+                stop=stop,
+            )
+    finally:
+        progress.close()
+        writer.close()

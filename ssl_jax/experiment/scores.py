@@ -1,0 +1,113 @@
+"""The scores of a run: of raw inputs, of the untrained network, during training, at the end."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+import jax
+import numpy as np
+from flax import nnx
+
+from ssl_jax import data, evaluate
+from ssl_jax.experiment.build import Experiment
+from ssl_jax.train import mesh as meshes
+from ssl_jax.train.state import TrainState
+
+Split = tuple[np.ndarray, np.ndarray]
+
+
+class Scorer:
+    """Evaluates states of one experiment; what is compiled is compiled once."""
+
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+        self._embed, self._held_out = _compiled(experiment)
+
+    def splits(self, state: TrainState) -> tuple[Split, Split]:
+        """Embeddings [N, F] and labels [N] of the labelled training split and of the test split."""
+        opened, plan = self.experiment.data, self.experiment.plan
+
+        def embed(batch: dict) -> jax.Array:
+            return self._embed(state.params, state.variables, self._put(batch))
+
+        def one(source) -> Split:
+            batches = data.examples(source, batch_size=plan.batch_size)
+            return evaluate.embed(embed, batches, batch_size=plan.batch_size)
+
+        return one(opened.eval_train), one(opened.eval)
+
+    def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
+        """All tasks of the plan (on `splits`, where they are embedded already) and the method's own metrics."""
+        return self.experiment.plan(*(splits or self.splits(state))) | self.held_out(state)
+
+    def during(self, state: TrainState) -> dict[str, float]:
+        """The tasks that are run on a schedule, as 'eval/NAME'."""
+        plan = dataclasses.replace(self.experiment.plan, tasks=self.experiment.plan.during)
+        return evaluate.prefixed("eval", plan(*self.splits(state)) | self.held_out(state))
+
+    def held_out(self, state: TrainState) -> dict[str, float]:
+        """The method's loss and metrics on the test split, mean over its full batches (one short one if all are).
+
+        Views and masks are drawn from the batch's number alone, so that all evaluations see the same.
+        """
+        totals, count = {}, 0
+        for number, batch in enumerate(self._held_out_batches()):
+            values = self._held_out(state.params, state.variables, self._put(batch), number)
+            for name, value in jax.device_get(values).items():
+                totals[name] = totals.get(name, 0.0) + float(value)
+            count += 1
+        return {name: total / count for name, total in totals.items()}
+
+    def raw(self) -> dict[str, float]:
+        """All tasks of the plan on pixels or word counts; for text, n-gram guesses of hidden words too."""
+        opened, plan, spec = self.experiment.data, self.experiment.plan, self.experiment.data.spec
+
+        def features(batch: dict) -> np.ndarray:
+            return evaluate.raw_features(batch, vocab_size=spec.vocab_size, special_ids=spec.special_ids or ())
+
+        def one(source) -> Split:
+            return evaluate.embed(features, data.examples(source, batch_size=plan.batch_size))
+
+        scores = dataclasses.replace(plan, diagnostics=False)(one(opened.eval_train), one(opened.eval))
+        return scores | (self._ngrams() if "tokens" in spec.shapes else {})
+
+    def _ngrams(self) -> dict[str, float]:
+        experiment, size = self.experiment, self.experiment.plan.batch_size
+        tokens = (batch["tokens"] for batch in data.examples(experiment.data.eval_train, batch_size=size))
+        views = jax.jit(lambda state, batch, number: _views(experiment, state.params, state.variables, batch, number)[1])
+        state = experiment.initial_state()
+        held_out = (views(state, batch, number) for number, batch in enumerate(self._held_out_batches()))
+        spec = experiment.data.spec
+        return evaluate.ngram_accuracy(tokens, held_out, vocab_size=spec.vocab_size, special_ids=spec.special_ids)
+
+    def _held_out_batches(self) -> Iterable[dict]:
+        opened, size = self.experiment.data, self.experiment.recipe.batch_size
+        size = min(size, len(opened.eval))
+        return (batch for batch in data.examples(opened.eval, batch_size=size) if len(batch["label"]) == size)
+
+    def _put(self, batch: dict) -> dict[str, jax.Array]:
+        mesh = self.experiment.recipe.mesh
+        even = len(batch["label"]) % mesh.shape["data"] == 0
+        return jax.device_put(batch, meshes.by_row(mesh) if even else meshes.replicated(mesh))
+
+
+def _compiled(experiment: Experiment) -> tuple[Callable, Callable]:
+    graphdef = experiment.recipe.graphdef
+
+    @jax.jit
+    def embed(params: nnx.State, variables: nnx.State, batch: dict) -> jax.Array:
+        return nnx.merge(graphdef, params, variables, copy=True).embed(batch)
+
+    @jax.jit
+    def held_out(params: nnx.State, variables: nnx.State, batch: dict, number: int) -> dict[str, jax.Array]:
+        method, views, key = _views(experiment, params, variables, batch, number)
+        loss, metrics = method.loss(views, key, train=False)
+        return {"loss": loss, **metrics}
+
+    return embed, held_out
+
+
+def _views(experiment: Experiment, params: nnx.State, variables: nnx.State, batch: dict, number: int):
+    """The method, and the views and key of held-out batch `number`."""
+    method = nnx.merge(experiment.recipe.graphdef, params, variables, copy=True)
+    views_key, loss_key = jax.random.split(jax.random.fold_in(jax.random.key(0), number))
+    return method, method.views(batch, views_key), loss_key

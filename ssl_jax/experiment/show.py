@@ -1,0 +1,119 @@
+"""What a run shows to people: its first words, figures on the way, and what it found at the end."""
+
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+import rich
+
+from ssl_jax import augment, data, evaluate, report
+from ssl_jax.experiment.build import Experiment
+from ssl_jax.experiment.scores import Scorer, Split
+from ssl_jax.train import state as states
+from ssl_jax.train.state import TrainState
+from ssl_jax.train.workdir import Workdir
+
+EXAMPLES, VIEWS, NEIGHBOURS = 6, 5, 6
+
+
+def announce(experiment: Experiment, folder: Workdir) -> None:
+    """Says what will run, on what, and where its files go."""
+    config, opened, recipe = experiment.config, experiment.data, experiment.recipe
+    report.record_environment(folder.path)
+    count = states.parameter_count(experiment.method)
+    devices = jax.devices()
+    lines = (
+        f"{config['method']['name']} with {config['model']['name']} ({count / 1e6:.2f} M parameters)",
+        f"data: {config['data']['name']}, {len(opened.train):,} training and {len(opened.eval):,} held-out examples",
+        f"steps: {recipe.steps:,} of {recipe.batch_size} examples, on {len(devices)} x {devices[0].device_kind}",
+        f"files: {folder.path}",
+    )
+    print("\n".join(lines), flush=True)
+
+
+def views(experiment: Experiment, state: TrainState, folder: Workdir) -> None:
+    """Draws views.png: pictures beside what the network will see of them."""
+    view = experiment.method.view
+    if "image" not in experiment.data.spec.shapes or (folder.path / "figures" / "views.png").exists():
+        return
+    batch = _first(experiment.data.train, EXAMPLES)
+    draw = jax.jit(lambda key: view.displayable(augment.per_example(view.train, key, batch)))
+    drawn = [np.asarray(draw(key)) for key in jax.random.split(jax.random.key(experiment.recipe.seed), VIEWS)]
+    report.views(batch["image"], np.stack(drawn, axis=1), folder.path / "figures" / "views.png")
+
+
+def end(
+    experiment: Experiment, state: TrainState, folder: Workdir, results: Mapping[str, float], splits: tuple[Split, Split]
+) -> None:
+    """Draws the last figures, writes report.html, prints the table, and says what to try next.
+
+    Args:
+      experiment: the run.
+      state: trained.
+      folder: its workdir.
+      results: flat, as results.json holds them.
+      splits: embeddings and labels of the labelled training split and of the test split.
+    """
+    figures = folder.path / "figures"
+    _neighbours(experiment, splits, figures)
+    _, (embeddings, labels) = splits
+    report.embedding_map(embeddings, labels, experiment.data.spec.class_names, figures / "embedding_map.png")
+    method = experiment.module(state)
+    if hasattr(method, "reconstruct"):
+        _reconstructions(experiment, method, figures)
+    if hasattr(method, "fill"):
+        _masked_tokens(experiment, method, figures)
+    page = report.write(folder.path, results=results)
+    rich.print(report.results_table(results, experiment.config["expected"]))
+    print(f"\nReport: {page}\nFigures: {figures}\nNumbers: {folder.path / 'results.json'}")
+    print(
+        "Next: open the report in a browser; change a leaf, for example --config.method.name, --config.steps or "
+        "--config.optimizer.learning_rate, with another --workdir; or try another file of configs/."
+    )
+
+
+def _first(source, count: int) -> dict[str, np.ndarray]:
+    return next(data.examples(source, batch_size=count, limit=count))
+
+
+def _neighbours(experiment: Experiment, splits: tuple[Split, Split], figures) -> None:
+    """Held-out examples spread over the split, with their nearest training examples."""
+    (train_x, train_y), (test_x, test_y) = splits
+    chosen = np.linspace(0, len(test_x) - 1, EXAMPLES).astype(np.int64)
+    similarities, found = evaluate.nearest(train_x, test_x[chosen], k=NEIGHBOURS)
+    queries = experiment.data.eval.read(chosen)
+    near = [experiment.data.eval_train.read(row.astype(np.int64)) for row in found]
+    names, target = experiment.data.spec.class_names, figures / "neighbours.png"
+    if "image" in queries:
+        images = np.stack([batch["image"] for batch in near])
+        labels = dict(query_labels=test_y[chosen], neighbour_labels=train_y[found], class_names=names)
+        report.nearest_neighbours_images(queries["image"], images, target, **labels)
+        return
+    text = lambda batch: experiment.data.tokenizer.decode_batch(batch["tokens"].tolist())
+    report.nearest_neighbours_text(
+        text(queries),
+        [text(batch)[:3] for batch in near],
+        target,
+        query_labels=[names[label] for label in test_y[chosen]],
+        neighbour_labels=[[names[label] for label in row[:3]] for row in train_y[found]],
+        similarities=similarities[:, :3],
+    )
+
+
+def _reconstructions(experiment: Experiment, method, figures) -> None:
+    batch, view = _first(experiment.data.eval, EXAMPLES + 2), experiment.method.view
+    parts = jax.jit(lambda method, batch, key: method.reconstruct(batch, key))(method, batch, jax.random.key(0))
+    original, seen, painted = (np.asarray(view.displayable(part)) for part in parts)
+    report.reconstructions(original, seen, painted, figures / "reconstructions.png")
+
+
+def _masked_tokens(experiment: Experiment, method, figures) -> None:
+    batch, tokenizer = _first(experiment.data.eval, EXAMPLES), experiment.data.tokenizer
+    filled = jax.device_get(jax.jit(lambda method, batch, key: method.fill(batch, key))(method, batch, jax.random.key(0)))
+    pad = experiment.data.spec.pad_id
+    used = filled["weights"] > 0
+    piece = tokenizer.id_to_token
+    tokens = [[piece(int(token)) for token in row if token != pad] for row in batch["tokens"]]
+    positions = [row[keep].tolist() for row, keep in zip(filled["positions"], used)]
+    guesses = [[[piece(int(i)) for i in best] for best in row[keep]] for row, keep in zip(filled["best"], used)]
+    report.masked_tokens(tokens, positions, guesses, figures / "masked_tokens.png")

@@ -1,0 +1,9 @@
+"""Weights from and to timm, torchvision and Hugging Face, as dicts of NumPy arrays or safetensors files.
+
+Each file holds one table a model: our names beside theirs. No PyTorch is needed.
+"""
+
+from ssl_jax.interop import bert, mae, resnet, vit
+from ssl_jax.interop.files import read, write
+
+__all__ = ["bert", "mae", "read", "resnet", "vit", "write"]

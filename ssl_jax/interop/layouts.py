@@ -1,0 +1,32 @@
+"""How one array of theirs (PyTorch's layout) is laid out in our modules, and back."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Layout(NamedTuple):
+    """A rearrangement and its inverse."""
+
+    to_ours: Callable[[np.ndarray], np.ndarray]
+    to_theirs: Callable[[np.ndarray], np.ndarray]
+
+
+def _expand(axes: tuple[int, ...]) -> Layout:
+    return Layout(lambda x: np.squeeze(x, axes), lambda x: np.expand_dims(x, axes))
+
+
+SAME = Layout(lambda x: x, lambda x: x)
+LINEAR = Layout(lambda x: np.transpose(x, (1, 0)), lambda x: np.transpose(x, (1, 0)))  # (out, in) -> (in, out)
+CONV = Layout(lambda x: np.transpose(x, (2, 3, 1, 0)), lambda x: np.transpose(x, (3, 2, 0, 1)))  # OIHW -> HWIO
+ROW = _expand((0, 1))  # (1, 1, features) -> (features,)
+TABLE = _expand((0,))  # (1, count, features) -> (count, features)
+
+
+def patches(patch_size: int) -> Layout:
+    """A convolution with stride `patch_size` as a matrix: (out, in, p, p) -> (p * p * in, out)."""
+    return Layout(
+        lambda x: CONV.to_ours(x).reshape(-1, x.shape[0]),
+        lambda x: CONV.to_theirs(x.reshape(patch_size, patch_size, -1, x.shape[-1])),
+    )

@@ -1,0 +1,143 @@
+"""Weights of vision transformers, from and to timm and Hugging Face.
+
+timm's models that average patches need `class_token=False, fc_norm=False`: ours have no class token then, and normalise
+before they average.
+Hugging Face's layer normalisations add 1e-12 to the variance where ours add 1e-6 (set `layer_norm_eps=1e-6` there).
+"""
+
+import numpy as np
+
+from ssl_jax.errors import UserError
+from ssl_jax.interop.layouts import LINEAR, ROW, TABLE, patches
+from ssl_jax.interop.table import Row, Weights, load, rename, save
+from ssl_jax.models import ViT
+from ssl_jax.models.positions import sincos2d
+
+_TIMM = (
+    Row("class_token", "cls_token", ROW),
+    Row("positions", "pos_embed", TABLE),
+    Row("patch_embedding.bias", "patch_embed.proj.bias"),
+    Row("stack.blocks.{i}.norm1.scale", "blocks.{i}.norm1.weight"),
+    Row("stack.blocks.{i}.norm1.bias", "blocks.{i}.norm1.bias"),
+    Row("stack.blocks.{i}.attention.qkv.kernel", "blocks.{i}.attn.qkv.weight", LINEAR),
+    Row("stack.blocks.{i}.attention.qkv.bias", "blocks.{i}.attn.qkv.bias"),
+    Row("stack.blocks.{i}.attention.out.kernel", "blocks.{i}.attn.proj.weight", LINEAR),
+    Row("stack.blocks.{i}.attention.out.bias", "blocks.{i}.attn.proj.bias"),
+    Row("stack.blocks.{i}.scale1", "blocks.{i}.ls1.gamma"),
+    Row("stack.blocks.{i}.norm2.scale", "blocks.{i}.norm2.weight"),
+    Row("stack.blocks.{i}.norm2.bias", "blocks.{i}.norm2.bias"),
+    Row("stack.blocks.{i}.mlp.hidden.kernel", "blocks.{i}.mlp.fc1.weight", LINEAR),
+    Row("stack.blocks.{i}.mlp.hidden.bias", "blocks.{i}.mlp.fc1.bias"),
+    Row("stack.blocks.{i}.mlp.out.kernel", "blocks.{i}.mlp.fc2.weight", LINEAR),
+    Row("stack.blocks.{i}.mlp.out.bias", "blocks.{i}.mlp.fc2.bias"),
+    Row("stack.blocks.{i}.scale2", "blocks.{i}.ls2.gamma"),
+    Row("norm.scale", "norm.weight"),
+    Row("norm.bias", "norm.bias"),
+)
+
+
+def transformers_blocks(theirs: str) -> tuple[Row, ...]:
+    """The table of one of Hugging Face's stacks of blocks, in the names of published checkpoints.
+
+    Args:
+      theirs: what their names begin with, up to the block's number: 'encoder.layer'.
+    """
+    ours, theirs = "stack.blocks.{i}", theirs + ".{i}"
+    attention = [f"{theirs}.attention.attention.{name}" for name in ("query", "key", "value")]
+    return (
+        Row(f"{ours}.norm1.scale", f"{theirs}.layernorm_before.weight"),
+        Row(f"{ours}.norm1.bias", f"{theirs}.layernorm_before.bias"),
+        Row(f"{ours}.attention.qkv.kernel", tuple(f"{name}.weight" for name in attention), LINEAR),
+        Row(f"{ours}.attention.qkv.bias", tuple(f"{name}.bias" for name in attention)),
+        Row(f"{ours}.attention.out.kernel", f"{theirs}.attention.output.dense.weight", LINEAR),
+        Row(f"{ours}.attention.out.bias", f"{theirs}.attention.output.dense.bias"),
+        Row(f"{ours}.norm2.scale", f"{theirs}.layernorm_after.weight"),
+        Row(f"{ours}.norm2.bias", f"{theirs}.layernorm_after.bias"),
+        Row(f"{ours}.mlp.hidden.kernel", f"{theirs}.intermediate.dense.weight", LINEAR),
+        Row(f"{ours}.mlp.hidden.bias", f"{theirs}.intermediate.dense.bias"),
+        Row(f"{ours}.mlp.out.kernel", f"{theirs}.output.dense.weight", LINEAR),
+        Row(f"{ours}.mlp.out.bias", f"{theirs}.output.dense.bias"),
+    )
+
+
+_TRANSFORMERS = (
+    Row("class_token", "embeddings.cls_token", ROW),
+    Row("positions", "embeddings.position_embeddings", TABLE),
+    Row("patch_embedding.bias", "embeddings.patch_embeddings.projection.bias"),
+    *transformers_blocks("encoder.layer"),
+    Row("norm.scale", "layernorm.weight"),
+    Row("norm.bias", "layernorm.bias"),
+)
+
+# transformers 5 holds the weights under new names in memory; published files keep the old ones.
+TRANSFORMERS_RENAMED = (
+    (r"(^|\.)layers\.(\d+)", r"\1encoder.layer.\2"),
+    (r"attention\.([qkv])_proj", lambda m: "attention.attention." + {"q": "query", "k": "key", "v": "value"}[m[1]]),
+    (r"attention\.o_proj", "attention.output.dense"),
+    (r"mlp\.fc1", "intermediate.dense"),
+    (r"mlp\.fc2", "output.dense"),
+)
+
+
+def from_timm(model: ViT, weights: Weights) -> None:
+    """Sets the parameters of `model` to those of timm's `VisionTransformer`, given as its state dict in NumPy.
+
+    Raises:
+      UserError: names or shapes do not fit, or a model with sin-cos positions is given others; nothing is set then.
+    """
+    weights = take_positions(model, dict(weights), "pos_embed")
+    load(model, weights, _rows(model, _TIMM, "patch_embed.proj.weight"), ignored=r"^(head|fc_norm)\.")
+
+
+def to_timm(model: ViT) -> dict[str, np.ndarray]:
+    """The weights of `model` as a state dict for timm's `VisionTransformer` with `num_classes=0`."""
+    return save(model, _rows(model, _TIMM, "patch_embed.proj.weight")) | give_positions(model, "pos_embed")
+
+
+def from_transformers(model: ViT, weights: Weights) -> None:
+    """Sets the parameters of `model` to those of Hugging Face's `ViTModel`, or the encoder of a model that holds one.
+
+    Raises:
+      UserError: as for `from_timm`.
+    """
+    weights = rename(weights, ((r"^vit\.", ""), *TRANSFORMERS_RENAMED))
+    weights = take_positions(model, weights, "embeddings.position_embeddings")
+    load(model, weights, transformers_rows(model), ignored=r"^(decoder|pooler|classifier)\.|mask_token")
+
+
+def to_transformers(model: ViT) -> dict[str, np.ndarray]:
+    """The weights of `model` under the names that published `ViTModel` checkpoints have."""
+    return save(model, transformers_rows(model)) | give_positions(model, "embeddings.position_embeddings")
+
+
+def transformers_rows(model: ViT) -> tuple[Row, ...]:
+    """The table for Hugging Face's `ViTModel`."""
+    return _rows(model, _TRANSFORMERS, "embeddings.patch_embeddings.projection.weight")
+
+
+def _rows(model, rows, patch_weight):
+    return (*rows, Row("patch_embedding.kernel", patch_weight, patches(model.patch_size)))
+
+
+def take_positions(model: ViT, weights: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """`weights` without the position table, if that is the one `model` computes instead of holding it.
+
+    Raises:
+      UserError: `model` has fixed positions, and the table holds others.
+    """
+    if model.positions is not None or name not in weights:
+        return weights
+    table = give_positions(model, name)[name]
+    if weights[name].shape != table.shape or not np.allclose(weights[name], table, atol=1e-5):
+        raise UserError(f"{name} holds other positions than sin-cos. Build the ViT with positions='learned'.")
+    return {key: array for key, array in weights.items() if key != name}
+
+
+def give_positions(model: ViT, name: str) -> dict[str, np.ndarray]:
+    """The fixed positions of `model` as the table that others hold; nothing if they are learned (weights, then)."""
+    if model.positions is not None:
+        return {}
+    table = sincos2d(model.grid, model.features)
+    if model.class_token is not None:
+        table = np.concatenate([np.zeros_like(table[:1]), table])
+    return {name: table[None]}

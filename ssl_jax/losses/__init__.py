@@ -1,0 +1,11 @@
+"""Training objectives: pure functions of arrays to a float32 scalar.
+
+Each takes `axis_name=None`. With a name it returns, on every device, the loss of the *global* batch, whose rows are
+spread in equal parts over that axis of `jax.pmap` or `jax.shard_map`; see `ssl_jax.losses.across` for gradients.
+"""
+
+from ssl_jax.losses.contrastive import nt_xent
+from ssl_jax.losses.masked import masked_lm, masked_patches, normalize_patches
+from ssl_jax.losses.sentences import next_sentence
+
+__all__ = ["masked_lm", "masked_patches", "next_sentence", "normalize_patches", "nt_xent"]

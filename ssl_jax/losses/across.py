@@ -1,0 +1,52 @@
+"""Sums, means and rows of a batch that may be spread over a mapped axis.
+
+Gradients, with `axis_name` given (the tests hold each of these to the one-device gradient):
+
+* taken outside `jax.shard_map` or `jax.pmap`, of the replicated loss: exact as they are;
+* taken inside `jax.shard_map` (`check_vma=True`, the default): exact as they are, with respect to a device's own
+  rows and to replicated parameters (JAX sums the latter over the devices);
+* taken inside `jax.pmap`, or inside `jax.shard_map(check_vma=False)`: JAX differentiates the *sum of all devices'
+  copies* of the loss there. So average parameter gradients with `jax.lax.pmean`, as is usual (never `psum`);
+  gradients with respect to a device's own rows come out times the number of devices.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+AxisName = str | tuple[str, ...] | None
+
+
+def gather_rows(rows: jax.Array, axis_name: AxisName) -> jax.Array:
+    """All devices' rows, in device order: [n, ...] -> [n * devices, ...]. Gradients flow back to their owner."""
+    return rows if axis_name is None else lax.all_gather(rows, axis_name, tiled=True)
+
+
+def own_columns(rows: int, axis_name: AxisName) -> jax.Array:
+    """True where column j of the gathered batch is local row i: bool [rows, rows * devices]."""
+    if axis_name is None:
+        return jnp.eye(rows, dtype=bool)
+    index = lax.axis_index(axis_name) * rows + jnp.arange(rows)
+    return index[:, None] == jnp.arange(rows * lax.axis_size(axis_name))[None, :]
+
+
+def total(value: jax.Array, axis_name: AxisName) -> jax.Array:
+    """The sum of all entries, over all devices."""
+    value = jnp.sum(value)
+    return value if axis_name is None else lax.psum(value, axis_name)
+
+
+def mean(values: jax.Array, axis_name: AxisName) -> jax.Array:
+    """The mean of all entries, over all devices (each holds as many)."""
+    value = jnp.mean(values)
+    return value if axis_name is None else lax.pmean(value, axis_name)
+
+
+def weighted_mean(values: jax.Array, weights: jax.Array, axis_name: AxisName) -> jax.Array:
+    """`sum(weights * values) / sum(weights)`, both sums over all devices; 0 where every weight is 0.
+
+    Values of weight 0 do not count even when they are not finite.
+    """
+    kept = jnp.where(weights > 0, values * weights, 0.0)
+    count = total(weights, axis_name)
+    return total(kept, axis_name) / jnp.where(count > 0, count, 1.0)

@@ -1,0 +1,28 @@
+"""Losses over the order of sentences."""
+
+import jax
+
+from ssl_jax.losses.across import AxisName, mean
+from ssl_jax.losses.masked import cross_entropy
+
+
+def next_sentence(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
+    """Cross entropy of "does B follow A?", BERT's second objective.
+
+    Source: Devlin et al., "BERT", 2019, section 3.1 (task 2), with the authors' coding of labels (also that of
+    transformers).
+
+    Args:
+      logits: [B, 2], any float type.
+      labels: 0 where the second segment follows the first, 1 where it comes from elsewhere, int [B].
+      axis_name: the mapped axis that holds the rest of the batch, if any.
+
+    Returns:
+      The mean over the global batch in nats, a float32 scalar.
+
+    Raises:
+      ValueError: the shapes do not fit.
+    """
+    if logits.ndim != 2 or logits.shape[1] != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(f"logits must be [B, 2] and labels [B], not {logits.shape} and {labels.shape}")
+    return mean(cross_entropy(logits, labels), axis_name)

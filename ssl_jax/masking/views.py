@@ -1,0 +1,51 @@
+"""What a text model sees of a sequence, by config name."""
+
+from typing import Any
+
+import jax
+
+from ssl_jax.masking.tokens import bert_tokens
+
+
+class BertView:
+    """Hides tokens of one sequence as BERT does."""
+
+    def __init__(
+        self,
+        spec: Any,
+        *,
+        rate: float = 0.15,
+        mask_share: float = 0.8,
+        random_share: float = 0.1,
+        max_predictions: int | None = None,
+    ):
+        """
+        Args:
+          spec: of the data: the sequence's length, the vocabulary's size, and the special tokens.
+          rate: share of a sequence's ordinary tokens that is predicted.
+          mask_share: of these, how many are replaced by [MASK].
+          random_share: of these, how many are replaced by a random token.
+          max_predictions: the most tokens predicted in one sequence; None: `rate` of the longest, rounded.
+
+        Raises:
+          ValueError: the data is no text, or a share is impossible.
+        """
+        if "tokens" not in spec.shapes:
+            raise ValueError("name 'bert' hides tokens, and the data has none; set config.data.modality to 'text'")
+        length = spec.shapes["tokens"][0]
+        self.pad_id, self.special_ids = spec.pad_id, tuple(spec.special_ids)
+        self.settings = dict(
+            special_ids=self.special_ids,
+            mask_id=spec.mask_id,
+            vocab_size=spec.vocab_size,
+            max_predictions=max(1, round(rate * length)) if max_predictions is None else max_predictions,
+            rate=rate,
+            mask_share=mask_share,
+            random_share=random_share,
+        )
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        jax.eval_shape(self.train, key, jax.ShapeDtypeStruct((length,), "int32"))
+
+    def train(self, key: jax.Array, tokens: jax.Array) -> dict[str, jax.Array]:
+        """`masking.bert_tokens` of one sequence, int32 [S]."""
+        return bert_tokens(key, tokens, **self.settings)

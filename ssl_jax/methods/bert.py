@@ -1,0 +1,86 @@
+"""BERT: Devlin et al. 2018, Pre-training of Deep Bidirectional Transformers, arXiv:1810.04805."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ssl_jax import augment, losses, masking
+from ssl_jax.models import heads
+
+
+class BERT(nnx.Module):
+    """Masked language modelling and next-sentence prediction over pairs of segments (section 3.1)."""
+
+    def __init__(
+        self,
+        backbone: nnx.Module,
+        view: Any,
+        *,
+        next_sentence_weight: float = 1.0,
+        rngs: nnx.Rngs,
+    ):
+        """
+        Args:
+          backbone: a text transformer.
+          view: hides tokens of one sequence (`masking.VIEWS['bert']`).
+          next_sentence_weight: weight of the second task; 0 leaves it out.
+          rngs: source of the parameters.
+
+        Raises:
+          ValueError: the backbone is no text transformer, or the weight is negative.
+        """
+        if not hasattr(backbone, "token_embedding"):
+            raise ValueError(f"BERT reads tokens: config.model must be a text_transformer, not {type(backbone).__name__}")
+        if next_sentence_weight < 0:
+            raise ValueError(f"next_sentence_weight {next_sentence_weight} must be at least 0")
+        self.backbone, self.view, self.next_sentence_weight = backbone, view, next_sentence_weight
+        self.mlm_head = heads.MLMHead(backbone.features, backbone.vocab_size, dtype=backbone.dtype, rngs=rngs)
+        self.pooler = heads.Pooler(backbone.features, dtype=backbone.dtype, rngs=rngs)
+        self.next_head = heads.NextSentenceHead(backbone.features, dtype=backbone.dtype, rngs=rngs)
+
+    def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
+        """Sequences with 15% of their tokens hidden, and what stood there (`masking.bert_tokens`)."""
+        hidden = augment.per_example(self.view.train, key, batch["tokens"])
+        attend = batch["tokens"] != self.view.pad_id
+        return {"segments": batch["segments"], "next": batch["next"], "attend": attend, **hidden}
+
+    def loss(
+        self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Sum of the two tasks' mean losses. Logits are made at the hidden positions only."""
+        states = self.backbone(views["tokens"], views["segments"], views["attend"], train=train, key=key)
+        logits, next_logits = self.hidden_logits(states, views["positions"]), self.next_head(self.pooler(states))
+        mlm = losses.masked_lm(logits, views["targets"], views["weights"])
+        nsp = losses.next_sentence(next_logits, views["next"])
+        right = (logits.argmax(-1) == views["targets"]) * views["weights"]
+        metrics = {
+            "masked_lm_loss": mlm,
+            "next_sentence_loss": nsp,
+            "masked_accuracy": right.sum() / jnp.maximum(views["weights"].sum(), 1),
+            "next_sentence_accuracy": jnp.mean(next_logits.argmax(-1) == views["next"]),
+        }
+        return mlm + self.next_sentence_weight * nsp, metrics
+
+    def hidden_logits(self, states: jax.Array, positions: jax.Array) -> jax.Array:
+        """Logits over the vocabulary at `positions` [B, M] of `states` [B, S, F]: [B, M, V]."""
+        there = jnp.take_along_axis(states, positions[:, :, None], axis=1)
+        return self.mlm_head(there, self.backbone.token_embedding)
+
+    def fill(self, batch: dict[str, jax.Array], key: jax.Array, *, top: int = 3) -> dict[str, jax.Array]:
+        """For looking at: hides tokens and fills them in.
+
+        Returns:
+          The views, and `best` int32 [B, M, top]: the likeliest tokens at each hidden position, best first.
+        """
+        views = self.views(batch, key)
+        states = self.backbone(views["tokens"], views["segments"], views["attend"])
+        return {**views, "best": jax.lax.top_k(self.hidden_logits(states, views["positions"]), top)[1]}
+
+    def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
+        """Mean of the last layer's states over the tokens that are no padding: [B, F]."""
+        attend = inputs["tokens"] != self.view.pad_id
+        states = self.backbone(inputs["tokens"], inputs["segments"], attend).astype(jnp.float32)
+        weights = attend[:, :, None].astype(jnp.float32)
+        return (states * weights).sum(1) / jnp.maximum(weights.sum(1), 1)

@@ -1,0 +1,108 @@
+"""MAE: He et al. 2021, Masked Autoencoders Are Scalable Vision Learners, arXiv:2111.06377."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ssl_jax import augment, losses, masking
+from ssl_jax.models import heads
+
+
+class MAE(nnx.Module):
+    """A ViT that sees the visible patches only, and a light decoder that paints the hidden ones."""
+
+    def __init__(
+        self,
+        backbone: nnx.Module,
+        view: Any,
+        *,
+        mask_ratio: float = 0.75,
+        normalize_targets: bool = True,
+        decoder_width: int = 512,
+        decoder_depth: int = 8,
+        decoder_heads: int = 16,
+        rngs: nnx.Rngs,
+    ):
+        """
+        Args:
+          backbone: a ViT.
+          view: draws one view of one image (`augment.VIEWS`).
+          mask_ratio: share of the patches that is hidden.
+          normalize_targets: whether each patch is normalised by its own mean and variance before it is predicted.
+          decoder_width: width of the decoder's tokens.
+          decoder_depth: its number of blocks.
+          decoder_heads: its number of attention heads.
+          rngs: source of the parameters.
+
+        Raises:
+          ValueError: the backbone is no ViT, or no patch would be hidden or visible.
+        """
+        if not hasattr(backbone, "embed_patches"):
+            raise ValueError(f"MAE hides patches, so config.model must be a vit, not {type(backbone).__name__}")
+        if not 1 <= masking.count_visible(backbone.num_patches, mask_ratio) < backbone.num_patches:
+            raise ValueError(f"mask_ratio {mask_ratio} leaves nothing to see or to predict of {backbone.num_patches}")
+        self.backbone, self.view = backbone, view
+        self.mask_ratio, self.normalize_targets = mask_ratio, normalize_targets
+        self.decoder = heads.MAEDecoder(
+            backbone.features,
+            grid=backbone.grid,
+            width=decoder_width,
+            depth=decoder_depth,
+            heads=decoder_heads,
+            patch_dim=backbone.patch_dim,
+            dtype=backbone.dtype,
+            scan=backbone.scan,
+            remat=backbone.remat,
+            rngs=rngs,
+        )
+
+    def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
+        """One view of each image, and which of its patches are hidden (`masking.random_patches`)."""
+        view_key, mask_key = jax.random.split(key)
+        image = augment.per_example(self.view.train, view_key, batch)
+        return {"image": image, **self._masks(mask_key, len(image))}
+
+    def _masks(self, key: jax.Array, count: int) -> dict[str, jax.Array]:
+        draw = lambda k, _: masking.random_patches(k, self.backbone.num_patches, ratio=self.mask_ratio)  # noqa: E731
+        return augment.per_example(draw, key, jnp.arange(count))
+
+    def loss(
+        self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Mean squared error on the hidden patches (section 3)."""
+        predicted = self.predict(views, key, train=train)
+        targets = self.backbone.patchify(views["image"])
+        loss = losses.masked_patches(predicted, targets, views["mask"], normalize_targets=self.normalize_targets)
+        return loss, {}
+
+    def predict(self, views: dict[str, jax.Array], key: jax.Array, *, train: bool) -> jax.Array:
+        """Predicted pixels of every patch: float32 [B, N, P]."""
+        patches = self.backbone.embed_patches(views["image"])
+        visible = jnp.take_along_axis(patches, views["visible"][:, :, None], axis=1)
+        latent = self.backbone.encode(visible, train=train, key=key)
+        return self.decoder(latent, views["restore"])
+
+    def reconstruct(self, batch: dict[str, jax.Array], key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """For looking at: the images, the same with hidden patches grey, and with hidden patches as predicted.
+
+        Where targets are normalised, the true mean and variance of a patch give its prediction a scale, as in the
+        paper's own figures.
+
+        Returns:
+          Three float32 [B, S, S, C], in the view's normalised units.
+        """
+        image = jax.vmap(self.view.evaluate)(batch)
+        views = {"image": image, **self._masks(key, len(image))}
+        patches, predicted = self.backbone.patchify(image), self.predict(views, key, train=False)
+        if self.normalize_targets:
+            mean = patches.mean(-1, keepdims=True)
+            predicted = predicted * jnp.sqrt(patches.var(-1, keepdims=True, ddof=1) + 1e-6) + mean
+        hidden = views["mask"][:, :, None]
+        seen, painted = patches * (1 - hidden), patches * (1 - hidden) + predicted * hidden
+        return image, self.backbone.unpatchify(seen), self.backbone.unpatchify(painted)
+
+    def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
+        """Features of whole images (nothing hidden), pooled as the ViT pools: [B, F]."""
+        return self.backbone(jax.vmap(self.view.evaluate)(inputs))

@@ -1,0 +1,30 @@
+"""Encoders and heads, as `flax.nnx` modules.
+
+They know nothing of methods, data or meshes. Pictures are NHWC. Parameters are float32; `dtype` is that of the
+computation. What is random in training comes from the argument `key` alone.
+"""
+
+from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Predictor, Projector
+from ssl_jax.models.normalization import BatchNorm
+from ssl_jax.models.patches import patchify, unpatchify
+from ssl_jax.models.resnet import ResNet
+from ssl_jax.models.text_transformer import TextTransformer
+from ssl_jax.models.vit import ViT
+
+MODELS = {"resnet": ResNet, "vit": ViT, "text_transformer": TextTransformer}
+
+__all__ = [
+    "MODELS",
+    "BatchNorm",
+    "MAEDecoder",
+    "MLMHead",
+    "NextSentenceHead",
+    "Pooler",
+    "Predictor",
+    "Projector",
+    "ResNet",
+    "TextTransformer",
+    "ViT",
+    "patchify",
+    "unpatchify",
+]

@@ -1,0 +1,7 @@
+"""What sits on an encoder while it is pretrained, and is thrown away afterwards."""
+
+from ssl_jax.models.heads.bert import MLMHead, NextSentenceHead, Pooler
+from ssl_jax.models.heads.mae_decoder import MAEDecoder
+from ssl_jax.models.heads.projector import Predictor, Projector
+
+__all__ = ["MAEDecoder", "MLMHead", "NextSentenceHead", "Pooler", "Predictor", "Projector"]

@@ -1,0 +1,75 @@
+"""The heads of BERT (Devlin et al. 2019, section 3.1 and the released code)."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ssl_jax.models import settings
+from ssl_jax.models.normalization import layer_norm
+
+
+def _linear(inputs, outputs, dtype, rngs):
+    init = nnx.initializers.truncated_normal(0.02)
+    return nnx.Linear(inputs, outputs, dtype=settings.computation_dtype(dtype), kernel_init=init, rngs=rngs)
+
+
+class MLMHead(nnx.Module):
+    """BERT's masked-token head: linear, GELU, layer norm, then the transposed token embedding and a bias a token.
+
+    Args:
+      width: features of the encoder.
+      vocab_size: number of tokens.
+      dtype: of the computation.
+      rngs: stream `params`.
+    """
+
+    def __init__(self, width: int, vocab_size: int, *, dtype: str = "float32", rngs: nnx.Rngs):
+        settings.at_least(1, width=width, vocab_size=vocab_size)
+        self.dense = _linear(width, width, dtype, rngs)
+        self.norm = layer_norm(width, epsilon=1e-12, rngs=rngs)
+        self.bias = nnx.Param(jnp.zeros((vocab_size,), jnp.float32))
+
+    def __call__(self, hidden: jax.Array, embedding: jax.Array) -> jax.Array:
+        """Scores every token at the given places.
+
+        Args:
+          hidden: [..., width]; pass the masked positions only, the product with the vocabulary is what costs.
+          embedding: [vocab_size, width], the encoder's `token_embedding`.
+
+        Returns:
+          logits float32 [..., vocab_size].
+        """
+        x = self.dense(hidden)
+        x = self.norm(jax.nn.gelu(x, approximate=False)).astype(x.dtype)
+        logits = jnp.einsum("...d,vd->...v", x, embedding.astype(x.dtype), preferred_element_type=jnp.float32)
+        return logits + self.bias[...].reshape((1,) * (logits.ndim - 1) + (-1,))
+
+
+class Pooler(nnx.Module):
+    """BERT's summary of a sequence: tanh of a linear layer of its first token.
+
+    Args: as for `MLMHead`.
+    """
+
+    def __init__(self, width: int, *, dtype: str = "float32", rngs: nnx.Rngs):
+        settings.at_least(1, width=width)
+        self.dense = _linear(width, width, dtype, rngs)
+
+    def __call__(self, hidden: jax.Array) -> jax.Array:
+        """[B, S, width] -> [B, width]."""
+        return jnp.tanh(self.dense(hidden[:, 0]))
+
+
+class NextSentenceHead(nnx.Module):
+    """BERT's judgement of whether sentence B follows A: a linear layer on the pooled features.
+
+    Args: as for `MLMHead`.
+    """
+
+    def __init__(self, width: int, *, dtype: str = "float32", rngs: nnx.Rngs):
+        settings.at_least(1, width=width)
+        self.dense = _linear(width, 2, dtype, rngs)
+
+    def __call__(self, pooled: jax.Array) -> jax.Array:
+        """[B, width] -> logits float32 [B, 2]: 0 is 'follows', 1 'does not' (Hugging Face's coding)."""
+        return self.dense(pooled).astype(jnp.float32)

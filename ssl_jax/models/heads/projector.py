@@ -1,0 +1,95 @@
+"""Multi-layer heads on pooled features: projectors and predictors."""
+
+import jax
+from flax import nnx
+
+from ssl_jax.models import settings
+from ssl_jax.models.normalization import BatchNorm
+
+
+class Projector(nnx.Module):
+    """Linear layers with ReLU between them: SimCLR's projection head (Chen et al. 2020, section 4.2).
+
+    A layer followed by normalisation has no bias; a normalisation at the end has no offset, as in the official code.
+
+    Args:
+      in_features: width of the encoder's features.
+      hidden: width of the layers between.
+      out: width of the last layer.
+      layers: number of linear layers: 2 in SimCLR, 3 in SimCLR v2; 1 is a linear projection.
+      batch_norm: normalise before each ReLU.
+      last_batch_norm: normalise the output too.
+      axis_name: for `BatchNorm` under `jax.pmap` or `jax.shard_map`.
+      dtype: of the computation.
+      rngs: stream `params`.
+
+    Attributes:
+      features: `out`.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        *,
+        hidden: int = 2048,
+        out: int = 128,
+        layers: int = 2,
+        batch_norm: bool = True,
+        last_batch_norm: bool = True,
+        axis_name: str | None = None,
+        dtype: str = "float32",
+        rngs: nnx.Rngs,
+    ):
+        settings.at_least(1, in_features=in_features, hidden=hidden, out=out, layers=layers)
+        self.features = out
+        widths = [in_features] + [hidden] * (layers - 1) + [out]
+        normed = [batch_norm] * (layers - 1) + [last_batch_norm]
+        compute = settings.computation_dtype(dtype)
+        self.linears, self.norms = nnx.List([]), nnx.List([])
+        for index, norm in enumerate(normed):
+            inputs, outputs, last = widths[index], widths[index + 1], index == layers - 1
+            self.linears.append(nnx.Linear(inputs, outputs, use_bias=not norm, dtype=compute, rngs=rngs))
+            self.norms.append(BatchNorm(outputs, use_bias=not last, axis_name=axis_name) if norm else nnx.data(None))
+
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """[B, in_features] -> [B, out]; `train` as for `BatchNorm`."""
+        last = len(self.linears) - 1
+        for index, (linear, norm) in enumerate(zip(self.linears, self.norms)):
+            x, relu = linear(x), index < last
+            if norm is not None:
+                x = norm(x, train=train, relu=relu)
+            elif relu:
+                x = jax.nn.relu(x)
+        return x
+
+
+class Predictor(Projector):
+    """BYOL's predictor (Grill et al. 2020, section 3.3): linear, batch normalisation, ReLU, linear.
+
+    Args: as for `Projector`, with the paper's widths as defaults.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        *,
+        hidden: int = 4096,
+        out: int = 256,
+        layers: int = 2,
+        batch_norm: bool = True,
+        last_batch_norm: bool = False,
+        axis_name: str | None = None,
+        dtype: str = "float32",
+        rngs: nnx.Rngs,
+    ):
+        super().__init__(
+            in_features,
+            hidden=hidden,
+            out=out,
+            layers=layers,
+            batch_norm=batch_norm,
+            last_batch_norm=last_batch_norm,
+            axis_name=axis_name,
+            dtype=dtype,
+            rngs=rngs,
+        )

@@ -1,0 +1,181 @@
+"""Batch normalisation with the backward pass in closed form, and the layer normalisation of the transformers.
+
+Autodiff of batch normalisation followed by ReLU stores several activation-sized arrays and walks over them many times.
+The closed form keeps the layer's input and two vectors, and rebuilds the rest.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ssl_jax.models import settings
+
+
+class BatchNorm(nnx.Module):
+    """Batch normalisation over all axes but the last (Ioffe and Szegedy, 2015), optionally followed by ReLU.
+
+    Under `jax.jit` the statistics are those of the global batch, however it is sharded over a mesh. Inside `jax.pmap`
+    or `jax.shard_map`, where a function sees one device's rows, `axis_name` makes them so; every device must hold
+    equally many.
+
+    The running averages use the biased variance of the batch, as TensorFlow and Flax do; PyTorch uses the unbiased one
+    there. No gradient flows through the running averages.
+
+    Args:
+      features: size of the last axis.
+      momentum: weight of the old running average at each training step.
+      epsilon: added to the variance.
+      use_bias: whether there is an offset; SimCLR's last projector layer has none.
+      scale_init: initial scale; 0 in the last normalisation of a residual branch.
+      axis_name: the mapped axis or axes to average over under `jax.pmap` or `jax.shard_map`.
+      rngs: unused; taken so that all layers are built alike.
+
+    Attributes:
+      scale, bias: nnx.Param float32 [features] (`bias` is None without `use_bias`).
+      mean, var: nnx.BatchStat float32 [features], the running averages.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        use_bias: bool = True,
+        scale_init: float = 1.0,
+        axis_name: str | tuple[str, ...] | None = None,
+        rngs: nnx.Rngs | None = None,
+    ):
+        settings.at_least(1, features=features)
+        settings.probability(momentum=momentum)
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.axis_name = axis_name
+        self.scale = nnx.Param(jnp.full((features,), scale_init, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros((features,), jnp.float32)) if use_bias else nnx.data(None)
+        self.mean = nnx.BatchStat(jnp.zeros((features,), jnp.float32))
+        self.var = nnx.BatchStat(jnp.ones((features,), jnp.float32))
+
+    def __call__(self, x: jax.Array, *, train: bool = False, relu: bool = False) -> jax.Array:
+        """Normalises by the batch's statistics when training, else by the running averages.
+
+        Args:
+          x: [..., features], any float dtype; at least two axes.
+          train: use the batch's statistics and update the running averages.
+          relu: return max(0, normalised).
+
+        Returns:
+          The same shape and dtype as `x`; arithmetic is in float32.
+        """
+        scale = self.scale[...]
+        bias = jnp.zeros_like(scale) if self.bias is None else self.bias[...]
+        if not train:
+            return _affine(x, self.mean[...], _rsqrt(self.var[...], self.epsilon), scale, bias, relu)
+        y, mean, var = batch_normalize(x, scale, bias, epsilon=self.epsilon, relu=relu, axis_name=self.axis_name)
+        self.mean[...] = self.momentum * self.mean[...] + (1 - self.momentum) * mean
+        self.var[...] = self.momentum * self.var[...] + (1 - self.momentum) * var
+        return y
+
+
+def batch_normalize(
+    x: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
+    *,
+    epsilon: float = 1e-5,
+    relu: bool = False,
+    axis_name: str | tuple[str, ...] | None = None,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """relu?((x - mean) / sqrt(var + epsilon) * scale + bias) with mean and var of the batch.
+
+    With `axis_name` the gradient with respect to `x` is that of the sum of the devices' losses; that with respect to
+    `scale` and `bias` is this device's share of it, which JAX adds up where it knows them to be shared
+    (`jax.shard_map`) and the caller does under `jax.pmap`. The statistics that are returned carry no gradient.
+
+    Args:
+      x: [..., C].
+      scale, bias: float32 [C].
+      epsilon: added to the variance.
+      relu: clip the result at 0.
+      axis_name: mapped axis (or axes) over which the batch is spread.
+
+    Returns:
+      The normalised array, like `x`; mean and biased variance, float32 [C].
+    """
+    if axis_name is not None:
+        # One device's gradient of a shared vector is its share only; the transpose of the cast adds the shares up.
+        scale, bias = (_varying(vector, axis_name) for vector in (scale, bias))
+    y, mean, var = _batch_normalize(x, scale, bias, epsilon, relu, axis_name)
+    return y, jax.lax.stop_gradient(mean), jax.lax.stop_gradient(var)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def _batch_normalize(x, scale, bias, epsilon, relu, axis_name):
+    mean, var = _statistics(x, axis_name)
+    return _affine(x, mean, _rsqrt(var, epsilon), scale, bias, relu), mean, var
+
+
+def _forward(x, scale, bias, epsilon, relu, axis_name):
+    mean, var = _statistics(x, axis_name)
+    inverse = _rsqrt(var, epsilon)
+    return (_affine(x, mean, inverse, scale, bias, relu), mean, var), (x, mean, inverse, scale, bias)
+
+
+def _backward(epsilon, relu, axis_name, residuals, cotangents):
+    x, mean, inverse, scale, bias = residuals
+    grad = cotangents[0].astype(jnp.float32)
+    normal = (x.astype(jnp.float32) - _rows(mean, x)) * _rows(inverse, x)
+    if relu:
+        grad = jnp.where(normal * _rows(scale, x) + _rows(bias, x) > 0, grad, 0.0)
+    axes = _batch_axes(x)
+    grad_bias = jnp.sum(grad, axes)
+    grad_scale = jnp.sum(grad * normal, axes)
+    count = x.size // x.shape[-1]
+    mean_grad = _pmean(grad_bias / count, axis_name)
+    mean_product = _pmean(grad_scale / count, axis_name)
+    grad_x = _rows(scale * inverse, x) * (grad - _rows(mean_grad, x) - normal * _rows(mean_product, x))
+    return grad_x.astype(x.dtype), grad_scale, grad_bias
+
+
+_batch_normalize.defvjp(_forward, _backward)
+
+
+def _statistics(x, axis_name):
+    """Mean and variance, in two passes: E[x^2] - E[x]^2 cancels where the mean is large beside the deviation."""
+    x = x.astype(jnp.float32)
+    axes = _batch_axes(x)
+    mean = _pmean(jnp.mean(x, axes), axis_name)
+    return mean, _pmean(jnp.mean(jnp.square(x - _rows(mean, x)), axes), axis_name)
+
+
+def _affine(x, mean, inverse, scale, bias, relu):
+    y = (x.astype(jnp.float32) - _rows(mean, x)) * _rows(inverse * scale, x) + _rows(bias, x)
+    return (jax.nn.relu(y) if relu else y).astype(x.dtype)
+
+
+def _rsqrt(var, epsilon):
+    return jax.lax.rsqrt(var + epsilon)
+
+
+def _rows(vector, x):
+    return vector.reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+def _batch_axes(x):
+    return tuple(range(x.ndim - 1))
+
+
+def _pmean(value, axis_name):
+    return value if axis_name is None else jax.lax.pmean(value, axis_name)
+
+
+def _varying(vector, axis_name):
+    """`vector` marked as different on every device: adding the device's number, times 0, casts it."""
+    return vector + 0.0 * jax.lax.axis_index(axis_name).astype(vector.dtype)
+
+
+def layer_norm(features: int, *, epsilon: float, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """Layer normalisation over the last axis, computed and returned in float32 (the next layer casts)."""
+    return nnx.LayerNorm(features, epsilon=epsilon, dtype=jnp.float32, use_fast_variance=False, rngs=rngs)

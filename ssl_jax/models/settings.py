@@ -1,0 +1,56 @@
+"""Checks that the constructors of this package share. Each raises a ValueError that names the argument."""
+
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def computation_dtype(dtype: str) -> jnp.dtype:
+    """The dtype called `dtype`, in which a module computes (parameters stay float32)."""
+    return jnp.dtype(one_of("dtype", dtype, DTYPES))
+
+
+def one_of(name: str, value: object, valid: Iterable[object]) -> object:
+    """`value`, or a ValueError that lists the valid choices of the argument `name`."""
+    valid = tuple(valid)
+    if value not in valid:
+        raise ValueError(f"{name} {value!r} is not one of {', '.join(map(str, valid))}")
+    return value
+
+
+def at_least(minimum: int, **values: int) -> None:
+    """Every keyword's value must be at least `minimum`."""
+    for name, value in values.items():
+        if value < minimum:
+            raise ValueError(f"{name} {value} is below {minimum}")
+
+
+def probability(**rates: float) -> None:
+    """Every keyword's value must lie in 0 <= rate < 1."""
+    for name, rate in rates.items():
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name} {rate} is not in 0 <= {name} < 1")
+
+
+def divisible(name: str, value: int, by: str, divisor: int) -> None:
+    """`value` must be a multiple of `divisor`; the names are those of the arguments."""
+    at_least(1, **{by: divisor})
+    if value % divisor:
+        raise ValueError(f"{name} {value} is not divisible by {by} {divisor}")
+
+
+def training_key(train: bool, key: jax.Array | None, **rates: float) -> jax.Array | None:
+    """The key to draw dropout with, or None where nothing is drawn.
+
+    Raises:
+      ValueError: training with a positive rate and no key.
+    """
+    drawn = [name for name, rate in rates.items() if rate > 0]
+    if not train or not drawn:
+        return None
+    if key is None:
+        raise ValueError(f"train=True with {drawn[0]} {rates[drawn[0]]} needs the argument key")
+    return key

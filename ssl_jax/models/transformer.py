@@ -1,0 +1,258 @@
+"""Transformer blocks, and the stack that runs them one by one or as one scan."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from ssl_jax.models import settings
+from ssl_jax.models.normalization import layer_norm
+
+Initializer = Callable[..., jax.Array]
+
+
+def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
+    """Zeroes each element with probability `rate` and divides the rest by 1 - rate; no key, no change."""
+    return x if key is None or rate == 0 else _drop(x, rate, key, x.shape)
+
+
+def drop_path(x: jax.Array, rate: float | jax.Array | None, key: jax.Array | None) -> jax.Array:
+    """Stochastic depth (Huang et al. 2016): dropout of whole examples, for the output of a residual branch [B, ...]."""
+    return x if key is None or rate is None else _drop(x, rate, key, (x.shape[0],) + (1,) * (x.ndim - 1))
+
+
+def _drop(x, rate, key, shape):
+    keep = jax.random.bernoulli(key, 1.0 - rate, shape)
+    scale = jnp.asarray(1.0 / (1.0 - rate), x.dtype)
+    return jnp.where(keep, x * scale, jnp.zeros_like(x))
+
+
+def _split(key: jax.Array | None, count: int) -> list[jax.Array | None]:
+    return [None] * count if key is None else list(jax.random.split(key, count))
+
+
+def _item(array: jax.Array | np.ndarray | None, index: int) -> jax.Array | None:
+    return None if array is None else array[index]
+
+
+class Attention(nnx.Module):
+    """Multi-head self-attention (Vaswani et al. 2017) with one matrix for queries, keys and values.
+
+    Args:
+      width: features of a token; a multiple of `heads`.
+      heads: number of heads.
+      dropout: rate on the attention weights.
+      dtype: of the computation; the softmax is in float32.
+      kernel_init: for both matrices.
+      rngs: stream `params`.
+    """
+
+    def __init__(
+        self, width: int, *, heads: int, dropout: float = 0.0, dtype: str, kernel_init: Initializer, rngs: nnx.Rngs
+    ):
+        settings.divisible("width", width, "heads", heads)
+        make = _linear(dtype, kernel_init, rngs)
+        self.heads = heads
+        self.dropout = dropout
+        self.qkv = make(width, 3 * width)
+        self.out = make(width, width)
+
+    def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
+        """Mixes tokens x [B, N, width]; `mask` bool [B, N] is True where a token may be attended to."""
+        batch, tokens, width = x.shape
+        qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
+        weights = _attention_weights(qkv[:, :, 0], qkv[:, :, 1], mask)
+        weights = dropout(weights, self.dropout, key).astype(qkv.dtype)
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, qkv[:, :, 2])
+        return self.out(mixed.reshape(batch, tokens, width))
+
+
+def _attention_weights(queries, keys, mask):
+    """softmax(q k / sqrt(d)) in float32, [B, heads, queries, keys]."""
+    scale = jnp.asarray(queries.shape[-1] ** -0.5, queries.dtype)
+    scores = jnp.einsum("bqhd,bkhd->bhqk", queries * scale, keys, preferred_element_type=jnp.float32)
+    if mask is not None:
+        scores = jnp.where(mask[:, None, None, :], scores, jnp.finfo(jnp.float32).min)
+    return jax.nn.softmax(scores, axis=-1)
+
+
+class MLP(nnx.Module):
+    """Linear, GELU (exact, by the error function), dropout, linear."""
+
+    def __init__(
+        self, width: int, *, hidden: int, dropout: float = 0.0, dtype: str, kernel_init: Initializer, rngs: nnx.Rngs
+    ):
+        make = _linear(dtype, kernel_init, rngs)
+        self.dropout = dropout
+        self.hidden = make(width, hidden)
+        self.out = make(hidden, width)
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        """[..., width] -> [..., width]."""
+        hidden = jax.nn.gelu(self.hidden(x), approximate=False)
+        return self.out(dropout(hidden, self.dropout, key))
+
+
+def _linear(dtype, kernel_init, rngs):
+    computation = settings.computation_dtype(dtype)
+    return lambda inputs, outputs: nnx.Linear(inputs, outputs, dtype=computation, kernel_init=kernel_init, rngs=rngs)
+
+
+class PreNormBlock(nnx.Module):
+    """The block of ViT (Dosovitskiy et al. 2021): x + attention(norm(x)), then x + mlp(norm(x)).
+
+    Args:
+      width, heads, mlp_dim: sizes.
+      dropout: rate after attention, inside and after the MLP.
+      layer_scale: initial value of a learned scale on each branch (Touvron et al. 2021, CaiT), or None for none.
+      epsilon: of the layer normalisations.
+      dtype, rngs: as for `Attention`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        heads: int,
+        mlp_dim: int,
+        dropout: float = 0.0,
+        layer_scale: float | None = None,
+        epsilon: float = 1e-6,
+        dtype: str = "float32",
+        rngs: nnx.Rngs,
+    ):
+        shared = dict(dtype=dtype, kernel_init=nnx.initializers.xavier_uniform(), rngs=rngs)
+        self.dropout = dropout
+        self.norm1 = layer_norm(width, epsilon=epsilon, rngs=rngs)
+        self.attention = Attention(width, heads=heads, **shared)
+        self.scale1 = _layer_scale(layer_scale, width)
+        self.norm2 = layer_norm(width, epsilon=epsilon, rngs=rngs)
+        self.mlp = MLP(width, hidden=mlp_dim, dropout=dropout, **shared)
+        self.scale2 = _layer_scale(layer_scale, width)
+
+    def __call__(self, x, mask=None, key=None, drop_path_rate=None):
+        """x [B, N, width]; `drop_path_rate` is this block's share of stochastic depth, a scalar, or None."""
+        keys = _split(key, 5)
+        branch = dropout(self.attention(self.norm1(x), mask), self.dropout, keys[0])
+        x = x + drop_path(_scaled(branch, self.scale1), drop_path_rate, keys[1])
+        branch = self.mlp(self.norm2(x), keys[2])
+        branch = dropout(branch, self.dropout, keys[3])
+        return x + drop_path(_scaled(branch, self.scale2), drop_path_rate, keys[4])
+
+
+def _layer_scale(value, width):
+    return nnx.data(None) if value is None else nnx.Param(jnp.full((width,), value, jnp.float32))
+
+
+def _scaled(branch, scale):
+    return branch if scale is None else branch * scale[...].astype(branch.dtype)[None, None, :]
+
+
+class PostNormBlock(nnx.Module):
+    """The block of BERT (Devlin et al. 2019): norm(x + attention(x)), then norm(x + mlp(x)).
+
+    Args:
+      width, heads, mlp_dim: sizes.
+      dropout: rate on the attention weights and after each branch.
+      epsilon: of the layer normalisations.
+      dtype, rngs: as for `Attention`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        heads: int,
+        mlp_dim: int,
+        dropout: float = 0.0,
+        epsilon: float = 1e-12,
+        dtype: str = "float32",
+        rngs: nnx.Rngs,
+    ):
+        shared = dict(dtype=dtype, kernel_init=nnx.initializers.truncated_normal(0.02), rngs=rngs)
+        self.dropout = dropout
+        self.attention = Attention(width, heads=heads, dropout=dropout, **shared)
+        self.norm1 = layer_norm(width, epsilon=epsilon, rngs=rngs)
+        self.mlp = MLP(width, hidden=mlp_dim, **shared)
+        self.norm2 = layer_norm(width, epsilon=epsilon, rngs=rngs)
+
+    def __call__(self, x, mask=None, key=None, drop_path_rate=None):
+        """x [B, N, width]; `mask` bool [B, N], True where a token may be attended to; no stochastic depth."""
+        del drop_path_rate
+        keys = _split(key, 3)
+        x = self._add(self.norm1, x, self.attention(x, mask, keys[0]), keys[1])
+        return self._add(self.norm2, x, self.mlp(x), keys[2])
+
+    def _add(self, norm, x, branch, key):
+        return norm(x + dropout(branch, self.dropout, key)).astype(x.dtype)
+
+
+class Stack(nnx.Module):
+    """Blocks of one kind, one after the other.
+
+    Args:
+      make_block: builds a block from its `nnx.Rngs`; the block is called with (x, mask, key, drop_path_rate).
+      depth: number of blocks.
+      scan: hold the parameters stacked, [depth, ...], and run one compiled block `depth` times. The same seed gives the
+        same blocks either way; only the layout of the state differs.
+      remat: compute the inside of a block again in the backward pass instead of keeping it.
+      drop_path: stochastic depth of the last block; it grows linearly from 0 at the first.
+      rngs: stream `params`.
+
+    Attributes:
+      blocks: `nnx.List` of blocks, or with `scan` one block with stacked parameters.
+    """
+
+    def __init__(
+        self,
+        make_block: Callable[[nnx.Rngs], nnx.Module],
+        *,
+        depth: int,
+        scan: bool = False,
+        remat: bool = False,
+        drop_path: float = 0.0,
+        rngs: nnx.Rngs,
+    ):
+        settings.at_least(1, depth=depth)
+        settings.probability(drop_path=drop_path)
+        self.depth = depth
+        self.scan = scan
+        self.remat = remat
+        self.drop_path = drop_path
+        keys = jax.random.split(rngs.params(), depth)
+        if scan:
+            self.blocks = nnx.vmap(lambda key: make_block(nnx.Rngs(params=key)))(keys)
+        else:
+            self.blocks = nnx.List([make_block(nnx.Rngs(params=key)) for key in keys])
+
+    def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
+        """x [B, N, width] -> [B, N, width]; without `key` nothing is dropped."""
+        keys = None if key is None else jax.random.split(key, self.depth)
+        rates = np.linspace(0.0, self.drop_path, self.depth, dtype=np.float32) if self.drop_path else None
+        return (self._scanned if self.scan else self._unrolled)(x, mask, keys, rates)
+
+    def _unrolled(self, x, mask, keys, rates):
+        for index, block in enumerate(self.blocks):
+            apply, state = self._function(block)
+            x = apply(state, x, mask, _item(keys, index), _item(rates, index))
+        return x
+
+    def _scanned(self, x, mask, keys, rates):
+        apply, states = self._function(self.blocks)
+
+        def step(x, inputs):
+            state, key, rate = inputs
+            return apply(state, x, mask, key, rate), None
+
+        return jax.lax.scan(step, x, (states, keys, rates))[0]
+
+    def _function(self, block):
+        graph, state = nnx.split(block)
+
+        def apply(state, x, mask, key, rate):
+            return nnx.merge(graph, state)(x, mask, key, rate)
+
+        # A scan keeps XLA from merging the two computations by itself.
+        return jax.checkpoint(apply, prevent_cse=not self.scan) if self.remat else apply, state

@@ -1,0 +1,189 @@
+"""The vision transformer (Dosovitskiy et al. 2021; Zhai et al. 2022 for the sizes Ti, S and g)."""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ssl_jax.models import patches, settings
+from ssl_jax.models.normalization import layer_norm
+from ssl_jax.models.positions import sincos2d
+from ssl_jax.models.transformer import PreNormBlock, Stack, dropout
+
+
+class Size(NamedTuple):
+    """What a letter such as 'B' stands for."""
+
+    width: int
+    depth: int
+    heads: int
+    mlp_dim: int
+
+
+# ViT paper, table 1 (B, L, H); "Scaling Vision Transformers", table 2 (Ti, S, g).
+SIZES = {
+    "Ti": Size(192, 12, 3, 768),
+    "S": Size(384, 12, 6, 1536),
+    "B": Size(768, 12, 12, 3072),
+    "L": Size(1024, 24, 16, 4096),
+    "H": Size(1280, 32, 16, 5120),
+    "g": Size(1408, 40, 16, 6144),
+}
+
+
+class ViT(nnx.Module):
+    """Vision transformer without a classifier.
+
+    Initialised as in MAE (He et al. 2022, appendix A.1 and its code): Xavier uniform for all matrices, the patch
+    embedding included, normal with deviation 0.02 for the class token and learned positions, zeros for biases.
+
+    Args:
+      size: the letter of the papers; 'g' with patch_size 14 is ViT-g/14.
+      patch_size: side of a patch in pixels.
+      image_size: side of the images in pixels; a multiple of `patch_size`.
+      channels: colours a pixel has.
+      width, depth, heads, mlp_dim: override what `size` says.
+      positions: 'sincos2d' (fixed) or 'learned'.
+      pooling: 'cls' puts a class token in front and returns it; 'mean' has none and averages the patches.
+      drop_path: stochastic depth of the last block, growing linearly from 0.
+      dropout: rate after the embedding and in each block (not on attention weights), as in the ViT paper.
+      layer_scale: initial value of a learned scale on each residual branch; None for none.
+      scan: run the blocks as one `jax.lax.scan` over stacked parameters: compiles once instead of `depth` times.
+      remat: keep only each block's input for the backward pass.
+      dtype: of the computation; parameters are float32.
+      rngs: stream `params`.
+
+    Attributes:
+      features: width of what `__call__` returns.
+      grid: (rows, columns) of patches.
+      num_patches: rows * columns.
+      patch_dim: numbers in a patch, patch_size ** 2 * channels.
+      patch_size, scan, remat, dtype: as given.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Literal["Ti", "S", "B", "L", "H", "g"] = "B",
+        patch_size: int = 16,
+        image_size: int = 224,
+        channels: int = 3,
+        width: int | None = None,
+        depth: int | None = None,
+        heads: int | None = None,
+        mlp_dim: int | None = None,
+        positions: Literal["learned", "sincos2d"] = "sincos2d",
+        pooling: Literal["cls", "mean"] = "cls",
+        drop_path: float = 0.0,
+        dropout: float = 0.0,
+        layer_scale: float | None = None,
+        scan: bool = False,
+        remat: bool = False,
+        dtype: str = "float32",
+        rngs: nnx.Rngs,
+    ):
+        settings.at_least(1, image_size=image_size, channels=channels)
+        settings.divisible("image_size", image_size, "patch_size", patch_size)
+        settings.one_of("positions", positions, ("learned", "sincos2d"))
+        settings.one_of("pooling", pooling, ("cls", "mean"))
+        settings.probability(dropout=dropout)
+        sizes = _sizes(size, width=width, depth=depth, heads=heads, mlp_dim=mlp_dim)
+        self.features = sizes.width
+        self.patch_size = patch_size
+        self.patch_dim = patch_size**2 * channels
+        self.image_shape = (image_size, image_size, channels)
+        self.grid = (image_size // patch_size, image_size // patch_size)
+        self.num_patches = self.grid[0] * self.grid[1]
+        self.pooling = pooling
+        self.dropout = dropout
+        self.drop_path = drop_path
+        self.scan = scan
+        self.remat = remat
+        self.dtype = dtype
+        self._build_embedding(positions, rngs)
+
+        shape = dict(heads=sizes.heads, mlp_dim=sizes.mlp_dim, layer_scale=layer_scale)
+
+        def block(rngs):
+            return PreNormBlock(sizes.width, dropout=dropout, dtype=dtype, rngs=rngs, **shape)
+
+        self.stack = Stack(block, depth=sizes.depth, scan=scan, remat=remat, drop_path=drop_path, rngs=rngs)
+        self.norm = layer_norm(sizes.width, epsilon=1e-6, rngs=rngs)
+
+    def _build_embedding(self, positions, rngs):
+        normal = nnx.initializers.normal(0.02)
+        xavier, dtype = nnx.initializers.xavier_uniform(), settings.computation_dtype(self.dtype)
+        self.patch_embedding = nnx.Linear(self.patch_dim, self.features, kernel_init=xavier, dtype=dtype, rngs=rngs)
+        classes = int(self.pooling == "cls")
+        self.class_token = nnx.Param(normal(rngs.params(), (self.features,))) if classes else nnx.data(None)
+        if positions == "learned":
+            self.positions = nnx.Param(normal(rngs.params(), (classes + self.num_patches, self.features)))
+        else:
+            sincos2d(self.grid, self.features)  # so that an impossible width is refused now
+            self.positions = nnx.data(None)
+
+    def _positions(self) -> tuple[jax.Array | None, jax.Array]:
+        """The class token's position [width] (None: no class token, or zero) and the patches' [N, width]."""
+        if self.positions is None:
+            return None, jnp.asarray(sincos2d(self.grid, self.features))
+        table = self.positions[...]
+        return (None, table) if self.class_token is None else (table[0], table[1:])
+
+    def patchify(self, images: jax.Array) -> jax.Array:
+        """Images [B, image_size, image_size, channels] -> [B, num_patches, patch_dim]; see `patches.patchify`."""
+        return patches.patchify(images, self.patch_size)
+
+    def unpatchify(self, pixels: jax.Array) -> jax.Array:
+        """The inverse of `patchify`."""
+        return patches.unpatchify(pixels, self.grid, self.image_shape[2])
+
+    def embed_patches(self, images: jax.Array) -> jax.Array:
+        """Embeds patches and adds their positions; no class token yet.
+
+        Args:
+          images: float [B, image_size, image_size, channels].
+
+        Returns:
+          tokens [B, num_patches, features], patches row by row.
+        """
+        if images.shape[1:] != self.image_shape:
+            raise ValueError(f"images are {images.shape[1:]}, this ViT was built for {self.image_shape}")
+        tokens = self.patch_embedding(self.patchify(images))
+        return tokens + self._positions()[1].astype(tokens.dtype)[None]
+
+    def encode(self, tokens: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
+        """Runs the blocks on any subset of the embedded patches, as MAE does.
+
+        Args:
+          tokens: [B, n, features] from `embed_patches`.
+          train: drop.
+          key: of the drawing; needed when training with dropout or drop_path.
+
+        Returns:
+          [B, 1 + n, features], the class token first ([B, n, features] with pooling 'mean'), layer-normalised.
+        """
+        key = settings.training_key(train, key, dropout=self.dropout, drop_path=self.drop_path)
+        if self.class_token is not None:
+            tokens = jnp.concatenate([self._class_tokens(tokens), tokens], axis=1)
+        if key is not None:
+            key, first = jax.random.split(key)
+            tokens = dropout(tokens, self.dropout, first)
+        return self.norm(self.stack(tokens, key=key)).astype(self.dtype)
+
+    def _class_tokens(self, tokens):
+        token, position = self.class_token[...], self._positions()[0]
+        token = (token if position is None else token + position).astype(tokens.dtype)
+        return jnp.broadcast_to(token[None, None, :], (tokens.shape[0], 1, self.features))
+
+    def __call__(self, images: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
+        """Images float [B, image_size, image_size, channels] -> [B, features]."""
+        tokens = self.encode(self.embed_patches(images), train=train, key=key)
+        return tokens[:, 0] if self.pooling == "cls" else jnp.mean(tokens, axis=1, dtype=jnp.float32).astype(self.dtype)
+
+
+def _sizes(size: str, **overrides: int | None) -> Size:
+    settings.one_of("size", size, SIZES)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    settings.at_least(1, **given)
+    return SIZES[size]._replace(**given)

@@ -1,0 +1,81 @@
+"""How metrics, stages, methods and data sets are called where people read."""
+
+import re
+
+STAGES = ("raw", "untrained", "pretrained")
+_STAGE_NAMES = {"raw": "Raw input", "untrained": "Untrained", "pretrained": "Pretrained"}
+_METHODS = {"simclr": "SimCLR", "mae": "MAE", "bert": "BERT"}
+_NETWORKS = {"resnet": "ResNet", "vit": "ViT", "text_transformer": "Transformer"}
+_METRICS = {
+    "knn_full": "Full kNN",
+    "linear": "Linear probe",
+    "rank_me": "Effective rank",
+    "embedding_std": "Embedding spread",
+    "masked_accuracy": "Hidden words guessed",
+    "masked_accuracy_unigram": "… by the commonest word alone",
+    "masked_accuracy_bigram": "… by the word before",
+    "next_sentence_accuracy": "Next sentence recognised",
+    "masked_lm_loss": "Loss of hidden words",
+    "next_sentence_loss": "Loss of next sentence",
+}
+_SHOTS = re.compile(r"knn_(\d+)shot")
+_SHARE = re.compile(r"knn_.*|linear|.*accuracy.*|.*top_?\d.*")
+
+
+def metric(key: str) -> str:
+    """The readable name of a metric, with or without a prefix such as `pretrained/`: '5-shot kNN'."""
+    name = key.rpartition("/")[2]
+    shots = _SHOTS.fullmatch(name)
+    if shots:
+        return f"{shots[1]}-shot kNN"
+    return _METRICS.get(name, _spaced(name))
+
+
+def metric_order(key: str) -> tuple[int, int, str]:
+    """Sorts few-shot by the number of shots, then full kNN, the linear probe, other accuracies, and the rest."""
+    name = key.rpartition("/")[2]
+    shots = _SHOTS.fullmatch(name)
+    if shots:
+        return 0, int(shots[1]), name
+    rank = {"knn_full": 1, "linear": 2}.get(name, 3 if is_share(name) else 4)
+    return rank, 0, name
+
+
+def is_share(key: str) -> bool:
+    """Whether the metric is a share between 0 and 1 that reads best in percent."""
+    return bool(_SHARE.fullmatch(key.rpartition("/")[2]))
+
+
+def stage(name: str) -> str:
+    """The heading of a column of results."""
+    return _STAGE_NAMES.get(name, _spaced(name))
+
+
+def stage_order(name: str) -> tuple[int, str]:
+    """Raw, untrained, other baselines, pretrained last."""
+    return {"raw": 0, "untrained": 1, "pretrained": 3}.get(name, 2), name
+
+
+def method(name: str) -> str:
+    """The method as its paper writes it."""
+    return _METHODS.get(name, _spaced(name))
+
+
+def network(name: str) -> str:
+    """The kind of network as people write it."""
+    return _NETWORKS.get(name, _spaced(name))
+
+
+def number(key: str, value: float, spread: float | None = None) -> str:
+    """A value with its spread, as the table prints it: '84.2 ± 2.1 %', or three significant digits."""
+    if value != value:
+        return "NaN"
+    if not is_share(key):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    between = f" ± {100 * spread:.1f}" if spread is not None else ""
+    return f"{100 * value:.1f}{between} %"
+
+
+def _spaced(name: str) -> str:
+    words = name.replace("_", " ").replace("/", " ").strip()
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,164 @@
+"""Saving and restoring a TrainState with Orbax: asynchronous, the newest and the best kept, damage survived."""
+
+import logging
+import pathlib
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from ssl_jax.errors import RunError, UserError
+from ssl_jax.train.state import TrainState
+from ssl_jax.train.step import leaf_name
+
+log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The `checkpoints/` folder of a workdir.
+
+    A checkpoint is one flat dict of arrays, named by their path in the TrainState ('params.backbone.stem.kernel'), so
+    that it can be read without this code. Orbax writes to a temporary name and renames: a process killed in mid-save
+    leaves the earlier checkpoints whole.
+    """
+
+    def __init__(self, workdir: str | pathlib.Path, *, every: int = 1000, keep: int = 2, best: str | None = None):
+        """Opens the folder, making it where it is missing.
+
+        Args:
+          workdir: the run's folder.
+          every: steps between checkpoints; the last step is always saved.
+          keep: number of newest checkpoints kept, at least 2, so that there is one before a damaged one.
+          best: name of an evaluation metric, higher is better; the checkpoint with the highest is kept as well.
+
+        Raises:
+          ValueError: `every` below 1 or `keep` below 2.
+        """
+        if every < 1:
+            raise ValueError(f"every {every} must be at least 1 step")
+        if keep < 2:
+            raise ValueError(f"keep {keep} must be at least 2, so that there is one before a damaged checkpoint")
+        self.folder, self.every, self.best = pathlib.Path(workdir).absolute() / "checkpoints", every, best
+        policies = [preservation_policy.LatestN(keep)]
+        if best:
+            score = lambda metrics: metrics[best]  # noqa: E731
+            policies.append(preservation_policy.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False))
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
+            cleanup_tmp_directories=True,
+            enable_async_checkpointing=True,
+        )
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def steps(self) -> list[int]:
+        """Steps that have a finished checkpoint, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, state: TrainState, metrics: dict[str, float]) -> None:
+        """Starts to save; returns once the arrays are copied. `metrics` are those of an evaluation at this very step.
+
+        Raises:
+          RunError: this save, or the one before it, could not be written.
+        """
+        scores = {self.best: metrics[self.best]} if self.best in metrics else None
+        try:
+            arrays = ocp.args.StandardSave(to_flat(state))
+            self._manager.save(step, args=ocp.args.Composite(state=arrays), metrics=scores, force=True)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def wait(self) -> None:
+        """Returns when everything started is on disk.
+
+        Raises:
+          RunError: it could not be written.
+        """
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Waits and lets go of Orbax's threads."""
+        self.wait()
+        self._manager.close()
+
+    def restore(self, like: TrainState, step: int | None = None) -> TrainState | None:
+        """Returns the newest checkpoint that can be read (or the one of `step`), None where there is none at all.
+
+        Args:
+          like: arrays of the shapes, dtypes and shardings to restore to; the mesh may differ from the one saved on.
+          step: None for the newest. A damaged one is named in a warning, moved aside, and the one before it is taken.
+
+        Raises:
+          UserError: there are checkpoints and none can be read, or `step` has none, or it is of another model.
+        """
+        steps = self.steps() if step is None else [step]
+        for candidate in reversed(steps):
+            state = self._restore_one(candidate, like)
+            if state is not None:
+                return state
+        if steps:
+            raise UserError(f"No checkpoint in {self.folder} can be read (tried steps {steps}); use a new --workdir.")
+        return None
+
+    def _restore_one(self, step: int, like: TrainState) -> TrainState | None:
+        wanted = to_flat(like)
+        try:
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(jax.tree.map(_abstract, wanted)))
+            arrays = self._manager.restore(step, args=args)["state"]
+            jax.block_until_ready(arrays)
+        except Exception as error:
+            self._refuse_other_model(step, wanted)
+            self._set_aside(step)
+            log.warning("Checkpoint of step %d is damaged (%s); taking the one before it.", step, _short(error))
+            return None
+        return from_flat(arrays, like)
+
+    def _set_aside(self, step: int) -> None:
+        """Moves a damaged checkpoint out of the way, so that its step can be saved again."""
+        aside = self.folder.with_name("checkpoints_damaged")
+        aside.mkdir(exist_ok=True)
+        number = len(list(aside.iterdir()))
+        (self.folder / str(step)).rename(aside / f"{step}_{number}")
+        self._manager.reload()
+
+    def _refuse_other_model(self, step: int, wanted: dict[str, jax.Array]) -> None:
+        """Raises UserError where the checkpoint is readable but of another model: that is no damage."""
+        try:
+            saved = dict(self._manager.item_metadata(step)["state"])
+        except Exception:
+            return
+        shapes = {name: tuple(leaf.shape) for name, leaf in saved.items() if hasattr(leaf, "shape")}
+        for name, leaf in wanted.items():
+            if shapes and shapes.get(name) != leaf.shape:
+                found = f"has shape {shapes[name]}" if name in shapes else "is missing"
+                raise UserError(
+                    f"The checkpoint of step {step} in {self.folder} is of another model: {name} {found}, "
+                    f"the config wants {leaf.shape}. Use the run's own config, or a new --workdir."
+                )
+
+    def _failed(self, error: Exception) -> RunError:
+        whole = f"Whole ones: steps {self.steps()}." if self.folder.exists() else "There is none yet."
+        return RunError(f"Cannot write a checkpoint to {self.folder}: {_short(error)} {whole} Free space, run again.")
+
+
+def to_flat(state: TrainState) -> dict[str, jax.Array]:
+    """The state as one dict from path to array."""
+    return {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]}
+
+
+def from_flat(arrays: dict[str, Any], like: TrainState) -> TrainState:
+    """The inverse of `to_flat`, with the structure of `like`."""
+    paths, treedef = jax.tree_util.tree_flatten_with_path(like)
+    return treedef.unflatten([arrays[leaf_name(path)] for path, _ in paths])
+
+
+def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}"

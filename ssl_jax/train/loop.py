@@ -1,0 +1,163 @@
+"""The training loop: steps, with logging, evaluation and checkpoints on a schedule."""
+
+import collections
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+
+from ssl_jax.errors import RunError
+from ssl_jax.train import mesh as meshes
+from ssl_jax.train.checkpoints import Checkpoints
+from ssl_jax.train.metrics import MetricWriter, Pending, Progress
+from ssl_jax.train.signals import StopSignal
+from ssl_jax.train.state import TrainState
+from ssl_jax.train.step import first_bad_tensor, make_train_step
+
+HostBatch = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a run does at each step, settled before the first one.
+
+    Attributes:
+      graphdef: the static half of the method.
+      optimizer: gradients -> updates.
+      schedule: learning rate by step, for the log.
+      mesh: where the state and the batches lie.
+      seed: of everything random in a step.
+      steps: number of steps of the whole run.
+      batch_size: global.
+      log_every: steps between lines of metrics.
+      evaluate_every: steps between evaluations, 0 for none before the end.
+    """
+
+    graphdef: nnx.GraphDef
+    optimizer: optax.GradientTransformation
+    schedule: optax.Schedule
+    mesh: Mesh
+    seed: int
+    steps: int
+    batch_size: int
+    log_every: int
+    evaluate_every: int
+
+
+@dataclasses.dataclass
+class Outcome:
+    """The state after the loop, whether a signal ended it early, and the seconds that its steps took."""
+
+    state: TrainState
+    stopped: bool
+    seconds: float
+
+
+def fit(
+    recipe: Recipe,
+    state: TrainState,
+    batches: Iterator[tuple[int, HostBatch]],
+    *,
+    batch_at: Callable[[int], HostBatch],
+    checkpoints: Checkpoints,
+    writer: MetricWriter,
+    progress: Progress,
+    evaluate: Callable[[TrainState], dict[str, float]],
+    stop: StopSignal,
+) -> Outcome:
+    """Trains from `state` to the last step, or until a signal.
+
+    Args:
+      recipe: what to do.
+      state: where to start; its buffers are given to the first step.
+      batches: (step counted from 0, this process's rows of that batch), from `state.step` on.
+      batch_at: the same rows for any one step, to find out what went wrong in it.
+      checkpoints: written on its own schedule, at the end, and on a signal.
+      writer: where metrics go.
+      progress: what the user sees.
+      evaluate: scores of a state, called on the recipe's schedule.
+      stop: asked after each step.
+
+    Raises:
+      RunError: a loss or gradient that is not finite, or a checkpoint that cannot be written.
+    """
+    step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
+    train_step = jax.jit(step, donate_argnums=0)
+    between = _Between(recipe, batch_at, checkpoints, writer, progress, evaluate)
+    begun = time.monotonic()
+    for t, batch in batches:
+        state, values = train_step(state, meshes.put_rows(batch, recipe.mesh))
+        between.after(t + 1, state, values)
+        if stop.requested and t + 1 < recipe.steps:
+            between.save(t + 1, state, {})
+            break
+    between.write(between.pending.flush(), state)
+    checkpoints.wait()
+    return Outcome(state, stopped=int(state.step) < recipe.steps, seconds=time.monotonic() - begun)
+
+
+class _Between:
+    """What happens between steps."""
+
+    def __init__(self, recipe: Recipe, batch_at: Callable, checkpoints: Checkpoints, writer, progress, evaluate):
+        self.recipe, self.batch_at, self.checkpoints = recipe, batch_at, checkpoints
+        self.writer, self.progress, self.evaluate = writer, progress, evaluate
+        self.pending, self.running = Pending(), collections.deque()
+        self.last_write = (time.monotonic(), None)
+
+    def after(self, done: int, state: TrainState, values: dict[str, jax.Array]) -> None:
+        """Logs, evaluates and saves where that is due after step number `done` (counted from 1)."""
+        recipe, last = self.recipe, done == self.recipe.steps
+        self._hold_back(values["loss"])
+        if done % recipe.log_every == 0 or last:
+            self.write(self.pending.push(done, values), state)
+        scores = {}
+        if last or (recipe.evaluate_every and done % recipe.evaluate_every == 0):
+            self.write(self.pending.flush(), state)
+            scores = self.evaluate(state)
+            self.writer.write(done, scores)
+        if last or done % self.checkpoints.every == 0:
+            self.save(done, state, scores)
+        self.progress.update(done)
+
+    def write(self, entries: list[tuple[int, dict[str, float]]], state: TrainState) -> None:
+        """Writes fetched metrics; ends the run at the first step that is not finite."""
+        for step, values in entries:
+            self._refuse_bad(int(values.pop("bad_step")), state)
+            speed = self._speed(step)
+            self.writer.write(step, {**{f"train/{name}": value for name, value in values.items()}, **speed})
+
+    def save(self, done: int, state: TrainState, scores: dict[str, float]) -> None:
+        """Saves a checkpoint, once it is sure that the state is worth it and its metrics are written."""
+        self.write(self.pending.flush(), state)
+        self._refuse_bad(int(state.bad_step), state)
+        self.checkpoints.save(done, state, scores)
+
+    def _hold_back(self, loss: jax.Array, ahead: int = 2) -> None:
+        """Lets the host run at most `ahead` steps ahead of the devices, so that batches do not pile up on them."""
+        self.running.append(loss)
+        if len(self.running) > ahead:
+            self.running.popleft().block_until_ready()
+
+    def _speed(self, step: int) -> dict[str, float]:
+        now, (then, before) = time.monotonic(), self.last_write
+        self.last_write = (now, step)
+        if before is None:
+            return {}
+        return {"examples_per_second": (step - before) * self.recipe.batch_size / max(now - then, 1e-9)}
+
+    def _refuse_bad(self, bad_step: int, state: TrainState) -> None:
+        if bad_step < 0:
+            return
+        recipe = self.recipe
+        batch = meshes.put_rows(self.batch_at(bad_step), recipe.mesh)
+        culprit = first_bad_tensor(recipe.graphdef, state, batch, recipe.seed, bad_step)
+        raise RunError(
+            f"Step {bad_step + 1} is not finite; the first bad tensor is: {culprit}. Checkpoints kept, none of them "
+            f"bad: {self.checkpoints.steps() or 'none yet'}. Lower the learning rate or look at the data."
+        )

@@ -1,0 +1,121 @@
+"""Where numbers go: metrics.jsonl, TensorBoard events, and a progress bar or plain lines."""
+
+import json
+import pathlib
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import rich.progress
+import tensorboardX
+
+from ssl_jax.train.workdir import write_atomically
+
+
+class MetricWriter:
+    """Appends to metrics.jsonl and to TensorBoard events; what lies after the step it starts from is dropped."""
+
+    def __init__(self, folder: pathlib.Path, start: int):
+        """
+        Args:
+          folder: the workdir.
+          start: the number of steps already done. Lines of later steps, and a half-written last line, are removed:
+            the run will write them again.
+        """
+        path = folder / "metrics.jsonl"
+        kept = [line for line in read(folder) if line["step"] <= start] if start else []
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._file = path.open("a")
+        self._events = tensorboardX.SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes one line of scalars. `step`: number of steps done."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flushes both."""
+        self._file.close()
+        self._events.close()
+
+
+def read(folder: pathlib.Path) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl; a line cut off by a kill is left out."""
+    path = folder / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    parsed = (_parse(line) for line in lines)
+    return [line for line in parsed if line is not None]
+
+
+def _parse(line: str) -> dict[str, float] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and "step" in value else None
+
+
+class Pending:
+    """Metrics still being computed: device arrays whose values are fetched a while later, so that no step waits."""
+
+    def __init__(self, lag: int = 2):
+        """Args: lag: how many entries stay unfetched."""
+        self._lag, self._entries = lag, []
+
+    def push(self, step: int, arrays: dict[str, jax.Array]) -> list[tuple[int, dict[str, float]]]:
+        """Adds one entry and returns those that are old enough, fetched."""
+        self._entries.append((step, arrays))
+        return self._pop(self._lag)
+
+    def flush(self) -> list[tuple[int, dict[str, float]]]:
+        """Returns all entries, waiting for them."""
+        return self._pop(0)
+
+    def _pop(self, leave: int) -> list[tuple[int, dict[str, float]]]:
+        cut = max(0, len(self._entries) - leave)
+        ready, self._entries = self._entries[:cut], self._entries[cut:]
+        return [(step, {name: float(value) for name, value in jax.device_get(arrays).items()}) for step, arrays in ready]
+
+
+class Progress:
+    """A bar with throughput and time left on a terminal; a plain line every `seconds` seconds elsewhere."""
+
+    def __init__(self, title: str, steps: int, start: int, batch_size: int, seconds: float = 10.0):
+        self._steps, self._start, self._batch_size = steps, start, batch_size
+        self._title, self._seconds, self._began = title, seconds, time.monotonic()
+        self._last, self._bar = self._began, _bar() if sys.stdout.isatty() else None
+        if self._bar:
+            self._bar.start()
+            self._task = self._bar.add_task(title, total=steps, completed=start, rate="", note="")
+
+    def update(self, step: int, note: str = "") -> None:
+        """`step`: number of steps done."""
+        now = time.monotonic()
+        rate = (step - self._start) * self._batch_size / max(now - self._began, 1e-9)
+        if self._bar:
+            self._bar.update(self._task, completed=step, rate=f"{rate:,.0f} examples/s", note=note)
+        elif now - self._last >= self._seconds or step == self._steps:
+            left = (self._steps - step) * self._batch_size / max(rate, 1e-9)
+            print(f"{self._title}: step {step}/{self._steps}, {rate:,.0f} examples/s, {left:.0f} s left {note}", flush=True)
+            self._last = now
+
+    def close(self) -> None:
+        """Leaves the bar as it stands."""
+        if self._bar:
+            self._bar.stop()
+
+
+def _bar() -> rich.progress.Progress:
+    columns: list[Any] = [
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TextColumn("{task.fields[rate]}"),
+        rich.progress.TimeRemainingColumn(),
+        rich.progress.TextColumn("{task.fields[note]}"),
+    ]
+    return rich.progress.Progress(*columns)

@@ -1,0 +1,125 @@
+"""Optimizers and learning-rate schedules by config name, all made of optax's parts."""
+
+from collections.abc import Callable
+
+import jax
+import optax
+
+NOT_DECAYED = ("bias", "scale")
+
+
+def decay_mask(params: optax.Params) -> optax.Params:
+    """True where weight decay applies: everywhere but biases, normalisation scales and layer scales.
+
+    By name, not by rank, so that layers stacked for `lax.scan` are treated like layers on their own.
+    """
+
+    def decays(path: tuple, _: jax.Array) -> bool:
+        names = jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value").split(".")
+        return names[-1] not in NOT_DECAYED
+
+    return jax.tree_util.tree_map_with_path(decays, params)
+
+
+def lars(
+    rate: optax.Schedule, *, weight_decay: float = 1e-6, momentum: float = 0.9, trust_coefficient: float = 0.001
+) -> optax.GradientTransformation:
+    """LARS (You et al. 2017, arXiv:1708.03888) as SimCLR uses it (Chen et al. 2020, appendix B.6).
+
+    Biases and normalisation scales are neither decayed nor adapted; elsewhere the trust ratio is of |w| to
+    |g + weight_decay w| (timm and lightly divide by |g| + weight_decay |w|); momentum is on the scaled update.
+    """
+    return optax.lars(
+        rate,
+        weight_decay=weight_decay,
+        weight_decay_mask=decay_mask,
+        trust_coefficient=trust_coefficient,
+        trust_ratio_mask=decay_mask,
+        momentum=momentum,
+    )
+
+
+def adamw(
+    rate: optax.Schedule,
+    *,
+    weight_decay: float = 0.01,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    clip_norm: float | None = None,
+) -> optax.GradientTransformation:
+    """AdamW (Loshchilov and Hutter 2019) without decay of biases and normalisation scales.
+
+    Args:
+      rate: learning rate by step.
+      weight_decay: decoupled decay, multiplied by the learning rate.
+      b1: decay of the first moment.
+      b2: decay of the second moment.
+      eps: added to the root of the second moment.
+      clip_norm: largest global norm of the gradient, None for no clipping.
+    """
+    update = optax.adamw(rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay, mask=decay_mask)
+    return update if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), update)
+
+
+def sgd(
+    rate: optax.Schedule, *, weight_decay: float = 0.0, momentum: float = 0.9, nesterov: bool = False
+) -> optax.GradientTransformation:
+    """SGD with momentum; the decay is added to the gradient, biases and normalisation scales excepted."""
+    return optax.chain(
+        optax.add_decayed_weights(weight_decay, mask=decay_mask), optax.sgd(rate, momentum, nesterov=nesterov)
+    )
+
+
+def warmup_cosine(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:
+    """Linear from 0 to `peak` over `warmup_steps` (steps), then a half cosine down to `end_factor * peak` at `steps`."""
+    _check_warmup(warmup_steps, steps)
+    decay = optax.cosine_decay_schedule(peak, steps - warmup_steps, alpha=end_factor)
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, max(warmup_steps, 1)), decay], [warmup_steps])
+
+
+def warmup_linear(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:
+    """Linear from 0 to `peak` over `warmup_steps` (steps), then linear down to `end_factor * peak` at `steps`."""
+    _check_warmup(warmup_steps, steps)
+    decay = optax.linear_schedule(peak, end_factor * peak, steps - warmup_steps)
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, max(warmup_steps, 1)), decay], [warmup_steps])
+
+
+def constant(peak: float, steps: int, *, warmup_steps: int = 0) -> optax.Schedule:
+    """Linear from 0 to `peak` over `warmup_steps` (steps), then `peak`."""
+    _check_warmup(warmup_steps, steps)
+    rise = optax.linear_schedule(0.0, peak, max(warmup_steps, 1))
+    return optax.join_schedules([rise, optax.constant_schedule(peak)], [warmup_steps])
+
+
+def _check_warmup(warmup_steps: int, steps: int) -> None:
+    if not 0 <= warmup_steps < steps:
+        raise ValueError(f"warmup_steps {warmup_steps} must be at least 0 and less than the {steps} steps of the run")
+
+
+def peak_rate(batch_size: int, *, learning_rate: float, reference_batch_size: int | None = None) -> float:
+    """The peak learning rate: `learning_rate * batch_size / reference_batch_size`, the linear scaling rule.
+
+    Args:
+      batch_size: global batch size.
+      learning_rate: rate at the reference batch size, or the rate itself where that is None.
+      reference_batch_size: usually 256 (Goyal et al. 2017, arXiv:1706.02677).
+
+    Raises:
+      ValueError: a rate that is not positive, or a reference batch size below 1.
+    """
+    if learning_rate <= 0:
+        raise ValueError(f"learning_rate {learning_rate} must be positive")
+    if reference_batch_size is None:
+        return learning_rate
+    if reference_batch_size < 1:
+        raise ValueError(f"reference_batch_size {reference_batch_size} must be at least 1, or None")
+    return learning_rate * batch_size / reference_batch_size
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {"lars": lars, "adamw": adamw, "sgd": sgd}
+SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
+    "warmup_cosine": warmup_cosine,
+    "warmup_linear": warmup_linear,
+    "constant": constant,
+}

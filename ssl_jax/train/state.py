@@ -1,0 +1,56 @@
+"""What a run is at one step: parameters, the method's other variables, optimizer state, the step number."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+
+from ssl_jax.train import mesh as meshes
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """All that a checkpoint holds.
+
+    Attributes:
+      step: int32 scalar, number of steps done.
+      params: the method's `nnx.Param`s: what the optimizer changes.
+      variables: its other `nnx.Variable`s: batch statistics, target weights, queues, centres.
+      optimizer: the optimizer's state.
+      bad_step: int32 scalar, the first step (counted from 0) whose loss or gradient was not finite, or -1. From that
+        step on the rest of the state stands still, so that a poisoned state is never saved.
+    """
+
+    step: jax.Array
+    params: nnx.State
+    variables: nnx.State
+    optimizer: optax.OptState
+    bad_step: jax.Array
+
+
+def abstract(make_method: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
+    """The method with shapes in place of arrays. Nothing is computed, so that bad settings show at once."""
+    return nnx.eval_shape(lambda: make_method(nnx.Rngs(0)))
+
+
+def initialize(
+    make_method: Callable[[nnx.Rngs], nnx.Module], optimizer: optax.GradientTransformation, seed: int, mesh: Mesh
+) -> TrainState:
+    """The state at step 0, a pure function of `seed`, replicated over the mesh."""
+
+    def init(key: jax.Array) -> TrainState:
+        _, params, variables = nnx.split(make_method(nnx.Rngs(key)), nnx.Param, ...)
+        none = jnp.full((), -1, jnp.int32)
+        return TrainState(jnp.zeros((), jnp.int32), params, variables, optimizer.init(params), none)
+
+    return jax.jit(init, out_shardings=meshes.replicated(mesh))(jax.random.key(seed))
+
+
+def parameter_count(method: nnx.Module) -> int:
+    """Number of trainable scalars, of a real or an abstract module."""
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(method, nnx.Param)))

@@ -1,0 +1,83 @@
+"""The folder of one run: its lock, its config, and what it leaves."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import filelock
+
+from ssl_jax import config as configs
+from ssl_jax.errors import UserError
+
+
+class Workdir:
+    """A run's folder, held by one process at a time.
+
+    It holds config.json, metrics.jsonl, TensorBoard events, checkpoints/, results.json, figures/ and report.html.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        """Makes the folder and takes its lock, which ends with the process, however that ends.
+
+        Raises:
+          UserError: the folder cannot be written, or another process holds it.
+        """
+        self.path = pathlib.Path(path).expanduser().absolute()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = filelock.FileLock(self.path / ".lock")
+            self._lock.acquire(blocking=False)
+        except filelock.Timeout as error:
+            raise UserError(f"Another process runs in {self.path}; wait for it, or choose another --workdir.") from error
+        except OSError as error:
+            raise UserError(f"Cannot write to {self.path} ({error.strerror}); choose another --workdir.") from error
+
+    def release(self) -> None:
+        """Lets go of the lock."""
+        self._lock.release()
+
+    def settle_config(self, config: dict[str, Any]) -> None:
+        """Writes config.json, or checks that the one there is the same: a workdir belongs to one config.
+
+        Raises:
+          UserError: the run that lies here has another config; the message names the leaves that differ.
+        """
+        path = self.path / "config.json"
+        saved = self.read_json("config.json")
+        if saved is None:
+            write_atomically(path, json.dumps(config, indent=2) + "\n")
+            return
+        old, new = configs.flat(saved), configs.flat(json.loads(json.dumps(config)))
+        differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        if differing:
+            shown = "; ".join(f"{name}: {old.get(name)!r} there, {new.get(name)!r} here" for name in differing[:5])
+            raise UserError(f"{self.path} holds a run of another config ({shown}). Choose another --workdir.")
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """The content of a JSON file of the folder, None where it is missing.
+
+        Raises:
+          UserError: the file is there and is no JSON.
+        """
+        path = self.path / name
+        if not path.exists():
+            return None
+        try:
+            return json.loads(path.read_text())
+        except (ValueError, OSError) as error:
+            raise UserError(f"{path} cannot be read ({error}); mend or remove it, or choose another --workdir.") from error
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Writes a JSON file of the folder so that it is there whole or not at all."""
+        write_atomically(self.path / name, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def write_atomically(path: pathlib.Path, text: str) -> None:
+    """Writes to a temporary name beside `path`, then renames."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,51 @@
+import pytest
+
+from ssl_jax.report import names
+
+
+@pytest.mark.parametrize(
+    "key, readable",
+    [
+        ("pretrained/knn_1shot", "1-shot kNN"),
+        ("knn_10shot", "10-shot kNN"),
+        ("eval/knn_full", "Full kNN"),
+        ("train/grad_norm", "Grad norm"),
+    ],
+)
+def test_metrics(key, readable):
+    assert names.metric(key) == readable
+
+
+def test_order_counts_shots_as_numbers():
+    keys = ["loss", "linear", "knn_full", "masked_accuracy", "knn_10shot", "knn_5shot"]
+    assert sorted(keys, key=names.metric_order) == [
+        "knn_5shot",
+        "knn_10shot",
+        "knn_full",
+        "linear",
+        "masked_accuracy",
+        "loss",
+    ]
+
+
+def test_pretrained_comes_last():
+    assert sorted(["pretrained", "supervised", "raw", "untrained"], key=names.stage_order) == [
+        "raw",
+        "untrained",
+        "supervised",
+        "pretrained",
+    ]
+
+
+@pytest.mark.parametrize(
+    "key, value, spread, text",
+    [
+        ("knn_1shot", 0.8421, 0.0213, "84.2 ± 2.1 %"),
+        ("linear", 1.0, None, "100.0 %"),
+        ("rank_me", 31.4159, None, "31.4"),
+        ("rank_me", 12345.6, None, "12,346"),
+        ("knn_full", float("nan"), None, "NaN"),
+    ],
+)
+def test_numbers(key, value, spread, text):
+    assert names.number(key, value, spread) == text
