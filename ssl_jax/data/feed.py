@@ -33,14 +33,10 @@ class ReadStep:
     """Reads some rows of the batch of one step; picklable, for worker processes."""
 
     source: Source
-    batch_size: int
-    seed: int
-    rows: np.ndarray
+    order: order.Order
 
     def __call__(self, step: int) -> dict[str, np.ndarray]:
-        size = len(self.source)
-        indices = order.rows_of(step, size=size, batch_size=self.batch_size, seed=self.seed, rows=self.rows)
-        return self.source.read(indices, order.row_keys(self.seed, step, self.rows))
+        return self.source.read(self.order.records(step), self.order.keys(step))
 
 
 def batches(
@@ -73,10 +69,9 @@ def batches(
       UserError: the batch is larger than the set, or cannot be split over the hosts.
     """
     rows = order.host_rows(batch_size, host_index, host_count)
-    order.steps_per_epoch(len(dataset.train), batch_size)  # says now, not in a worker, that a batch is too large
+    read = _read_step(dataset, batch_size, seed, rows)
     if start >= stop:
         return
-    read = ReadStep(dataset.train, batch_size, seed, rows)
     steps = iter(_schedule(read, start, stop, workers=dataset.workers, prefetch=dataset.prefetch))
     try:
         for step, batch in zip(range(start, stop), steps, strict=True):
@@ -103,7 +98,13 @@ def _schedule(read: ReadStep, start: int, stop: int, *, workers: int, prefetch: 
 
 def batch_at(dataset, *, batch_size: int, seed: int, step: int) -> dict[str, np.ndarray]:
     """The whole global batch of one step, equal to what `batches` gives."""
-    return ReadStep(dataset.train, batch_size, seed, np.arange(batch_size, dtype=np.int64))(step)
+    return _read_step(dataset, batch_size, seed, (0, batch_size))(step)
+
+
+def _read_step(dataset, batch_size: int, seed: int, rows: tuple[int, int]) -> ReadStep:
+    size = len(dataset.train)
+    order.steps_per_epoch(size, batch_size)  # says now, not in a worker, that a batch is too large
+    return ReadStep(dataset.train, order.Order(size, batch_size, seed, *rows))
 
 
 def examples(

@@ -6,6 +6,8 @@ indices that land outside [0, size) are sent through again ("generalised Feistel
 Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002).
 """
 
+import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from ssl_jax.errors import UserError
 
 _ROUNDS = 8  # four suffice for pseudo-randomness with ideal round functions (Luby and Rackoff 1988); small sets need more
+_BLOCK = 8192  # positions that are permuted at once
 _MASK = 2**64 - 1
 _GOLDEN, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _ODD = np.uint64(0xD6E8FEB86659FD93)
@@ -106,11 +109,44 @@ def steps_per_epoch(size: int, batch_size: int) -> int:
     return size // batch_size
 
 
-def rows_of(step: int, *, size: int, batch_size: int, seed: int, rows: np.ndarray) -> np.ndarray:
-    """The records (int64 [n]) that stand in `rows` (int64 [n], in [0, batch_size)) of batch `step`."""
-    epoch, step_in_epoch = divmod(step, steps_per_epoch(size, batch_size))
-    key = fold(seed, _PURPOSES["epoch"], epoch)
-    return permute(step_in_epoch * batch_size + np.asarray(rows, np.int64), size, key)
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Says which records stand in rows [first_row, end_row) of each batch.
+
+    Attributes:
+      size: number of records.
+      batch_size: rows of the global batch.
+      seed: each seed gives other permutations, one an epoch.
+      first_row: first row wanted.
+      end_row: row after the last one wanted.
+    """
+
+    size: int
+    batch_size: int
+    seed: int
+    first_row: int
+    end_row: int
+
+    def records(self, step: int) -> np.ndarray:
+        """The records (int64 [end_row - first_row]) in these rows of batch `step`."""
+        epoch, step_in_epoch = divmod(step, steps_per_epoch(self.size, self.batch_size))
+        number, place = divmod(step_in_epoch, max(1, _BLOCK // self.batch_size))
+        return _block(self, epoch, number)[place]
+
+    def keys(self, step: int) -> np.ndarray:
+        """One random key (uint64 [end_row - first_row]) for whatever is drawn for each of these rows of batch `step`."""
+        return row_keys(self.seed, step, np.arange(self.first_row, self.end_row))
+
+
+@functools.lru_cache(maxsize=8)
+def _block(order: Order, epoch: int, number: int) -> np.ndarray:
+    """The records of some steps in a row (int64 [steps, rows]): NumPy takes hardly longer for them than for one step."""
+    steps = max(1, _BLOCK // order.batch_size)
+    first = np.arange(number * steps, min((number + 1) * steps, steps_per_epoch(order.size, order.batch_size)))
+    rows = np.arange(order.first_row, order.end_row)
+    positions = (first[:, None] * order.batch_size + rows).reshape(-1)
+    permuted = permute(positions, order.size, fold(order.seed, _PURPOSES["epoch"], epoch))
+    return permuted.reshape(len(first), len(rows))
 
 
 def row_keys(seed: int, step: int, rows: np.ndarray) -> np.ndarray:
@@ -128,11 +164,15 @@ def _fold_all(values: np.ndarray, key: int) -> np.ndarray:
     return _mix_all(_mix_all(values) ^ np.uint64(_mix(key)))
 
 
-def host_rows(batch_size: int, host_index: int, host_count: int) -> np.ndarray:
-    """Rows of the global batch (int64 [batch_size / host_count]) that a host reads: a contiguous block."""
+def host_rows(batch_size: int, host_index: int, host_count: int) -> tuple[int, int]:
+    """The rows of the global batch that a host reads: (first, the one after the last) of a contiguous block.
+
+    Raises:
+      UserError: the rows cannot be shared out evenly.
+    """
     if batch_size % host_count:
         raise UserError(f"config.batch_size: {batch_size} is not divisible by the number of hosts, {host_count}.")
     if not 0 <= host_index < host_count:
         raise ValueError(f"host_index {host_index} is not in [0, {host_count})")
     share = batch_size // host_count
-    return np.arange(host_index * share, (host_index + 1) * share, dtype=np.int64)
+    return host_index * share, (host_index + 1) * share

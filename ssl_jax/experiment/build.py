@@ -31,17 +31,21 @@ class EvaluationPlan(Evaluation):
       every: steps between evaluations during training, 0 for none before the end.
       during: the tasks of those; `tasks` are those of the end.
       batch_size: examples embedded at once.
+      limit: at most so many labelled training examples are used, spread evenly over the split; None for all.
     """
 
     every: int = 0
     during: tuple[str, ...] = ("knn_full",)
     batch_size: int = 256
+    limit: int | None = None
 
     def __post_init__(self):
         super().__post_init__()
         dataclasses.replace(Evaluation(), tasks=self.during)
         if self.every < 0 or self.batch_size < 1:
             raise ValueError(f"every {self.every} must be at least 0 and batch_size {self.batch_size} at least 1")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit {self.limit} must be at least 1, or None for all examples")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,16 +24,11 @@ class Scorer:
 
     def splits(self, state: TrainState) -> tuple[Split, Split]:
         """Embeddings [N, F] and labels [N] of the labelled training split and of the test split."""
-        opened, plan = self.experiment.data, self.experiment.plan
 
         def embed(batch: dict) -> jax.Array:
             return self._embed(state.params, state.variables, self._put(batch))
 
-        def one(source) -> Split:
-            batches = data.examples(source, batch_size=plan.batch_size)
-            return evaluate.embed(embed, batches, batch_size=plan.batch_size)
-
-        return one(opened.eval_train), one(opened.eval)
+        return self._both(embed)
 
     def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
         """All tasks of the plan (on `splits`, where they are embedded already) and the method's own metrics."""
@@ -59,16 +54,20 @@ class Scorer:
 
     def raw(self) -> dict[str, float]:
         """All tasks of the plan on pixels or word counts; for text, n-gram guesses of hidden words too."""
-        opened, plan, spec = self.experiment.data, self.experiment.plan, self.experiment.data.spec
+        plan, spec = self.experiment.plan, self.experiment.data.spec
 
         def features(batch: dict) -> np.ndarray:
             return evaluate.raw_features(batch, vocab_size=spec.vocab_size, special_ids=spec.special_ids or ())
 
-        def one(source) -> Split:
-            return evaluate.embed(features, data.examples(source, batch_size=plan.batch_size))
-
-        scores = dataclasses.replace(plan, diagnostics=False)(one(opened.eval_train), one(opened.eval))
+        scores = dataclasses.replace(plan, diagnostics=False)(*self._both(features))
         return scores | (self._ngrams() if "tokens" in spec.shapes else {})
+
+    def _both(self, embed: Callable) -> tuple[Split, Split]:
+        """Embeds the labelled training split, as much of it as the plan allows, and the test split."""
+        opened, plan = self.experiment.data, self.experiment.plan
+        train = _spread(opened.eval_train, plan.batch_size, plan.limit)
+        test = data.examples(opened.eval, batch_size=plan.batch_size)
+        return evaluate.embed(embed, train), evaluate.embed(embed, test)
 
     def _ngrams(self) -> dict[str, float]:
         experiment, size = self.experiment, self.experiment.plan.batch_size
@@ -88,6 +87,12 @@ class Scorer:
         mesh = self.experiment.recipe.mesh
         even = len(batch["label"]) % mesh.shape["data"] == 0
         return jax.device_put(batch, meshes.by_row(mesh) if even else meshes.replicated(mesh))
+
+
+def _spread(source, batch_size: int, limit: int | None) -> Iterable[dict]:
+    """Batches of at most `limit` examples that lie evenly over the source; not the first, which may be of one class."""
+    chosen = np.linspace(0, len(source) - 1, min(limit or len(source), len(source))).astype(np.int64)
+    return (source.read(chosen[start : start + batch_size]) for start in range(0, len(chosen), batch_size))
 
 
 def _compiled(experiment: Experiment) -> tuple[Callable, Callable]:

@@ -20,6 +20,7 @@ from ssl_jax.train.state import TrainState
 from ssl_jax.train.step import first_bad_tensor, make_train_step
 
 HostBatch = dict[str, np.ndarray]
+SPEED = "examples_per_second"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,29 +109,36 @@ class _Between:
         self.recipe, self.batch_at, self.checkpoints = recipe, batch_at, checkpoints
         self.writer, self.progress, self.evaluate = writer, progress, evaluate
         self.pending, self.running = Pending(), collections.deque()
-        self.last_write = (time.monotonic(), None)
+        self.clock: tuple[float, int] | None = None
 
     def after(self, done: int, state: TrainState, values: dict[str, jax.Array]) -> None:
         """Logs, evaluates and saves where that is due after step number `done` (counted from 1)."""
         recipe, last = self.recipe, done == self.recipe.steps
         self._hold_back(values["loss"])
         if done % recipe.log_every == 0 or last:
-            self.write(self.pending.push(done, values), state)
-        scores = {}
-        if last or (recipe.evaluate_every and done % recipe.evaluate_every == 0):
-            self.write(self.pending.flush(), state)
-            scores = self.evaluate(state)
-            self.writer.write(done, scores)
-        if last or done % self.checkpoints.every == 0:
-            self.save(done, state, scores)
+            self.write(self.pending.push(done, {**values, **self._speed(done)}), state)
+        evaluated = last or bool(recipe.evaluate_every and done % recipe.evaluate_every == 0)
+        saved = last or done % self.checkpoints.every == 0
+        if evaluated or saved:
+            self._pause(done, state, evaluated, saved)
         self.progress.update(done)
+
+    def _pause(self, done: int, state: TrainState, evaluated: bool, saved: bool) -> None:
+        """Evaluates and saves; the time that takes does not count as training."""
+        self.write(self.pending.flush(), state)
+        scores = self.evaluate(state) if evaluated else {}
+        if scores:
+            self.writer.write(done, scores)
+        if saved:
+            self.save(done, state, scores)
+        self.clock = (time.monotonic(), done)
 
     def write(self, entries: list[tuple[int, dict[str, float]]], state: TrainState) -> None:
         """Writes fetched metrics; ends the run at the first step that is not finite."""
         for step, values in entries:
             self._refuse_bad(int(values.pop("bad_step")), state)
-            speed = self._speed(step)
-            self.writer.write(step, {**{f"train/{name}": value for name, value in values.items()}, **speed})
+            speed = {name: values.pop(name) for name in (SPEED,) if name in values}
+            self.writer.write(step, {f"train/{name}": value for name, value in values.items()} | speed)
 
     def save(self, done: int, state: TrainState, scores: dict[str, float]) -> None:
         """Saves a checkpoint, once it is sure that the state is worth it and its metrics are written."""
@@ -144,12 +152,12 @@ class _Between:
         if len(self.running) > ahead:
             self.running.popleft().block_until_ready()
 
-    def _speed(self, step: int) -> dict[str, float]:
-        now, (then, before) = time.monotonic(), self.last_write
-        self.last_write = (now, step)
-        if before is None:
+    def _speed(self, done: int) -> dict[str, float]:
+        now, before = time.monotonic(), self.clock
+        self.clock = (now, done)
+        if before is None or done == before[1]:
             return {}
-        return {"examples_per_second": (step - before) * self.recipe.batch_size / max(now - then, 1e-9)}
+        return {SPEED: (done - before[1]) * self.recipe.batch_size / max(now - before[0], 1e-9)}
 
     def _refuse_bad(self, bad_step: int, state: TrainState) -> None:
         if bad_step < 0:
