@@ -15,19 +15,20 @@ import logging
 import os
 import pathlib
 import sys
+from typing import NoReturn
+
+from ssl_jax.errors import RunError, UserError, unknown
+from ssl_jax.train.signals import EXIT_STOPPED, Stopped
 
 DEFAULT_CONFIG = "configs/quickstart.py"
 
 
 def main(arguments: list[str]) -> int:
     """Runs one command; returns the exit status: 0 done, 75 stopped after saving, 2 the user's mistake, 1 else."""
-    options, overrides = _parse(arguments)
     _set_compilation_cache()
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    from ssl_jax.errors import RunError, UserError
-    from ssl_jax.train.signals import EXIT_STOPPED, Stopped
-
     try:
+        options, overrides = _parse(arguments)
         return COMMANDS[options.command](options, overrides)
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -60,7 +61,6 @@ def _train(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int
 
 def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
     from ssl_jax import data
-    from ssl_jax.errors import UserError
 
     if not options.name or overrides:
         raise UserError("prepare takes the name of a TFDS data set: python launch.py prepare NAME [--data_dir=DIR].")
@@ -70,7 +70,6 @@ def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> i
 
 def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
     from ssl_jax import report
-    from ssl_jax.errors import UserError
 
     if not options.workdir or overrides:
         raise UserError("report takes the folder of a run: python launch.py report --workdir=DIR.")
@@ -79,28 +78,42 @@ def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
 
 
 COMMANDS = {"train": _train, "prepare": _prepare, "report": _report}
+OPTIONS = ("--config", "--workdir", "--data_dir", "--help")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong in one line, without the usage."""
+        raise UserError(f"{message}; see python launch.py --help.")
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
-    parser = argparse.ArgumentParser(
+    options, overrides = _split_overrides(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(options)
+    if options.command not in COMMANDS:
+        raise unknown("command", options.command, COMMANDS)
+    if rest:
+        raise unknown("option", rest[0].partition("=")[0], (*OPTIONS, "--config.a.b"))
+    if options.name and options.command != "prepare":
+        parser.error(f"unexpected argument {options.name!r}: {options.command} takes options only")
+    return options, overrides
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
         prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("command", nargs="?", default="train", choices=COMMANDS)
+    parser.add_argument("command", nargs="?", default="train", help=f"{', '.join(COMMANDS)} (default train)")
     parser.add_argument("name", nargs="?", help="of the data set, for prepare")
     parser.add_argument("--config", metavar="FILE[:VARIANT]", help=f"config file (default {DEFAULT_CONFIG})")
     parser.add_argument("--config.a.b", metavar="VALUE", help="overrides one leaf of the config, here config.a.b")
     parser.add_argument("--workdir", metavar="DIR", help="the run's folder (default runs/NAME_OF_CONFIG)")
     parser.add_argument("--data_dir", metavar="DIR", help="where TFDS data lies (default: TFDS's own)")
-    rest, overrides = _split_overrides(parser, arguments)
-    options = parser.parse_args(rest)
-    if options.name and options.command != "prepare":
-        parser.error(f"unexpected argument {options.name!r}; {options.command} takes options only")
-    return options, overrides
+    return parser
 
 
-def _split_overrides(
-    parser: argparse.ArgumentParser, arguments: list[str]
-) -> tuple[list[str], list[tuple[str, str]]]:
+def _split_overrides(arguments: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Takes '--config.a.b=v' and '--config.a.b v' out of the arguments."""
     rest, overrides, waiting = [], [], iter(arguments)
     for argument in waiting:
@@ -108,9 +121,9 @@ def _split_overrides(
             rest.append(argument)
             continue
         leaf, equals, value = argument.removeprefix("--config.").partition("=")
-        value = value if equals else next(waiting, None)
-        if value is None:
-            parser.error(f"{argument} needs a value: {argument}=VALUE")
+        value = value if equals else next(waiting, "--")
+        if not equals and value.startswith("--"):
+            raise UserError(f"{argument} needs a value: {argument}=VALUE.")
         overrides.append((leaf, value))
     return rest, overrides
 

@@ -8,6 +8,7 @@ The streaming rows read the same 32x32 PNG records in the same order; '__getitem
 
 import argparse
 import contextlib
+import functools
 import io
 import logging
 import os
@@ -103,7 +104,7 @@ def cached_rows(folder: Path) -> Iterator[tuple[str, float, float]]:
     dataset = _Cached(folder)
     for batch_size in (256, 1024, 4096):
         steps = _CACHED_RECORDS // batch_size
-        yield f"cached, batch {batch_size}", *rate(lambda: _feed(dataset, batch_size, steps))
+        yield f"cached, batch {batch_size}", *rate(functools.partial(_feed, dataset, batch_size, steps))
 
 
 def streaming_rows(folder: Path, batch_size: int, records: int) -> Iterator[tuple[str, float, float]]:

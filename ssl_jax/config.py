@@ -7,6 +7,7 @@ keyword-only arguments of the constructor that the part names, so the signatures
 import ast
 import importlib.util
 import inspect
+import math
 import pathlib
 import types
 import typing
@@ -14,11 +15,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_collections
+from ml_collections import config_dict
 
 from ssl_jax.errors import UserError, unknown
 
-LEAVES = {"seed": int, "steps": int, "batch_size": int}
-OPTIONAL_LEAVES = {"log_every": int}
+LEAVES = ("seed", "steps", "batch_size")
+OPTIONAL_LEAVES = ("log_every",)
+Leaf = int | float | str | bool | None | tuple
 PARTS = ("data", "views", "method", "model", "optimizer", "schedule", "checkpoint", "evaluate", "expected")
 
 
@@ -36,6 +39,8 @@ def load(spec: str) -> ml_collections.ConfigDict:
     module = _import(path)
     if not callable(getattr(module, "get_config", None)):
         raise UserError(f"{path} has no function get_config(); it must return an ml_collections.ConfigDict.")
+    if variant and not inspect.signature(module.get_config).parameters:
+        raise UserError(f"--config: {path} has no variants; write --config={path} without ':{variant}'.")
     try:
         config = module.get_config(variant) if variant else module.get_config()
     except UserError:
@@ -62,8 +67,10 @@ def _import(path: pathlib.Path) -> types.ModuleType:
 def override(config: ml_collections.ConfigDict, path: str, text: str) -> None:
     """Sets the leaf 'a.b' of `config` to `text`, read as a Python literal where it is one and as a string where not.
 
+    The leaf may be one that the config file leaves at its default; the checks of the whole config find a wrong name.
+
     Raises:
-      UserError: the path does not exist, or names a part and not a leaf.
+      UserError: the part does not exist, or the path names a part and not a leaf.
     """
     *parents, leaf = path.split(".")
     node, where = config, "config"
@@ -72,8 +79,9 @@ def override(config: ml_collections.ConfigDict, path: str, text: str) -> None:
         where += f".{name}"
         if not isinstance(node, ml_collections.ConfigDict):
             raise UserError(f"{where} is a single value and has nothing called {leaf!r} below it.")
-    if isinstance(_child(node, leaf, where), ml_collections.ConfigDict):
-        raise UserError(f"{where}.{leaf} is a part, not a leaf; set one of its leaves: {', '.join(sorted(node[leaf]))}.")
+    if isinstance(node.get(leaf), ml_collections.ConfigDict):
+        leaves = ", ".join(sorted(node[leaf])) or "NAME"
+        raise UserError(f"{where}.{leaf} is a part, not a leaf; set one of its leaves: {leaves}.")
     with node.unlocked(), node.ignore_type():
         node[leaf] = _literal(text)
 
@@ -92,9 +100,16 @@ def _literal(text: str) -> Any:
 
 
 def plain(node: Any) -> Any:
-    """The same config as dicts, tuples and scalars, in alphabetical order; FieldReferences are resolved."""
+    """The same config as dicts, tuples and scalars, in alphabetical order; FieldReferences are resolved.
+
+    Raises:
+      UserError: a required placeholder has no value yet.
+    """
     if isinstance(node, (ml_collections.ConfigDict, Mapping)):
-        return {key: plain(node[key]) for key in sorted(node.keys())}
+        try:
+            return {key: plain(node[key]) for key in sorted(node.keys())}
+        except config_dict.RequiredValueError as error:
+            raise UserError(f"A placeholder of the config has no value; set its leaf: {_line(error)}") from error
     return tuple(plain(item) for item in node) if isinstance(node, (list, tuple)) else node
 
 
@@ -107,7 +122,7 @@ def flat(node: Mapping[str, Any], path: str = "config") -> dict[str, Any]:
 
 
 def check_frame(config: Mapping[str, Any]) -> None:
-    """Checks the top of a plain config: the leaves and parts that every config has, and positive numbers.
+    """Checks the top of a plain config: the leaves and parts that every config has, and that config.json can hold it.
 
     Raises:
       UserError: something is missing, unknown, or of the wrong type or range.
@@ -115,19 +130,22 @@ def check_frame(config: Mapping[str, Any]) -> None:
     for name in (*LEAVES, *PARTS):
         if name not in config:
             raise UserError(f"config.{name} is missing; every config has {', '.join((*LEAVES, *PARTS))}.")
-    kinds = LEAVES | OPTIONAL_LEAVES
-    for name in config:
-        if name not in kinds and name not in PARTS:
-            raise unknown("config", name, (*kinds, *PARTS))
-    for name, kind in kinds.items():
-        if name not in config:
-            continue
-        _check_type(config[name], kind, f"config.{name}")
-        if config[name] < (0 if name == "seed" else 1):
-            raise UserError(f"config.{name} is {config[name]}; it must be at least {0 if name == 'seed' else 1}.")
-    for name in PARTS:
-        if not isinstance(config[name], Mapping):
-            raise UserError(f"config.{name} is {config[name]!r}; it must be a part with leaves below it.")
+    for name, value in config.items():
+        if name in PARTS:
+            if not isinstance(value, Mapping):
+                raise UserError(f"config.{name} is {value!r}; it must be a part with leaves below it.")
+        elif name in (*LEAVES, *OPTIONAL_LEAVES):
+            _check_count(value, f"config.{name}", at_least=0 if name == "seed" else 1)
+        else:
+            raise unknown("config", name, (*LEAVES, *OPTIONAL_LEAVES, *PARTS))
+    for path, value in flat(config).items():
+        _check_type(value, Leaf, path)
+
+
+def _check_count(value: Any, path: str, *, at_least: int) -> None:
+    _check_type(value, int, path)
+    if not at_least <= value < 2**31:
+        raise UserError(f"{path} is {value}; it must be at least {at_least} and below 2**31.")
 
 
 def choose(choices: Mapping[str, Callable], node: Mapping[str, Any], path: str, *, by: str = "name") -> Callable:
@@ -164,7 +182,7 @@ def check(function: Callable, settings: Mapping[str, Any], path: str, *, given: 
     hints = typing.get_type_hints(function)
     for name, value in settings.items():
         if name not in parameters:
-            raise unknown(path, name, parameters)
+            raise unknown(f"{path} ({function.__qualname__.removesuffix('.__init__')})", name, parameters)
         if name in hints:
             _check_type(value, hints[name], f"{path}.{name}")
     for name, parameter in parameters.items():
@@ -204,7 +222,7 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is tuple or kind is tuple:
         return isinstance(value, (tuple, list)) and _items_fit(value, arguments)
     if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if kind is type(None):
@@ -225,9 +243,13 @@ def _describe(kind: Any) -> str:
         return "one of " + ", ".join(repr(option) for option in typing.get_args(kind))
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return " or ".join(_describe(option) for option in typing.get_args(kind))
-    if kind is type(None):
-        return "None"
-    return kind.__name__ if isinstance(kind, type) and typing.get_origin(kind) is None else str(kind)
+    if typing.get_origin(kind) is tuple:
+        items = [_describe(item) for item in typing.get_args(kind) if item is not Ellipsis]
+        return f"a tuple ({', '.join(items)}{', ...' if Ellipsis in typing.get_args(kind) else ''})"
+    return _KINDS.get(kind) or getattr(kind, "__name__", str(kind))
+
+
+_KINDS = {int: "an int", float: "a finite number", str: "a string", bool: "True or False", type(None): "None"}
 
 
 def _line(error: Exception) -> str:

@@ -17,3 +17,9 @@ def eight_devices() -> list[jax.Device]:
     devices = jax.devices()
     assert len(devices) == 8
     return devices
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data folder that all tests of a session share; what a test needs is prepared in it on first use."""
+    return str(tmp_path_factory.mktemp("data"))

@@ -14,7 +14,7 @@ class Affine(NamedTuple):
       down: shift downwards, in heights of the image.
       right: shift to the right, in widths of the image.
       scale: magnification.
-      shear: of the horizontal axis, in radians.
+      shear: in radians; positive leans the top of the picture to the right, before it is rotated.
     """
 
     angle: jax.Array
@@ -77,7 +77,7 @@ def _source(parameters, height, width, out_size):
     down = ((grid - parameters.down) * height)[:, None]
     right = ((grid - parameters.right) * width)[None, :]
     cos, sin = jnp.cos(parameters.angle), jnp.sin(parameters.angle)
-    # The inverse of scale * rotation * shear, the shear being x += tan(shear) * y, clockwise on a y axis that points down.
+    # The inverse of: x -= tan(shear) * y, then rotate (clockwise, as y points down), then scale.
     back_down = (cos * down - sin * right) / parameters.scale
     back_right = (cos * right + sin * down) / parameters.scale + jnp.tan(parameters.shear) * back_down
     return back_down + (height - 1) / 2, back_right + (width - 1) / 2

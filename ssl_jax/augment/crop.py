@@ -50,7 +50,11 @@ def random_resized_crop(
 
 
 def draw_crop(
-    key: jax.Array, size: jax.Array, *, scale: tuple[float, float] = (0.08, 1.0), ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    key: jax.Array,
+    size: jax.Array,
+    *,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Box:
     """Draws the part to keep: area uniform, aspect log-uniform, whole pixels, place uniform.
 

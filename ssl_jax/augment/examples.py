@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 
 
-def per_example(function: Callable[[jax.Array, Any], Any], key: jax.Array, batch: Any, *, chunk: int | None = None) -> Any:
+def per_example(
+    function: Callable[[jax.Array, Any], Any], key: jax.Array, batch: Any, *, chunk: int | None = None
+) -> Any:
     """Applies `function(key, example)` to every example of a batch, each with a key of its own.
 
     The key of an example depends on `key` and on its position in the batch alone, so a global batch under `jax.jit`

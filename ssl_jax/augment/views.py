@@ -1,6 +1,6 @@
 """The views of images that papers train with."""
 
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +63,7 @@ class SimCLRView:
         std: tuple[float, ...] | None = None,
     ):
         self.shape = _view_shape(spec, out_size)
-        _check_crop(crop_scale, crop_ratio)
+        _check_crop(crop_scale, crop_ratio, interpolation)
         _check_range("blur_sigma", blur_sigma)
         _check_probabilities(flip=flip, jitter=jitter, grayscale=grayscale, blur=blur)
         if not 0 <= strength <= 2.5:
@@ -115,7 +115,7 @@ class MAEView:
       flip: probability of mirroring.
       eval_crop: side of the central square that is evaluated, relative to the image's shorter side; None: 0.875
         (the authors' 224 of 256), and the whole image where `out_size` is 32 or less.
-      mean: subtracted by channel (one value, or one a channel); None: 0.
+      mean: subtracted by channel (one value, or one a channel); None: 0. The default is for 3 channels.
       std: divided by; None: 1.
 
     Raises:
@@ -136,7 +136,7 @@ class MAEView:
         std: tuple[float, ...] | None = IMAGENET_STD,
     ):
         self.shape = _view_shape(spec, out_size)
-        _check_crop(crop_scale, crop_ratio)
+        _check_crop(crop_scale, crop_ratio, interpolation)
         _check_probabilities(flip=flip)
         self._crop = {"scale": crop_scale, "ratio": crop_ratio}
         self._interpolation, self._flip = interpolation, flip
@@ -259,7 +259,9 @@ def _eval_crop(proportion, shape):
     return proportion
 
 
-def _check_crop(scale, ratio):
+def _check_crop(scale, ratio, interpolation):
+    if interpolation not in get_args(Interpolation):
+        raise ValueError(f"interpolation {interpolation!r} is not one of {', '.join(get_args(Interpolation))}")
     _check_range("crop_scale", scale)
     _check_range("crop_ratio", ratio)
     if scale[1] > 1:
@@ -267,8 +269,7 @@ def _check_crop(scale, ratio):
 
 
 def _check_range(name, values):
-    low, high = values
-    if not 0 < low <= high:
+    if len(values) != 2 or not 0 < values[0] <= values[1]:
         raise ValueError(f"{name} {tuple(values)} is not a range of positive numbers, low before high")
 
 

@@ -176,16 +176,22 @@ def _missing_package(name: str, error: ImportError) -> UserError:
     return UserError(f"config.data.name: {name!r} needs the package {package}: run pip install {package}")
 
 
-def _package_of(error: ImportError) -> str:
+def _package_of(error: BaseException) -> str:
     """The pip package that holds the module that could not be imported (TFDS words some of these errors itself)."""
-    found = re.search(r"(?:No module named|Failed importing) '?([A-Za-z0-9_]+)", str(error))
-    module = (error.name or "").split(".")[0] or (found.group(1) if found else "tensorflow")
-    return _PACKAGES.get(module, module.replace("_", "-"))
+    found = re.search(r"(?:No module named|Failed importing|import of) '?([A-Za-z0-9_]+)", str(error))
+    module = (getattr(error, "name", None) or "").split(".")[0] or (found.group(1) if found else "")
+    if not module and error.__cause__ is not None:
+        return _package_of(error.__cause__)
+    return _PACKAGES.get(module, module.replace("_", "-")) or "that provides it"
 
 
 def _is_network(error: OSError) -> bool:
     """Whether an error is of the network, not of the disk (requests' exceptions are OSErrors as well)."""
-    return isinstance(error, ConnectionError) or type(error).__module__.split(".")[0] in ("requests", "urllib", "urllib3")
+    return isinstance(error, ConnectionError) or type(error).__module__.split(".")[0] in (
+        "requests",
+        "urllib",
+        "urllib3",
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -68,7 +68,9 @@ class Documents:
         try:
             return np.memmap(self.folder / name, dtype, mode="r")
         except (OSError, ValueError) as error:
-            raise UserError(f"{self.folder} is damaged ({name}: {error}): delete it, it will be built again.") from error
+            raise UserError(
+                f"{self.folder} is damaged ({name}: {error}): delete it, it will be built again."
+            ) from error
 
     def __getstate__(self) -> dict:
         return {"folder": self.folder}

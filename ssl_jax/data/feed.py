@@ -13,11 +13,17 @@ import numpy as np
 
 from ssl_jax.data import order
 
-_THREADS = 2  # of one process; decoding and copying are partly done without Python's lock
-
 
 class Source(Protocol):
-    """The examples of one split, read in bulk."""
+    """The examples of one split, read in bulk.
+
+    Attributes:
+      threads: how many at once are worth while for reading.
+      draws: whether anything is drawn while reading.
+    """
+
+    threads: int
+    draws: bool
 
     def __len__(self) -> int: ...
 
@@ -36,7 +42,8 @@ class ReadStep:
     order: order.Order
 
     def __call__(self, step: int) -> dict[str, np.ndarray]:
-        return self.source.read(self.order.records(step), self.order.keys(step))
+        keys = self.order.keys(step) if self.source.draws else None
+        return self.source.read(self.order.records(step), keys)
 
 
 def batches(
@@ -85,7 +92,8 @@ def _schedule(read: ReadStep, start: int, stop: int, *, workers: int, prefetch: 
     """The batches of [start, stop) as a Grain dataset."""
     import grain
 
-    options = grain.ReadOptions(num_threads=min(_THREADS, prefetch), prefetch_buffer_size=prefetch)
+    threads = min(read.source.threads, prefetch)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
     steps = grain.MapDataset.range(start, stop).map(read).to_iter_dataset(options)
     if not workers:
         return steps

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from absl import logging
@@ -146,10 +146,12 @@ def _check_features(info: Records, image_key: str, label_key: str | None) -> Non
 
     image = info.feature(image_key, "image_key")
     if len(image.shape) != 3 or image.np_dtype != np.uint8:
-        raise UserError(f"config.data.image_key: feature {image_key!r} of {info.name!r} is not a picture, but {image!r}.")
+        raise UserError(
+            f"config.data.image_key: feature {image_key!r} of {info.name!r} is not a picture, but {image!r}."
+        )
     if label_key is not None and not isinstance(info.feature(label_key, "label_key"), tfds.features.ClassLabel):
         raise UserError(
-            f"config.data.label_key: feature {label_key!r} of {info.name!r} is not a class label; set None to do without."
+            f"config.data.label_key: feature {label_key!r} of {info.name!r} is no class label; set None to do without."
         )
 
 
@@ -162,6 +164,8 @@ class ImageSource:
     label_key: str | None
     image_size: int | None
     spec: Spec
+    threads: ClassVar[int] = 2  # decoding is partly done without Python's lock
+    draws: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return len(self.records)
@@ -200,6 +204,8 @@ class CachedImages:
 
     folder: Path
     spec: Spec
+    threads: ClassVar[int] = 1
+    draws: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return len(self._arrays["label"])

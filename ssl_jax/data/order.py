@@ -14,7 +14,9 @@ import numpy as np
 
 from ssl_jax.errors import UserError
 
-_ROUNDS = 8  # four suffice for pseudo-randomness with ideal round functions (Luby and Rackoff 1988); small sets need more
+_ROUNDS = (
+    8  # four suffice for pseudo-randomness with ideal round functions (Luby and Rackoff 1988); small sets need more
+)
 _BLOCK = 8192  # positions that are permuted at once
 _MASK = 2**64 - 1
 _GOLDEN, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
@@ -105,7 +107,9 @@ def steps_per_epoch(size: int, batch_size: int) -> int:
       UserError: if there are fewer records than one batch takes.
     """
     if batch_size > size:
-        raise UserError(f"config.batch_size: {batch_size} is more than the {size} training examples; use at most {size}.")
+        raise UserError(
+            f"config.batch_size: {batch_size} is more than the {size} training examples; use at most {size}."
+        )
     return size // batch_size
 
 
@@ -134,13 +138,13 @@ class Order:
         return _block(self, epoch, number)[place]
 
     def keys(self, step: int) -> np.ndarray:
-        """One random key (uint64 [end_row - first_row]) for whatever is drawn for each of these rows of batch `step`."""
+        """One random key (uint64 [end_row - first_row]) for what is drawn for each of these rows of batch `step`."""
         return row_keys(self.seed, step, np.arange(self.first_row, self.end_row))
 
 
 @functools.lru_cache(maxsize=8)
 def _block(order: Order, epoch: int, number: int) -> np.ndarray:
-    """The records of some steps in a row (int64 [steps, rows]): NumPy takes hardly longer for them than for one step."""
+    """The records of some steps in a row (int64 [steps, rows]): NumPy takes hardly longer than for one step."""
     steps = max(1, _BLOCK // order.batch_size)
     first = np.arange(number * steps, min((number + 1) * steps, steps_per_epoch(order.size, order.batch_size)))
     rows = np.arange(order.first_row, order.end_row)

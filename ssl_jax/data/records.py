@@ -56,7 +56,9 @@ class Records:
         except (KeyError, ValueError) as error:
             whole = self.split.split("[")[0]
             if whole in splits:
-                raise UserError(f"config.data: split {self.split!r} is malformed: write e.g. '{whole}[:90%]'.") from error
+                raise UserError(
+                    f"config.data: split {self.split!r} is malformed: write e.g. '{whole}[:90%]'."
+                ) from error
             raise errors.unknown(f"config.data (splits of {self.name})", self.split, splits) from error
 
     def fingerprint(self) -> dict:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from absl import logging
@@ -177,6 +177,8 @@ class TextSource:
     """The chunks of text of one split."""
 
     pairs: Pairs
+    threads: ClassVar[int] = 1
+    draws: ClassVar[bool] = True
 
     def __len__(self) -> int:
         return len(self.pairs.documents.chunks)
@@ -213,7 +215,7 @@ def _check_features(records: Records, text_key: str, label_key: str | None) -> N
         raise UserError(f"config.data.text_key: feature {text_key!r} of {records.name!r} is not a text.")
     if label_key is not None and not isinstance(records.feature(label_key, "label_key"), tfds.features.ClassLabel):
         raise UserError(
-            f"config.data.label_key: feature {label_key!r} of {records.name!r} is not a class label;"
+            f"config.data.label_key: feature {label_key!r} of {records.name!r} is no class label;"
             " set None to do without."
         )
 

@@ -9,8 +9,8 @@ def rank_me(embeddings: jax.Array, *, eps: float = 1e-7) -> jax.Array:
 
     `s` are the singular values of the embeddings, neither centred nor normalised. Between 1 (one direction, or all
     zero) and min(N, D). Source: Garrido et al., "RankMe: Assessing the Downstream Performance of Pretrained
-    Self-Supervised Representations by Their Rank", 2023, equations 1 and 2, with their eps; they use 25,600 examples
-    (fewer than about D make it too small). Implementations differ in eps, and in whether it stands inside the logarithm only.
+    Self-Supervised Representations by Their Rank", 2023, section 3, with their eps, in which implementations
+    differ. The value depends on N, so compare equal numbers of examples (the paper uses 25,600).
 
     Args:
       embeddings: [N, D], any float type.

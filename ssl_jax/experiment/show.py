@@ -90,14 +90,12 @@ def _neighbours(experiment: Experiment, splits: tuple[Split, Split], figures) ->
         report.nearest_neighbours_images(queries["image"], images, target, **labels)
         return
     text = lambda batch: experiment.data.tokenizer.decode_batch(batch["tokens"].tolist())
-    report.nearest_neighbours_text(
-        text(queries),
-        [text(batch)[:3] for batch in near],
-        target,
-        query_labels=[names[label] for label in test_y[chosen]],
-        neighbour_labels=[[names[label] for label in row[:3]] for row in train_y[found]],
-        similarities=similarities[:, :3],
-    )
+    labels = {}
+    if names:
+        labels["query_labels"] = [names[label] for label in test_y[chosen]]
+        labels["neighbour_labels"] = [[names[label] for label in row[:3]] for row in train_y[found]]
+    texts = [text(batch)[:3] for batch in near]
+    report.nearest_neighbours_text(text(queries), texts, target, similarities=similarities[:, :3], **labels)
 
 
 def _reconstructions(experiment: Experiment, method, figures) -> None:

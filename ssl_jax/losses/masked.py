@@ -57,9 +57,7 @@ def normalize_patches(patches: jax.Array) -> jax.Array:
     return (patches - mean) * jax.lax.rsqrt(jnp.var(patches, axis=-1, keepdims=True, ddof=1) + 1e-6)
 
 
-def masked_lm(
-    logits: jax.Array, targets: jax.Array, weights: jax.Array, *, axis_name: AxisName = None
-) -> jax.Array:
+def masked_lm(logits: jax.Array, targets: jax.Array, weights: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
     """Cross entropy of the hidden tokens, from logits at their M positions only.
 
     Source: Devlin et al., "BERT", 2019, section 3.1. The mean over all predictions of the global batch, as in

@@ -14,6 +14,7 @@ from ssl_jax.report import names
 from ssl_jax.report.style import MUTED, SERIES, Target, figure
 
 _DASHES = (0, (4, 3))
+_FROM_ZERO = ("eval/rank_me", "eval/embedding_std", "examples_per_second")  # near nothing means something in these
 
 Metrics = Sequence[Mapping[str, float]]
 
@@ -70,7 +71,8 @@ def curves(
     Args:
       metrics: one dictionary a line of metrics.jsonl: `step`, and any of the metrics.
       target: where the picture goes.
-      results: flat results; those called `raw/NAME` become dashed lines beside `eval/NAME`.
+      results: flat results; those called `untrained/NAME` become the point of `eval/NAME` at step 0, and accuracies
+        called `raw/NAME` dashed lines beside it.
       panels: which panels to draw. None: all of `panels_of(metrics)`.
 
     Raises:
@@ -79,6 +81,7 @@ def curves(
     panels = panels_of(metrics) if panels is None else panels
     if not panels:
         raise ValueError("there is nothing to draw: no metric has a finite value")
+    metrics = _with_start(metrics, results or {})
     columns = min(2, len(panels))
     rows = math.ceil(len(panels) / columns)
     with figure(4.6 * columns, 2.7 * rows, target) as drawn:
@@ -101,6 +104,13 @@ def panels_of(metrics: Metrics) -> list[Panel]:
     for key in sorted(present, key=_by_training_first):
         rest.setdefault(names.metric(key), []).append(key)
     return panels + [Panel(title, tuple(keys)) for title, keys in rest.items()]
+
+
+def _with_start(metrics: Metrics, results: Mapping[str, float]) -> Metrics:
+    """The metrics with those of the untrained network before them."""
+    evaluated = {key for line in metrics for key in line if key.startswith("eval/")}
+    start = {key: results.get(f"untrained/{key.removeprefix('eval/')}") for key in sorted(evaluated)}
+    return [{"step": 0, **{key: value for key, value in start.items() if value is not None}}, *metrics]
 
 
 def series(metrics: Metrics, key: str) -> tuple[np.ndarray, np.ndarray]:
@@ -160,6 +170,8 @@ def _scale(axes: Axes, keys: Sequence[str]) -> None:
     if all(names.is_share(key) for key in keys):
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%" if value <= 1.0001 else "")
         return
+    if all(key in _FROM_ZERO for key in keys):
+        axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(EngFormatter(sep="") if axes.get_ylim()[1] >= 10_000 else _short)
 

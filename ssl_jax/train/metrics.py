@@ -1,5 +1,6 @@
 """Where numbers go: metrics.jsonl, TensorBoard events, and a progress bar or plain lines."""
 
+import functools
 import json
 import pathlib
 import sys
@@ -9,7 +10,6 @@ from typing import Any
 
 import jax
 import rich.progress
-import tensorboardX
 
 from ssl_jax.train.workdir import write_atomically
 
@@ -28,7 +28,14 @@ class MetricWriter:
         kept = [line for line in read(folder) if line["step"] <= start] if start else []
         write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = path.open("a")
-        self._events = tensorboardX.SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1)
+        self._folder, self._start = folder, start
+
+    @functools.cached_property
+    def _events(self) -> Any:
+        """The TensorBoard writer, opened by the first line of metrics: its import takes seconds where torch is installed."""
+        import tensorboardX
+
+        return tensorboardX.SummaryWriter(str(self._folder / "tensorboard"), purge_step=self._start + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one line of scalars. `step`: number of steps done."""
@@ -40,7 +47,8 @@ class MetricWriter:
     def close(self) -> None:
         """Flushes both."""
         self._file.close()
-        self._events.close()
+        if "_events" in vars(self):
+            self._events.close()
 
 
 def read(folder: pathlib.Path) -> list[dict[str, float]]:

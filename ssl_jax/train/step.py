@@ -54,7 +54,7 @@ def make_train_step(
         variables = _follow(graphdef, params, variables, state.step)
 
         # 4. A loss or gradient that is not finite leaves everything as it was and marks the step.
-        grad_norm = optax.global_norm(grads)
+        grad_norm = optax.tree.norm(grads)
         good = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & (state.bad_step < 0)
         new = (params, variables, optimizer_state)
         old = (state.params, state.variables, state.optimizer)

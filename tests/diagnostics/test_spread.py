@@ -14,7 +14,9 @@ def test_rank_me_counts_equal_directions():
 
 def test_rank_me_by_hand():
     embeddings = jnp.diag(jnp.array([3.0, 1.0]))
-    np.testing.assert_allclose(diagnostics.rank_me(embeddings), np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25))), rtol=1e-5)
+    np.testing.assert_allclose(
+        diagnostics.rank_me(embeddings), np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25))), rtol=1e-5
+    )
 
 
 def test_rank_me_of_collapsed_embeddings_is_one():

@@ -1,4 +1,4 @@
-"""Makes torchvision importable beside a CPU build of torch, whose operators it lacks (timm, lightly and transformers want it)."""
+"""Makes torchvision importable beside a CPU build of torch, whose operators it lacks; timm and lightly want it."""
 
 import importlib.util
 import sys

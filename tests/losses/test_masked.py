@@ -23,14 +23,16 @@ def test_masked_patches_normalises_by_the_unbiased_deviation():
 
 
 def test_constant_patches_are_finite():
-    value, gradient = jax.value_and_grad(losses.masked_patches)(jnp.ones((2, 3, 4)), jnp.ones((2, 3, 4)), jnp.ones((2, 3)))
+    ones = jnp.ones((2, 3, 4))
+    value, gradient = jax.value_and_grad(losses.masked_patches)(ones, ones, jnp.ones((2, 3)))
     np.testing.assert_allclose(value, 1)
     assert np.all(np.isfinite(gradient))
 
 
 @pytest.mark.parametrize("mask", [np.zeros((2, 3)), np.zeros((2, 3), bool)])
 def test_nothing_hidden_is_zero(mask):
-    value, gradient = jax.value_and_grad(losses.masked_patches)(jnp.ones((2, 3, 4)), jnp.ones((2, 3, 4)), jnp.asarray(mask))
+    ones = jnp.ones((2, 3, 4))
+    value, gradient = jax.value_and_grad(losses.masked_patches)(ones, ones, jnp.asarray(mask))
     assert value == 0
     np.testing.assert_array_equal(gradient, 0)
 
@@ -62,7 +64,8 @@ def test_masked_lm_ignores_targets_without_weight():
 
 
 def test_masked_lm_without_predictions_is_zero():
-    value, gradient = jax.value_and_grad(losses.masked_lm)(jnp.ones((2, 3, 7)), jnp.zeros((2, 3), int), jnp.zeros((2, 3)))
+    none = jnp.zeros((2, 3))
+    value, gradient = jax.value_and_grad(losses.masked_lm)(jnp.ones((2, 3, 7)), none.astype(int), none)
     assert value == 0
     np.testing.assert_array_equal(gradient, 0)
 
@@ -75,9 +78,7 @@ def test_large_logits_in_half_precision():
 
 def test_next_sentence_by_hand():
     logits = jnp.log(jnp.array([[0.75, 0.25], [0.5, 0.5]]))
-    np.testing.assert_allclose(
-        losses.next_sentence(logits, jnp.array([1, 0])), (np.log(4) + np.log(2)) / 2, rtol=1e-6
-    )
+    np.testing.assert_allclose(losses.next_sentence(logits, jnp.array([1, 0])), (np.log(4) + np.log(2)) / 2, rtol=1e-6)
 
 
 def test_misfits_are_named():

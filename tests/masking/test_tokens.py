@@ -24,7 +24,8 @@ def many(count, tokens, **settings):
 def test_what_comes_back_fits_together():
     tokens = sequence()
     hidden = jax.tree.map(np.asarray, many(200, tokens))
-    for changed, positions, targets, weights in zip(*(hidden[k] for k in ("tokens", "positions", "targets", "weights"))):
+    columns = (hidden[name] for name in ("tokens", "positions", "targets", "weights"))
+    for changed, positions, targets, weights in zip(*columns):
         used = positions[weights > 0]
         assert len(used) == 7  # 15% of 49 ordinary tokens, rounded
         assert np.all(np.diff(used) > 0) and not set(np.asarray(tokens)[used]) & set(SPECIAL)

@@ -62,6 +62,21 @@ def test_baselines_are_drawn():
     assert with_raw.getvalue() != without.getvalue()
 
 
+def test_held_out_curves_begin_with_the_untrained_network(monkeypatch):
+    drawn, draw = {}, panels._line
+
+    def spy(axes, steps, values, colour, label, **settings):
+        drawn[label] = steps[0]
+        draw(axes, steps, values, colour, label, **settings)
+
+    monkeypatch.setattr(panels, "_line", spy)
+    results = {"untrained/knn_full": 0.4, "untrained/loss": 6.0, "untrained/linear": 0.3}
+    curves(metrics(), io.BytesIO(), results=results)
+    assert drawn["Full kNN"] == drawn["held out"] == 0
+    assert drawn["1-shot kNN"] == 20 and drawn["training"] == 1
+    assert "Linear probe" not in drawn
+
+
 def test_nothing_to_draw():
     with pytest.raises(ValueError, match="nothing to draw"):
         curves([], io.BytesIO())

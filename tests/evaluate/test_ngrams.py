@@ -1,0 +1,19 @@
+import numpy as np
+
+from ssl_jax.evaluate import ngram_accuracy
+
+
+def test_by_hand():
+    # 0 pads, 1 hides. 5 is the commonest word; 3 is followed by 4 twice and by 5 once.
+    training = [np.array([[3, 4, 5, 5, 0], [3, 4, 5, 5, 0]]), np.array([[3, 5, 5, 5, 0]])]
+    held_out = [
+        {
+            "tokens": np.array([[3, 1, 1, 0], [3, 1, 0, 0]]),
+            "positions": np.array([[1, 2], [1, 0]]),
+            "targets": np.array([[4, 5], [5, 9]]),
+            "weights": np.array([[1.0, 1.0], [1.0, 0.0]]),
+        }
+    ]
+    scores = ngram_accuracy(training, held_out, vocab_size=10, special_ids=(0, 1))
+    # Unigram guesses 5, 5, 5; bigram 4 after 3, 5 where the word before is hidden, and 4 after 3 again.
+    assert scores == {"masked_accuracy_unigram": 2 / 3, "masked_accuracy_bigram": 2 / 3}

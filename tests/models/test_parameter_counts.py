@@ -1,0 +1,75 @@
+"""Numbers of parameters against the papers and the released models; nothing is allocated."""
+
+import math
+
+import jax
+import pytest
+from flax import nnx
+
+from ssl_jax.models import MLMHead, NextSentenceHead, Pooler, ResNet, TextTransformer, ViT
+
+
+def count(build):
+    state = nnx.state(nnx.eval_shape(lambda: build(nnx.Rngs(0))), nnx.Param)
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
+
+
+# torchvision's counts without `fc` (He et al. 2016 give no numbers); SimCLR, table 6 and figure 7, for the wide ones.
+@pytest.mark.parametrize("depth, expected", [(18, 11_176_512), (34, 21_284_672), (50, 23_508_032), (101, 42_500_160)])
+def test_resnet(depth, expected):
+    assert count(lambda rngs: ResNet(depth=depth, rngs=rngs)) == expected
+
+
+def test_resnet50_with_its_classifier():
+    assert 23_508_032 + 2048 * 1000 + 1000 == 25_557_032  # 25.56 M, as published
+
+
+@pytest.mark.parametrize("width, millions", [(1, 24), (2, 94), (4, 375)])
+def test_wide_resnet50(width, millions):
+    """SimCLR, table 1: 24M, 94M and 375M parameters."""
+    assert round(count(lambda rngs: ResNet(width_multiplier=width, rngs=rngs)) / 1e6) == millions
+
+
+# ViT, table 1: 86M, 307M, 632M. "Scaling Vision Transformers", table 2: S 22M, g 1011M (the latter without class token).
+@pytest.mark.parametrize(
+    "size, patch_size, expected",
+    [
+        ("Ti", 16, 5_524_416),
+        ("S", 16, 21_665_664),
+        ("B", 16, 85_798_656),
+        ("L", 16, 303_301_632),
+        ("H", 14, 630_764_800),
+        ("g", 14, 1_011_163_520),
+    ],
+)
+@pytest.mark.parametrize("scan", [False, True])
+def test_vit(size, patch_size, expected, scan):
+    build = lambda rngs: ViT(size=size, patch_size=patch_size, positions="learned", scan=scan, rngs=rngs)
+    assert count(build) == expected
+
+
+def test_vit_with_fixed_positions():
+    assert count(lambda rngs: ViT(rngs=rngs)) == 85_798_656 - 197 * 768
+
+
+class BERT(nnx.Module):
+    """Everything of BertForPreTraining."""
+
+    def __init__(self, width, depth, heads, rngs):
+        self.encoder = TextTransformer(
+            vocab_size=30522, width=width, depth=depth, heads=heads, mlp_dim=4 * width, rngs=rngs
+        )
+        self.pooler = Pooler(width, rngs=rngs)
+        self.mlm_head = MLMHead(width, 30522, rngs=rngs)
+        self.next_head = NextSentenceHead(width, rngs=rngs)
+
+
+# BERT, section 3: 110M and 340M, rounded; Hugging Face's BertModel and its heads give the exact numbers.
+@pytest.mark.parametrize(
+    "sizes, trunk, heads", [((768, 12, 12), 109_482_240, 624_188), ((1024, 24, 16), 335_141_888, 1_084_220)]
+)
+def test_bert(sizes, trunk, heads):
+    model = nnx.eval_shape(lambda: BERT(*sizes, nnx.Rngs(0)))
+    number = lambda part: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(part, nnx.Param)))
+    assert number(model.encoder) + number(model.pooler) == trunk
+    assert number(model.mlm_head) + number(model.next_head) == heads

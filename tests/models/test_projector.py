@@ -1,0 +1,47 @@
+"""Projectors and predictors."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax.models import Predictor, Projector
+
+X = jax.random.normal(jax.random.key(0), (32, 6))
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_layers(layers):
+    head = Projector(6, hidden=5, out=4, layers=layers, rngs=nnx.Rngs(0))
+    assert head(X, train=True).shape == (32, 4) and head.features == 4
+    assert len(head.linears) == layers
+    assert all(linear.bias is None for linear in head.linears)
+    assert head.norms[-1].bias is None
+
+
+def test_two_layers_by_hand():
+    head = Projector(6, hidden=5, out=4, rngs=nnx.Rngs(0))
+    normalize = lambda x: (x - x.mean(0, keepdims=True)) / jnp.sqrt(x.var(0, keepdims=True) + 1e-5)
+    hidden = jax.nn.relu(normalize(X @ head.linears[0].kernel[...]))
+    expected = normalize(hidden @ head.linears[1].kernel[...])
+    np.testing.assert_allclose(head(X, train=True), expected, atol=1e-4)
+
+
+def test_without_normalisation_layers_have_biases():
+    head = Projector(6, hidden=5, out=4, batch_norm=False, last_batch_norm=False, rngs=nnx.Rngs(0))
+    assert not jax.tree.leaves(nnx.state(head, nnx.BatchStat))
+    assert all(linear.bias is not None for linear in head.linears)
+    expected = jax.nn.relu(X @ head.linears[0].kernel[...]) @ head.linears[1].kernel[...]
+    np.testing.assert_allclose(head(X), expected, atol=1e-5)
+
+
+def test_predictor_ends_in_a_plain_layer():
+    head = Predictor(6, hidden=5, out=6, rngs=nnx.Rngs(0))
+    assert head(X, train=True).shape == (32, 6)
+    assert head.norms[0] is not None and head.norms[-1] is None and head.linears[-1].bias is not None
+
+
+def test_impossible_settings():
+    with pytest.raises(ValueError, match="layers 0 is below 1"):
+        Projector(6, layers=0, rngs=nnx.Rngs(0))

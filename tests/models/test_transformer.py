@@ -1,0 +1,131 @@
+"""The stack of blocks: scanned, rematerialised, with dropout and stochastic depth."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax.models.transformer import Attention, PostNormBlock, PreNormBlock, Stack, drop_path, dropout
+
+X = jax.random.normal(jax.random.key(1), (4, 5, 16))
+MASK = jnp.asarray(np.arange(5)[None, :] < np.array([[5], [4], [3], [1]]))
+KEY = jax.random.key(2)
+
+
+def stack(block=PreNormBlock, depth=3, dropout=0.0, **options):
+    make = lambda rngs: block(16, heads=4, mlp_dim=32, dropout=dropout, rngs=rngs)
+    return Stack(make, depth=depth, rngs=nnx.Rngs(0), **options)
+
+
+def value_and_gradient(model, key):
+    graph, state = nnx.split(model)
+    loss = lambda state: jnp.sum(nnx.merge(graph, state)(X, MASK, key) ** 3)
+    value, gradient = jax.jit(jax.value_and_grad(loss))(state)
+    return value, unrolled(gradient)
+
+
+def unrolled(state):
+    """Arrays by path, blocks stacked either way."""
+    arrays = {}
+    for (_, *path), leaf in nnx.to_flat_state(state):
+        leaf = np.asarray(leaf[...])
+        if isinstance(path[0], int):
+            arrays[tuple(path)] = leaf
+        else:
+            arrays |= {(i, *path): part for i, part in enumerate(leaf)}
+    return arrays
+
+
+@pytest.mark.parametrize("block", [PreNormBlock, PostNormBlock])
+@pytest.mark.parametrize("options", [{"scan": True}, {"remat": True}, {"scan": True, "remat": True}])
+def test_scan_and_remat_change_nothing(block, options):
+    settings = dict(block=block, dropout=0.2, drop_path=0.3 if block is PreNormBlock else 0.0)
+    plain, other = stack(**settings), stack(**settings, **options)
+    first, second = unrolled(nnx.state(plain)), unrolled(nnx.state(other))
+    assert first.keys() == second.keys() and all((first[k] == second[k]).all() for k in first)
+    for key in (None, KEY):
+        (value, gradient), (other_value, other_gradient) = (
+            value_and_gradient(plain, key),
+            value_and_gradient(other, key),
+        )
+        np.testing.assert_allclose(value, other_value, rtol=1e-5)
+        for path in gradient:
+            scale = np.abs(gradient[path]).max()
+            np.testing.assert_allclose(other_gradient[path], gradient[path], atol=1e-4 * scale, err_msg=str(path))
+
+
+def test_scan_compiles_one_block():
+    lengths = {}
+    for scan in (False, True):
+        graph, state = nnx.split(stack(depth=8, scan=scan))
+        lengths[scan] = len(jax.jit(lambda s: nnx.merge(graph, s)(X)).lower(state).as_text())  # noqa: B023
+    assert lengths[True] < lengths[False] / 3
+
+
+def test_remat_recomputes():
+    texts = {}
+    for remat in (False, True):
+        graph, state = nnx.split(stack(depth=1, remat=remat))
+        texts[remat] = str(jax.make_jaxpr(jax.grad(lambda s: nnx.merge(graph, s)(X).sum()))(state))  # noqa: B023
+    assert "remat" in texts[True] or "checkpoint" in texts[True]
+    assert texts[True].count("erfc") > texts[False].count("erfc") >= 1
+
+
+def test_padding_is_not_attended_to():
+    attention = Attention(16, heads=4, dtype="float32", kernel_init=nnx.initializers.lecun_normal(), rngs=nnx.Rngs(0))
+    changed = jnp.where(MASK[:, :, None], X, 7.0)
+    np.testing.assert_allclose(
+        jnp.where(MASK[:, :, None], attention(X, MASK) - attention(changed, MASK), 0.0), 0.0, atol=1e-6
+    )
+    assert jnp.abs(attention(X) - attention(changed))[1].max() > 1e-2
+    nothing = attention(X, jnp.zeros((4, 5), bool))
+    assert jnp.isfinite(nothing).all()
+
+
+def test_dropout_rate_and_mean():
+    x = jnp.ones((200, 100))
+    y = dropout(x, 0.3, KEY)
+    assert abs(float((y == 0).mean()) - 0.3) < 0.02
+    assert abs(float(y.mean()) - 1) < 0.03
+    assert (dropout(x, 0.3, None) == x).all() and (dropout(x, 0.0, KEY) == x).all()
+
+
+def test_drop_path_drops_whole_examples():
+    y = drop_path(jnp.ones((4000, 3, 2)), 0.25, KEY)
+    per_example = y.reshape(4000, -1)
+    assert (per_example.min(1) == per_example.max(1)).all()
+    assert abs(float((per_example[:, 0] == 0).mean()) - 0.25) < 0.03
+    assert np.unique(np.asarray(y)).tolist() == pytest.approx([0, 1 / 0.75])
+
+
+def test_drop_path_grows_with_depth():
+    """Rates 0, 0.45 and 0.9: the first block always runs, the last seldom."""
+    model = stack(drop_path=0.9)
+    for index, block in enumerate(model.blocks):
+        for branch in (block.attention.out, block.mlp.out):
+            branch.kernel[...] = jnp.zeros_like(branch.kernel[...])
+            branch.bias[...] = jnp.zeros_like(branch.bias[...])
+        block.mlp.out.bias[...] = jnp.full(16, 100.0**index)
+    added = np.asarray(model(jnp.zeros((3000, 1, 16)), None, KEY)[:, 0, 0])
+    first, second, third = added % 50, added % 5000 // 100, added // 10000
+    assert (first > 0.99).all()
+    assert abs((second > 0).mean() - 0.55) < 0.05
+    assert abs((third > 0).mean() - 0.1) < 0.03
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_computation_dtype(dtype):
+    make = lambda rngs: PreNormBlock(16, heads=4, mlp_dim=32, dtype=dtype, layer_scale=0.1, rngs=rngs)
+    model = Stack(make, depth=2, scan=True, drop_path=0.5, rngs=nnx.Rngs(0))
+    assert model(X.astype(dtype), None, KEY).dtype == dtype
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(nnx.state(model))} == {"float32"}
+
+
+def test_width_must_be_divisible_by_heads():
+    with pytest.raises(ValueError, match="width 16 is not divisible by heads 3"):
+        PreNormBlock(16, heads=3, mlp_dim=4, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="depth 0 is below 1"):
+        stack(depth=0)
+    with pytest.raises(ValueError, match="drop_path 1.0"):
+        stack(drop_path=1.0)

@@ -1,0 +1,142 @@
+"""ViT and MAE's decoder."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax.models import MAEDecoder, ViT, patchify, unpatchify
+from ssl_jax.models.positions import sincos2d
+
+SMALL = dict(width=16, depth=2, heads=2, mlp_dim=32, patch_size=4, image_size=16)
+IMAGES = jax.random.normal(jax.random.key(0), (3, 16, 16, 3))
+
+
+def build(**settings):
+    return ViT(**{**SMALL, **settings}, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize("pooling, tokens", [("cls", 17), ("mean", 16)])
+@pytest.mark.parametrize("positions", ["learned", "sincos2d"])
+def test_shapes(pooling, tokens, positions):
+    model = build(pooling=pooling, positions=positions)
+    embedded = model.embed_patches(IMAGES)
+    encoded = model.encode(embedded)
+    assert embedded.shape == (3, 16, 16) and encoded.shape == (3, tokens, 16)
+    assert model(IMAGES).shape == (3, model.features)
+    assert (model.grid, model.num_patches, model.patch_dim) == ((4, 4), 16, 48)
+    pooled = encoded[:, 0] if pooling == "cls" else encoded.mean(1)
+    np.testing.assert_allclose(model(IMAGES), pooled, atol=1e-6)
+
+
+def test_a_subset_of_patches_can_be_encoded():
+    model = build()
+    assert model.encode(model.embed_patches(IMAGES)[:, ::4]).shape == (3, 5, 16)
+
+
+def test_patches_are_not_ordered_but_by_positions():
+    """Permuting embedded patches permutes the encoding: positions are added before, nowhere else."""
+    model = build()
+    tokens = model.embed_patches(IMAGES)
+    np.testing.assert_allclose(model.encode(tokens[:, ::-1])[:, 1:][:, ::-1], model.encode(tokens)[:, 1:], atol=1e-5)
+
+
+def test_patchify():
+    pixels = jnp.arange(2 * 8 * 12 * 3).reshape(2, 8, 12, 3)
+    patches = patchify(pixels, 4)
+    assert patches.shape == (2, 6, 48)
+    assert (patches[1, 4].reshape(4, 4, 3) == pixels[1, 4:8, 4:8]).all()
+    assert (unpatchify(patches, (2, 3)) == pixels).all()
+    with pytest.raises(ValueError, match="image height 8 is not divisible by patch_size 3"):
+        patchify(pixels, 3)
+    with pytest.raises(ValueError, match="do not make a grid"):
+        unpatchify(patches, (3, 3))
+
+
+def test_sincos_by_hand():
+    table = sincos2d((2, 3), 8)
+    angles = np.array([1.0, 0.01])
+    column, row = 2, 1
+    expected = [*np.sin(column * angles), *np.cos(column * angles), *np.sin(row * angles), *np.cos(row * angles)]
+    np.testing.assert_allclose(table[5], expected, rtol=1e-6)
+
+
+def test_key_decides_what_is_dropped():
+    model = build(dropout=0.1, drop_path=0.2)
+    one, two = jax.random.split(jax.random.key(0))
+    run = jax.jit(lambda key: model(IMAGES, train=True, key=key))
+    assert (run(one) == run(one)).all() and (run(one) != run(two)).any()
+    np.testing.assert_array_equal(model(IMAGES, key=one), model(IMAGES))
+    with pytest.raises(ValueError, match="train=True with dropout 0.1 needs the argument key"):
+        model(IMAGES, train=True)
+
+
+def test_no_key_is_needed_where_nothing_is_drawn():
+    np.testing.assert_array_equal(build()(IMAGES, train=True), build()(IMAGES))
+
+
+def test_bfloat16():
+    model = build(dtype="bfloat16")
+    assert model(IMAGES).dtype == jnp.bfloat16
+    np.testing.assert_allclose(model(IMAGES).astype(jnp.float32), build()(IMAGES), atol=0.1)
+
+
+def test_layer_scale_starts_small():
+    assert all((block.scale1[...] == 1e-4).all() for block in build(layer_scale=1e-4).stack.blocks)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"image_size": 30}, "image_size 30 is not divisible by patch_size 4"),
+        ({"patch_size": 0}, "patch_size 0 is below 1"),
+        ({"heads": 3}, "width 16 is not divisible by heads 3"),
+        ({"width": 18}, "width 18 is not divisible by 4, which positions 'sincos2d' need"),
+        ({"size": "XL"}, "size 'XL' is not one of Ti, S, B, L, H, g"),
+        ({"positions": "rotary"}, "positions 'rotary' is not one of learned, sincos2d"),
+        ({"pooling": "max"}, "pooling 'max' is not one of cls, mean"),
+        ({"dtype": "int8"}, "dtype 'int8' is not one of float32, bfloat16, float16"),
+        ({"drop_path": 1.5}, "drop_path 1.5 is not in 0 <= drop_path < 1"),
+        ({"dropout": -0.1}, "dropout -0.1"),
+        ({"depth": 0}, "depth 0 is below 1"),
+        ({"channels": 0}, "channels 0 is below 1"),
+    ],
+)
+def test_impossible_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        build(**settings)
+
+
+def test_wrong_image_size_is_refused():
+    with pytest.raises(ValueError, match=r"images are \(8, 8, 3\), this ViT was built for \(16, 16, 3\)"):
+        build()(IMAGES[:, :8, :8])
+
+
+def decoder(**settings):
+    return MAEDecoder(16, grid=(4, 4), patch_dim=48, width=32, depth=1, heads=4, **settings, rngs=nnx.Rngs(1))
+
+
+def test_decoder_restores_the_order():
+    """With the blocks silenced, each patch is predicted from its own token and position."""
+    model = decoder()
+    for branch in (model.stack.blocks[0].attention.out, model.stack.blocks[0].mlp.out):
+        branch.kernel[...] = jnp.zeros_like(branch.kernel[...])
+    tokens = jax.random.normal(jax.random.key(3), (1, 1 + 4, 16))
+    order = np.random.default_rng(0).permutation(16)
+    restore = jnp.asarray(np.argsort(order)[None])
+    found = model(tokens, restore)[0]
+    for place, patch in enumerate(order):
+        token = model.embedding(tokens[0, 1 + place]) if place < 4 else model.mask_token[...]
+        expected = model.prediction(model.norm(token + sincos2d((4, 4), 32)[patch]))
+        np.testing.assert_allclose(found[patch], expected, atol=1e-5)
+
+
+def test_decoder_without_class_token():
+    restore = jnp.tile(jnp.arange(16)[None], (2, 1))
+    assert decoder(class_token=False)(jnp.ones((2, 4, 16)), restore).shape == (2, 16, 48)
+
+
+def test_decoder_width_must_suit_the_positions():
+    with pytest.raises(ValueError, match="width 30 is not divisible by 4"):
+        MAEDecoder(16, grid=(4, 4), patch_dim=48, width=30, rngs=nnx.Rngs(0))
