@@ -93,6 +93,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
     options, rest = parser.parse_known_args(options)
     if options.command not in COMMANDS:
         raise unknown("command", options.command, COMMANDS)
+    if rest and not rest[0].startswith("-"):
+        parser.error(f"unexpected argument {rest[0]!r}")
     if rest:
         raise unknown("option", rest[0].partition("=")[0], (*OPTIONS, "--config.a.b"))
     if options.name and options.command != "prepare":
@@ -132,7 +134,7 @@ def _set_compilation_cache() -> None:
     """Turns the persistent compilation cache on, unless the environment says otherwise."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ssl_jax" / "xla"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # a hundred small programs add up
 
 
 def _beside(name: str) -> str:

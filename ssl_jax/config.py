@@ -139,7 +139,9 @@ def check_frame(config: Mapping[str, Any]) -> None:
         else:
             raise unknown("config", name, (*LEAVES, *OPTIONAL_LEAVES, *PARTS))
     for path, value in flat(config).items():
-        _check_type(value, Leaf, path)
+        if not _fits(value, Leaf):
+            kinds = "finite numbers, strings, True, False, None and tuples of these"
+            raise UserError(f"{path} is {value!r} ({type(value).__name__}); the leaves of a config are {kinds}.")
 
 
 def _check_count(value: Any, path: str, *, at_least: int) -> None:
@@ -161,7 +163,9 @@ def choose(choices: Mapping[str, Callable], node: Mapping[str, Any], path: str, 
     return choices[node[by]]
 
 
-def check(function: Callable, settings: Mapping[str, Any], path: str, *, given: tuple[str, ...] = ()) -> None:
+def check(
+    function: Callable, settings: Mapping[str, Any], path: str, *, given: tuple[str, ...] = (), also: tuple[str, ...] = ()
+) -> None:
     """Checks that `settings` fits the keyword-only parameters of `function`, by name and annotated type.
 
     Args:
@@ -169,20 +173,17 @@ def check(function: Callable, settings: Mapping[str, Any], path: str, *, given: 
       settings: what the config says.
       path: the config path of `settings`, for messages.
       given: parameters that the caller supplies itself (rngs, data_dir, ...), not valid in a config.
+      also: settings of the same part that are not for `function`, named among the valid ones in messages.
 
     Raises:
       UserError: an unknown, missing or wrongly typed setting.
     """
-    function = function.__init__ if inspect.isclass(function) else function
-    parameters = {
-        name: parameter
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name not in given
-    }
+    function = _callable(function)
+    parameters = without(_parameters(function), *given)
     hints = typing.get_type_hints(function)
     for name, value in settings.items():
         if name not in parameters:
-            raise unknown(f"{path} ({function.__qualname__.removesuffix('.__init__')})", name, parameters)
+            raise unknown(f"{path} ({function.__qualname__.removesuffix('.__init__')})", name, (*parameters, *also))
         if name in hints:
             _check_type(value, hints[name], f"{path}.{name}")
     for name, parameter in parameters.items():
@@ -200,7 +201,19 @@ def construct(function: Callable, settings: Mapping[str, Any], path: str, *args:
     try:
         return function(*args, **settings, **given)
     except ValueError as error:
-        raise UserError(f"{path}: {_line(error)}") from error
+        line = _line(error)
+        named = line.partition(" ")[0].rstrip(":") in _parameters(_callable(function))
+        raise UserError(f"{path}{'.' if named else ': '}{line.rstrip('.')}.") from error
+
+
+def _callable(function: Callable) -> Callable:
+    return function.__init__ if inspect.isclass(function) else function
+
+
+def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters."""
+    parameters = inspect.signature(function).parameters
+    return {name: parameter for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY}
 
 
 def without(node: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -210,7 +223,8 @@ def without(node: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def _check_type(value: Any, kind: Any, path: str) -> None:
     if not _fits(value, kind):
-        raise UserError(f"{path} is {value!r} ({type(value).__name__}); it must be {_describe(kind)}.")
+        hint = f"; write {(value,)!r}" if _fits((value,), kind) else ""
+        raise UserError(f"{path} is {value!r} ({type(value).__name__}); it must be {_describe(kind)}{hint}.")
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -244,12 +258,13 @@ def _describe(kind: Any) -> str:
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return " or ".join(_describe(option) for option in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
-        items = [_describe(item) for item in typing.get_args(kind) if item is not Ellipsis]
-        return f"a tuple ({', '.join(items)}{', ...' if Ellipsis in typing.get_args(kind) else ''})"
+        first, *others = typing.get_args(kind)
+        return f"a tuple of {'' if others == [...] else f'{1 + len(others)} '}{_PLURALS.get(first, first)}"
     return _KINDS.get(kind) or getattr(kind, "__name__", str(kind))
 
 
 _KINDS = {int: "an int", float: "a finite number", str: "a string", bool: "True or False", type(None): "None"}
+_PLURALS = {int: "ints", float: "numbers", str: "strings"}
 
 
 def _line(error: Exception) -> str:

@@ -25,6 +25,6 @@ def unknown(what: str, given: object, valid: Iterable[str]) -> UserError:
       valid: the names that would have been accepted.
     """
     valid = sorted(str(name) for name in valid)
-    nearest = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.6)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return UserError(f"{what}: {given!r} does not exist.{hint} Valid: {', '.join(valid) or 'none'}.")

@@ -243,7 +243,7 @@ def _whole(example, shape):
 
 def _view_shape(spec, out_size):
     if "image" not in spec.shapes:
-        raise ValueError(f"these are views of images, but the data has only {', '.join(sorted(spec.shapes))}")
+        raise ValueError("these are views of pictures, and the data has none; set config.data.modality to 'image'")
     height, _, channels = spec.shapes["image"]
     size = height if out_size is None else out_size
     if size < 1:

@@ -76,7 +76,7 @@ def _known(tfds) -> list[str]:
 def _not_found(name: str, short: str, known: list[str]) -> str:
     if short in known:
         return f"config.data.name: {name!r} has no such configuration or version; see the TFDS catalogue of {short!r}."
-    nearest = difflib.get_close_matches(short, known, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(short, known, n=1, cutoff=0.6)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return f"config.data.name: {name!r} does not exist.{hint} Valid: {', '.join(OURS)}, or any TFDS name."
 

@@ -52,14 +52,18 @@ class Records:
         """
         splits = self.builder.info.splits
         try:
-            return splits[self.split]
+            info = splits[self.split]
         except (KeyError, ValueError) as error:
             whole = self.split.split("[")[0]
             if whole in splits:
                 raise UserError(
                     f"config.data: split {self.split!r} is malformed: write e.g. '{whole}[:90%]'."
                 ) from error
-            raise errors.unknown(f"config.data (splits of {self.name})", self.split, splits) from error
+            setting = "config.data.train_split, eval_train_split or eval_split"
+            raise errors.unknown(setting, self.split, splits) from error
+        if not info.num_examples:
+            raise UserError(f"config.data: split {self.split!r} of {self.name!r} has no examples.")
+        return info
 
     def fingerprint(self) -> dict:
         """What decides the content of these records, for the key of a cache made from them."""
@@ -132,7 +136,7 @@ def reading(records: Records) -> Iterator[None]:
     """Turns failures to read records into one line that names the files."""
     try:
         yield
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except NotImplementedError as error:
         raise UserError(

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import jax.numpy as jnp
 import numpy as np
@@ -48,8 +48,7 @@ class Evaluation:
     diagnostics: bool = True
 
     def __post_init__(self):
-        for task in self.tasks:
-            _check_task(task)
+        check_tasks("tasks", self.tasks)
         for name in ("k", "temperature", "draws", "c", "max_iter"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} {getattr(self, name)} is not positive")
@@ -98,13 +97,15 @@ def prefixed(prefix: str, results: Mapping[str, float]) -> dict[str, float]:
     return {f"{prefix}/{name}": value for name, value in results.items()}
 
 
-def _check_task(task: str) -> None:
-    if task in ("knn_full", "linear") or _SHOTS.fullmatch(task):
-        return
-    names = ("knn_1shot", "knn_5shot", "knn_full", "linear")
-    close = difflib.get_close_matches(task, names, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"tasks: {task!r} does not exist.{hint} Valid: knn_full, knn_1shot (any number), linear")
+def check_tasks(setting: str, tasks: Iterable[str]) -> None:
+    """Raises ValueError, naming the `setting`, where one of `tasks` does not exist."""
+    for task in tasks:
+        if task in ("knn_full", "linear") or _SHOTS.fullmatch(task):
+            continue
+        names = ("knn_1shot", "knn_5shot", "knn_full", "linear")
+        close = difflib.get_close_matches(task, names, n=1, cutoff=0.6)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"{setting}: {task!r} does not exist.{hint} Valid: knn_full, knn_1shot (any number), linear.")
 
 
 def _labelled(split: Split) -> Split:

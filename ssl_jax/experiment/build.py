@@ -13,10 +13,9 @@ from jax.sharding import Mesh
 
 from ssl_jax import augment, config as configs, data, masking, methods, models
 from ssl_jax.errors import UserError
-from ssl_jax.evaluate import Evaluation
-from ssl_jax.train import mesh as meshes
+from ssl_jax.evaluate import Evaluation, check_tasks
+from ssl_jax.train import checkpoints, mesh as meshes
 from ssl_jax.train import optimizers, state as states
-from ssl_jax.train.checkpoints import Checkpoints
 from ssl_jax.train.loop import Recipe
 
 VIEWS = {**augment.VIEWS, **masking.VIEWS}
@@ -41,9 +40,11 @@ class EvaluationPlan(Evaluation):
 
     def __post_init__(self):
         super().__post_init__()
-        dataclasses.replace(Evaluation(), tasks=self.during)
-        if self.every < 0 or self.batch_size < 1:
-            raise ValueError(f"every {self.every} must be at least 0 and batch_size {self.batch_size} at least 1")
+        check_tasks("during", self.during)
+        if self.every < 0:
+            raise ValueError(f"every {self.every} must be at least 0 steps; 0 evaluates at the end only")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size {self.batch_size} must be at least 1")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit {self.limit} must be at least 1, or None for all examples")
 
@@ -91,7 +92,7 @@ class Experiment:
 
 
 def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = methods.METHODS) -> None:
-    """Checks every name, key and type of a plain config against the constructors that it names. Touches no data.
+    """Checks every name, key, type and range of a plain config that can be checked without touching data.
 
     Raises:
       UserError: one line that says what is wrong, where, and what would be right.
@@ -99,36 +100,27 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     configs.check_frame(config)
     _check_data(config["data"])
     _check_part(VIEWS, config, "views")
-    _check_part(models.MODELS, config, "model", given=("rngs",))
+    _check_part(models.MODELS, config, "model", given=("rngs", "axis_name"))
     _check_part(method_table, config, "method", given=("rngs",))
     _check_part(optimizers.SCHEDULES, config, "schedule")
-    _rate_and_optimizer(config)
-    configs.check(Checkpoints, config["checkpoint"], "config.checkpoint")
+    _optimizer(config)
+    configs.check(checkpoints.Checkpoints, config["checkpoint"], "config.checkpoint")
+    configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
     configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
 
 
 def _check_data(node: Mapping[str, Any]) -> None:
-    chosen = configs.choose(data.MODALITIES, node, "config.data", by="modality")
+    chosen, names = configs.choose(data.MODALITIES, node, "config.data", by="modality"), ("modality", "name")
+    configs.check(chosen, configs.without(node, *names), "config.data", given=("data_dir",), also=names)
     if not isinstance(node.get("name"), str):
         raise UserError("config.data.name must be the name of a data set: digits, openmoji, kjv, or any of TFDS.")
-    configs.check(chosen, configs.without(node, "modality", "name"), "config.data", given=("data_dir",))
+    _data(node, data_dir=None)
 
 
 def _check_part(choices: Mapping, config: Mapping, part: str, *, given: tuple = ()) -> None:
     path = f"config.{part}"
     chosen = configs.choose(choices, config[part], path)
-    configs.check(chosen, configs.without(config[part], "name"), path, given=given)
-
-
-def _rate_and_optimizer(config: Mapping[str, Any]) -> tuple[float, Callable, dict[str, Any]]:
-    """Returns the peak learning rate, the optimizer's constructor and its settings."""
-    node, path = config["optimizer"], "config.optimizer"
-    chosen = configs.choose(optimizers.OPTIMIZERS, node, path)
-    rate = {name: node[name] for name in RATE_SETTINGS if name in node}
-    peak = configs.construct(optimizers.peak_rate, rate, path, config["batch_size"])
-    settings = configs.without(node, "name", *RATE_SETTINGS)
-    configs.check(chosen, settings, path)
-    return peak, chosen, settings
+    configs.check(chosen, configs.without(config[part], "name"), path, given=given, also=("name",))
 
 
 def build(
@@ -152,9 +144,10 @@ def build(
     check(config, method_table)
     mesh = mesh or meshes.make_mesh()
     meshes.check_batch_size(config["batch_size"], mesh)
-    opened = _open_data(config, data_dir)
+    opened = _data(config["data"], data_dir)
     make_method = functools.partial(_make_method, config, opened.spec, method_table)
     method = states.abstract(make_method)
+    _open_splits(config, opened)
     schedule, optimizer = _optimizer(config)
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
     recipe = Recipe(
@@ -171,19 +164,30 @@ def build(
     return Experiment(dict(config), opened, make_method, method, recipe, plan)
 
 
-def _open_data(config: Mapping[str, Any], data_dir: str | None) -> Any:
-    node = config["data"]
+def _data(node: Mapping[str, Any], data_dir: str | None) -> Any:
+    """The data set, of which nothing is read yet."""
     chosen = configs.choose(data.MODALITIES, node, "config.data", by="modality")
     settings = configs.without(node, "modality", "name")
     return configs.construct(chosen, settings, "config.data", node["name"], data_dir=data_dir)
 
 
+def _open_splits(config: Mapping[str, Any], opened: Any) -> None:
+    """Opens all splits, so that what is wrong with one of them shows now and not when it is first read."""
+    data.steps_per_epoch(len(opened.train), config["batch_size"])
+    for split in ("eval_train", "eval"):
+        if not len(getattr(opened, split)):
+            raise UserError(f"config.data.{split}_split of {config['data']['name']!r} has no examples.")
+
+
 def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.GradientTransformation]:
-    peak, chosen, settings = _rate_and_optimizer(config)
-    node = config["schedule"]
-    make = configs.choose(optimizers.SCHEDULES, node, "config.schedule")
-    schedule = configs.construct(make, configs.without(node, "name"), "config.schedule", peak, config["steps"])
-    return schedule, configs.construct(chosen, settings, "config.optimizer", schedule)
+    node, path = config["optimizer"], "config.optimizer"
+    chosen = configs.choose(optimizers.OPTIMIZERS, node, path)
+    rate = {name: node[name] for name in RATE_SETTINGS if name in node}
+    settings = configs.without(node, "name", *RATE_SETTINGS)
+    configs.check(chosen, settings, path, also=("name", *RATE_SETTINGS))
+    peak = configs.construct(optimizers.peak_rate, rate, path, config["batch_size"])
+    schedule = _named(optimizers.SCHEDULES, config["schedule"], "config.schedule", peak, config["steps"])
+    return schedule, configs.construct(chosen, settings, path, schedule)
 
 
 def _make_method(config: Mapping[str, Any], spec: Any, method_table: Mapping, rngs: nnx.Rngs) -> nnx.Module:
@@ -200,17 +204,18 @@ def _named(choices: Mapping, node: Mapping, path: str, *args: Any, **given: Any)
 
 def _check_fit(backbone: nnx.Module, view: Any, spec: Any) -> None:
     """Raises UserError where the model was made for other data than what comes."""
-    wanted = {name: getattr(backbone, name) for name in ("image_size", "channels", "vocab_size") if hasattr(backbone, name)}
     shape = spec.shapes.get("image")
-    if ("vocab_size" in wanted) != (shape is None):
-        raise UserError(f"config.model {type(backbone).__name__} cannot read config.data of kind {', '.join(spec.shapes)}.")
+    if hasattr(backbone, "vocab_size") != (shape is None):
+        kind = "pictures" if shape else "text"
+        raise UserError(f"config.model.name: a {type(backbone).__name__} cannot read {kind}, which config.data gives.")
     if shape is None:
         found = {"vocab_size": spec.vocab_size}
     else:
         found = {"image_size": view.shape[0], "channels": view.shape[-1]}
-    for name, value in wanted.items():
-        if found[name] != value:
-            raise UserError(f"config.model.{name} is {value}, but the data and config.views give {found[name]}.")
+    for name, value in found.items():
+        wanted = getattr(backbone, name, value)
+        if wanted != value:
+            raise UserError(f"config.model.{name} is {wanted}, but config.data and config.views give {value}.")
     if shape is None and spec.shapes["tokens"][0] > backbone.max_length:
         longest = spec.shapes["tokens"][0]
         raise UserError(f"config.model.max_length {backbone.max_length} is below config.data.sequence_length {longest}.")

@@ -16,6 +16,7 @@ from ssl_jax.train.signals import EXIT_STOPPED, StopSignal
 from ssl_jax.train.state import TrainState
 from ssl_jax.train.workdir import Workdir
 
+
 def run(
     config: Mapping[str, Any],
     workdir: str | os.PathLike,
@@ -44,11 +45,13 @@ def run(
     folder, own = Workdir(workdir), stop is None
     stop = stop or StopSignal()
     try:
-        folder.settle_config(config)
+        folder.check_config(config)
         if folder.read_json("results.json") is not None:
             print(f"This run is finished; its results are in {folder.path}. For a new run choose another --workdir.")
             return 0
-        return _run(build(config, data_dir=data_dir, method_table=method_table), folder, stop)
+        experiment = build(config, data_dir=data_dir, method_table=method_table)
+        folder.write_json("config.json", experiment.config)  # not before: a config that cannot run owns no folder
+        return _run(experiment, folder, stop)
     finally:
         folder.release()
         if own:

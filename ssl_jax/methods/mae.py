@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses, masking
-from ssl_jax.models import heads
+from ssl_jax.models import heads, settings
 
 
 class MAE(nnx.Module):
@@ -41,8 +41,11 @@ class MAE(nnx.Module):
         """
         if not hasattr(backbone, "embed_patches"):
             raise ValueError(f"MAE hides patches, so config.model must be a vit, not {type(backbone).__name__}")
-        if not 1 <= masking.count_visible(backbone.num_patches, mask_ratio) < backbone.num_patches:
-            raise ValueError(f"mask_ratio {mask_ratio} leaves nothing to see or to predict of {backbone.num_patches}")
+        count = backbone.num_patches
+        if not 0 < mask_ratio < 1 or masking.count_visible(count, mask_ratio) == count:
+            raise ValueError(f"mask_ratio {mask_ratio} leaves nothing to see or to predict of {count} patches")
+        settings.at_least(1, decoder_width=decoder_width, decoder_depth=decoder_depth)
+        settings.divisible("decoder_width", decoder_width, "decoder_heads", decoder_heads)
         self.backbone, self.view = backbone, view
         self.mask_ratio, self.normalize_targets = mask_ratio, normalize_targets
         self.decoder = heads.MAEDecoder(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.models import heads
+from ssl_jax.models import heads, settings
 
 
 class SimCLR(nnx.Module):
@@ -40,7 +40,8 @@ class SimCLR(nnx.Module):
         if temperature <= 0:
             raise ValueError(f"temperature {temperature} must be positive")
         self.backbone, self.view, self.temperature = backbone, view, temperature
-        hidden = projector_hidden or backbone.features
+        hidden = backbone.features if projector_hidden is None else projector_hidden
+        settings.at_least(1, projector_hidden=hidden, projector_out=projector_out, projector_layers=projector_layers)
         self.projector = heads.Projector(
             backbone.features, hidden=hidden, out=projector_out, layers=projector_layers, rngs=rngs
         )

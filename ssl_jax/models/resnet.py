@@ -33,8 +33,26 @@ def _convolution(inputs, outputs, size, *, stride=1, dtype, rngs):
         use_bias=False,
         kernel_init=_HE_FAN_OUT,
         dtype=settings.computation_dtype(dtype),
+        conv_general_dilated=_convolve,
         rngs=rngs,
     )
+
+
+def _convolve(images, kernel, strides, padding, **options):
+    """`lax.conv_general_dilated`, but a matrix product where the picture is smaller than the kernel.
+
+    There XLA:CPU leaves its quick convolution: 3x3 on 512 pictures of 2x2x128 takes 0.33 s, and this 0.02 s.
+    """
+    size = kernel.shape[0]
+    if min(images.shape[1:3]) >= size:
+        return jax.lax.conv_general_dilated(images, kernel, strides, padding, **options)
+    (stride, _), outputs = strides, kernel.shape[-1]
+    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    height, width = ((side - size) // stride + 1 for side in padded.shape[1:3])
+    offsets = [(i, j) for i in range(size) for j in range(size)]
+    spans = [(slice(i, i + stride * height, stride), slice(j, j + stride * width, stride)) for i, j in offsets]
+    patches = jnp.concatenate([padded[:, rows, columns][:, :height, :width] for rows, columns in spans], axis=-1)
+    return patches @ kernel.reshape(-1, outputs)
 
 
 class BasicBlock(nnx.Module):

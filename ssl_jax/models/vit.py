@@ -92,6 +92,8 @@ class ViT(nnx.Module):
         self.features = sizes.width
         self.patch_size = patch_size
         self.patch_dim = patch_size**2 * channels
+        self.image_size = image_size
+        self.channels = channels
         self.image_shape = (image_size, image_size, channels)
         self.grid = (image_size // patch_size, image_size // patch_size)
         self.num_patches = self.grid[0] * self.grid[1]

@@ -2,6 +2,8 @@
 
 import logging
 import pathlib
+import sys
+import types
 from typing import Any
 
 import jax
@@ -35,10 +37,7 @@ class Checkpoints:
         Raises:
           ValueError: `every` below 1 or `keep` below 2.
         """
-        if every < 1:
-            raise ValueError(f"every {every} must be at least 1 step")
-        if keep < 2:
-            raise ValueError(f"keep {keep} must be at least 2, so that there is one before a damaged checkpoint")
+        check_settings(every=every, keep=keep, best=best)
         self.folder, self.every, self.best = pathlib.Path(workdir).absolute() / "checkpoints", every, best
         policies = [preservation_policy.LatestN(keep)]
         if best:
@@ -89,16 +88,20 @@ class Checkpoints:
 
         Args:
           like: arrays of the shapes, dtypes and shardings to restore to; the mesh may differ from the one saved on.
-          step: None for the newest. A damaged one is named in a warning, moved aside, and the one before it is taken.
+          step: None for the newest. A damaged one is named in a warning, and the one before it is taken; then the damaged
+            one is moved to `checkpoints_damaged/`.
 
         Raises:
           UserError: there are checkpoints and none can be read, or `step` has none, or it is of another model.
         """
         steps = self.steps() if step is None else [step]
+        damaged = []
         for candidate in reversed(steps):
             state = self._restore_one(candidate, like)
             if state is not None:
+                self._set_aside(damaged)
                 return state
+            damaged.append(candidate)
         if steps:
             raise UserError(f"No checkpoint in {self.folder} can be read (tried steps {steps}); use a new --workdir.")
         return None
@@ -110,19 +113,21 @@ class Checkpoints:
             arrays = self._manager.restore(step, args=args)["state"]
             jax.block_until_ready(arrays)
         except Exception as error:
+            _hush_late_reads()
             self._refuse_other_model(step, wanted)
-            self._set_aside(step)
-            log.warning("Checkpoint of step %d is damaged (%s); taking the one before it.", step, _short(error))
+            log.warning("Checkpoint of step %d is damaged, trying the one before it (%s)", step, _short(error))
             return None
         return from_flat(arrays, like)
 
-    def _set_aside(self, step: int) -> None:
-        """Moves a damaged checkpoint out of the way, so that its step can be saved again."""
+    def _set_aside(self, steps: list[int]) -> None:
+        """Moves damaged checkpoints out of the way, so that their steps can be saved again."""
         aside = self.folder.with_name("checkpoints_damaged")
-        aside.mkdir(exist_ok=True)
-        number = len(list(aside.iterdir()))
-        (self.folder / str(step)).rename(aside / f"{step}_{number}")
-        self._manager.reload()
+        for step in steps:
+            aside.mkdir(exist_ok=True)
+            number = len(list(aside.iterdir()))
+            (self.folder / str(step)).rename(aside / f"{step}_{number}")
+        if steps:
+            self._manager.reload()
 
     def _refuse_other_model(self, step: int, wanted: dict[str, jax.Array]) -> None:
         """Raises UserError where the checkpoint is readable but of another model: that is no damage."""
@@ -144,6 +149,16 @@ class Checkpoints:
         return RunError(f"Cannot write a checkpoint to {self.folder}: {_short(error)} {whole} Free space, run again.")
 
 
+def check_settings(*, every: int = 1000, keep: int = 2, best: str | None = None) -> None:
+    """Raises ValueError for settings of `Checkpoints` that cannot be."""
+    if every < 1:
+        raise ValueError(f"every {every} must be at least 1 step")
+    if keep < 2:
+        raise ValueError(f"keep {keep} must be at least 2, so that there is one before a damaged checkpoint")
+    if best == "":
+        raise ValueError("best '' must be the name of an evaluation metric, or None")
+
+
 def to_flat(state: TrainState) -> dict[str, jax.Array]:
     """The state as one dict from path to array."""
     return {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]}
@@ -157,6 +172,20 @@ def from_flat(arrays: dict[str, Any], like: TrainState) -> TrainState:
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+
+def _hush_late_reads() -> None:
+    """Keeps the reads that were under way when one failed from printing a traceback each.
+
+    TensorStore's threads report to the event loop that Orbax has closed by then.
+    """
+    usual = sys.excepthook
+
+    def hook(kind: type, error: BaseException, trace: types.TracebackType | None) -> None:
+        if "Event loop is closed" not in str(error):
+            usual(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 def _short(error: Exception) -> str:

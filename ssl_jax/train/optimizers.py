@@ -29,6 +29,9 @@ def lars(
     Biases and normalisation scales are neither decayed nor adapted; elsewhere the trust ratio is of |w| to
     |g + weight_decay w| (timm and lightly divide by |g| + weight_decay |w|); momentum is on the scaled update.
     """
+    _check_at_least_0(weight_decay=weight_decay)
+    _check_share(momentum=momentum)
+    _check_positive(trust_coefficient=trust_coefficient)
     return optax.lars(
         rate,
         weight_decay=weight_decay,
@@ -58,6 +61,9 @@ def adamw(
       eps: added to the root of the second moment.
       clip_norm: largest global norm of the gradient, None for no clipping.
     """
+    _check_at_least_0(weight_decay=weight_decay)
+    _check_share(b1=b1, b2=b2)
+    _check_positive(eps=eps, clip_norm=1.0 if clip_norm is None else clip_norm)
     update = optax.adamw(rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay, mask=decay_mask)
     return update if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), update)
 
@@ -66,14 +72,35 @@ def sgd(
     rate: optax.Schedule, *, weight_decay: float = 0.0, momentum: float = 0.9, nesterov: bool = False
 ) -> optax.GradientTransformation:
     """SGD with momentum; the decay is added to the gradient, biases and normalisation scales excepted."""
+    _check_at_least_0(weight_decay=weight_decay)
+    _check_share(momentum=momentum)
     return optax.chain(
         optax.add_decayed_weights(weight_decay, mask=decay_mask), optax.sgd(rate, momentum, nesterov=nesterov)
     )
 
 
+def _check_positive(**settings: float) -> None:
+    for name, value in settings.items():
+        if not value > 0:
+            raise ValueError(f"{name} {value} must be positive")
+
+
+def _check_at_least_0(**settings: float) -> None:
+    for name, value in settings.items():
+        if not value >= 0:
+            raise ValueError(f"{name} {value} must be at least 0")
+
+
+def _check_share(**settings: float) -> None:
+    for name, value in settings.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} {value} must be at least 0 and below 1")
+
+
 def warmup_cosine(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:
     """Linear from 0 to `peak` over `warmup_steps` (steps), then a half cosine down to `end_factor * peak` at `steps`."""
     _check_warmup(warmup_steps, steps)
+    _check_at_least_0(end_factor=end_factor)
     decay = optax.cosine_decay_schedule(peak, steps - warmup_steps, alpha=end_factor)
     return optax.join_schedules([optax.linear_schedule(0.0, peak, max(warmup_steps, 1)), decay], [warmup_steps])
 
@@ -81,6 +108,7 @@ def warmup_cosine(peak: float, steps: int, *, warmup_steps: int = 0, end_factor:
 def warmup_linear(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:
     """Linear from 0 to `peak` over `warmup_steps` (steps), then linear down to `end_factor * peak` at `steps`."""
     _check_warmup(warmup_steps, steps)
+    _check_at_least_0(end_factor=end_factor)
     decay = optax.linear_schedule(peak, end_factor * peak, steps - warmup_steps)
     return optax.join_schedules([optax.linear_schedule(0.0, peak, max(warmup_steps, 1)), decay], [warmup_steps])
 
@@ -108,8 +136,7 @@ def peak_rate(batch_size: int, *, learning_rate: float, reference_batch_size: in
     Raises:
       ValueError: a rate that is not positive, or a reference batch size below 1.
     """
-    if learning_rate <= 0:
-        raise ValueError(f"learning_rate {learning_rate} must be positive")
+    _check_positive(learning_rate=learning_rate)
     if reference_batch_size is None:
         return learning_rate
     if reference_batch_size < 1:

@@ -37,16 +37,14 @@ class Workdir:
         """Lets go of the lock."""
         self._lock.release()
 
-    def settle_config(self, config: dict[str, Any]) -> None:
-        """Writes config.json, or checks that the one there is the same: a workdir belongs to one config.
+    def check_config(self, config: dict[str, Any]) -> None:
+        """Checks that config.json, where there is one, says the same: a workdir belongs to one config.
 
         Raises:
           UserError: the run that lies here has another config; the message names the leaves that differ.
         """
-        path = self.path / "config.json"
         saved = self.read_json("config.json")
         if saved is None:
-            write_atomically(path, json.dumps(config, indent=2) + "\n")
             return
         old, new = configs.flat(saved), configs.flat(json.loads(json.dumps(config)))
         differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
@@ -58,15 +56,18 @@ class Workdir:
         """The content of a JSON file of the folder, None where it is missing.
 
         Raises:
-          UserError: the file is there and is no JSON.
+          UserError: the file is there and holds no JSON object.
         """
         path = self.path / name
         if not path.exists():
             return None
         try:
-            return json.loads(path.read_text())
+            content = json.loads(path.read_text())
         except (ValueError, OSError) as error:
-            raise UserError(f"{path} cannot be read ({error}); mend or remove it, or choose another --workdir.") from error
+            raise UserError(f"{path} cannot be read ({error}); remove it, or choose another --workdir.") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{path} holds no JSON object; remove it, or choose another --workdir.")
+        return content
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file of the folder so that it is there whole or not at all."""

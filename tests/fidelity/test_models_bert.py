@@ -53,8 +53,12 @@ def forward(model):
     return output.hidden_states[-1], output.prediction_logits, output.seq_relationship_logits
 
 
+def build(scan=False):
+    return nnx.jit(lambda: Model(scan))()
+
+
 def pair(scan=False, **options):
-    ours, theirs = Model(scan), peer(**options)
+    ours, theirs = build(scan), peer(**options)
     interop.bert.from_transformers(ours.encoder, state_dict(theirs), **ours.heads)
     return ours, theirs
 
@@ -113,13 +117,13 @@ def test_round_trip_and_old_names():
     assert set(back) == set(weights) and all((back[name] == weights[name]).all() for name in weights)
     old = {n.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): a
            for n, a in weights.items()}  # fmt: skip
-    encoder = Model(False).encoder
+    encoder = build().encoder
     interop.bert.from_transformers(encoder, old)
     assert (encoder.norm.scale[...] == ours.encoder.norm.scale[...]).all()
 
 
 def test_bare_model_without_prefix():
-    ours, theirs = Model(False), peer()
+    ours, theirs = build(), peer()
     interop.bert.from_transformers(ours.encoder, state_dict(theirs.bert))
     error = relative_error(run(ours)[0], forward(theirs.eval())[0])
     assert error < 1e-5

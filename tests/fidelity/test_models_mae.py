@@ -39,6 +39,10 @@ class Model(nnx.Module):
         return predictions, losses.masked_patches(predictions, targets, jnp.asarray(mask, jnp.float32))
 
 
+def build(scan):
+    return nnx.jit(lambda: Model(scan))()
+
+
 def peer():
     config = transformers.ViTMAEConfig(
         hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96, image_size=16, patch_size=4,
@@ -68,7 +72,7 @@ def weights_of(model, published, folder):
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("scan, published", [(False, False), (True, True)])
 def test_forward_and_loss_equal_hugging_face(train, scan, published, tmp_path, record_property):
-    ours, theirs = Model(scan), peer()
+    ours, theirs = build(scan), peer()
     interop.mae.from_transformers(ours.encoder, ours.decoder, weights_of(theirs, published, tmp_path))
     errors = [relative_error(a, b) for a, b in zip(run(ours, train=train), forward(theirs.train(train)), strict=True)]
     record_property("max_relative_error", max(errors))
@@ -76,13 +80,13 @@ def test_forward_and_loss_equal_hugging_face(train, scan, published, tmp_path, r
 
 
 def test_gradient_of_the_loss_equals_hugging_face(record_property):
-    ours, theirs = Model(True), peer()
+    ours, theirs = build(True), peer()
     interop.mae.from_transformers(ours.encoder, ours.decoder, state_dict(theirs))
     graph, state = nnx.split(ours)
     nnx.update(ours, jax.jit(jax.grad(lambda state: nnx.merge(graph, state)()[1]))(state))
     forward(theirs)[1].backward()
     # Both sides under the published names: theirs by way of a model of ours that holds their gradients.
-    found, expected = interop.mae.to_transformers(ours.encoder, ours.decoder), Model(False)
+    found, expected = interop.mae.to_transformers(ours.encoder, ours.decoder), build(False)
     gradients = {n: p.grad.numpy() for n, p in theirs.named_parameters() if p.grad is not None}
     interop.mae.from_transformers(expected.encoder, expected.decoder, gradients)
     expected = interop.mae.to_transformers(expected.encoder, expected.decoder)
@@ -93,7 +97,7 @@ def test_gradient_of_the_loss_equals_hugging_face(record_property):
 
 
 def test_published_names_are_read_back():
-    ours, other = Model(True), Model(False)
+    ours, other = build(True), build(False)
     weights = interop.mae.to_transformers(ours.encoder, ours.decoder)
     assert "decoder.decoder_layers.1.attention.attention.query.weight" in weights
     interop.mae.from_transformers(other.encoder, other.decoder, weights)

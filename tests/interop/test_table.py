@@ -6,13 +6,13 @@ from flax import nnx
 
 from ssl_jax import interop
 from ssl_jax.errors import UserError
-from ssl_jax.models import ResNet, TextTransformer, ViT
+from ssl_jax.models import Pooler, ResNet, TextTransformer, ViT
 
 SMALL = dict(width=16, depth=2, heads=2, mlp_dim=32, patch_size=4, image_size=16)
 
 
 def vit(**settings):
-    return ViT(**{**SMALL, "positions": "learned", **settings}, rngs=nnx.Rngs(0))
+    return nnx.jit(lambda: ViT(**{**SMALL, "positions": "learned", **settings}, rngs=nnx.Rngs(0)))()
 
 
 def test_missing_unexpected_and_misshapen_are_told_together():
@@ -83,7 +83,7 @@ def test_what_the_format_does_not_know_is_told():
 
 
 def test_every_model_is_written_and_read(tmp_path):
-    build = lambda seed: ResNet(stage_sizes=(1, 1), base_width=4, rngs=nnx.Rngs(seed))
+    build = lambda seed: nnx.jit(lambda: ResNet(stage_sizes=(1, 1), base_width=4, rngs=nnx.Rngs(seed)))()
     one, other = build(0), build(1)
     path = tmp_path / "resnet.safetensors"
     interop.write(path, interop.resnet.to_torchvision(one))
@@ -94,8 +94,6 @@ def test_every_model_is_written_and_read(tmp_path):
 def test_bert_needs_the_heads_that_are_asked_for():
     encoder = TextTransformer(vocab_size=9, max_length=4, width=8, depth=1, heads=2, mlp_dim=8, rngs=nnx.Rngs(0))
     weights = interop.bert.to_transformers(encoder)
-    from ssl_jax.models import Pooler
-
     with pytest.raises(UserError, match="missing: bert.pooler.dense.bias"):
         interop.bert.from_transformers(encoder, weights, pooler=Pooler(8, rngs=nnx.Rngs(0)))
 

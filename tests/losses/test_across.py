@@ -33,106 +33,97 @@ def sentences(w, rows, axis_name=None):
     return losses.next_sentence((rows["a"] @ w)[:, :2], rows["t"] % 2, axis_name=axis_name)
 
 
-LOSSES = [contrastive, patches, tokens, sentences]
+LOSSES = {"contrastive": contrastive, "patches": patches, "tokens": tokens, "sentences": sentences}
+
+
+def every(params, floats, rest, axis_name=None):
+    """All losses at once (one compilation): their sum, and each. Each has arguments of its own, hence its own gradient."""
+    values = {name: LOSSES[name](params[name], {**floats[name], **rest}, axis_name) for name in LOSSES}
+    return sum(values.values()), values
 
 
 def inputs():
-    keys = jax.random.split(jax.random.key(0), 5)
-    mask = jax.random.bernoulli(keys[2], 0.4, (N, 1)).at[0].set(True)
-    rows = {
-        "a": jax.random.normal(keys[0], (N, D)),
-        "b": jax.random.normal(keys[1], (N, D)),
-        "m": mask.astype(jnp.float32).at[:2].set(0),  # one of eight devices has nothing hidden
-        "t": jax.random.randint(keys[3], (N,), 0, D),
-    }
-    return jax.random.normal(keys[4], (D, D)), rows
+    """Parameters and rows with gradients, for each loss its own, and the rows that have none."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    params = jax.random.normal(keys[0], (len(LOSSES), D, D))
+    rows = jax.random.normal(keys[1], (len(LOSSES), 2, N, D))
+    mask = jnp.array([0, 0, 1, 0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0.0])[:, None]  # some of 8 devices hide nothing
+    rest = {"m": mask, "t": jax.random.randint(keys[2], (N,), 0, D)}
+    floats = {name: {"a": rows[i, 0], "b": rows[i, 1]} for i, name in enumerate(LOSSES)}
+    return {name: params[i] for i, name in enumerate(LOSSES)}, floats, rest
 
 
-def split_off(rows):
-    """The rows that have gradients, and the rest."""
-    return {k: rows[k] for k in "ab"}, {k: rows[k] for k in "mt"}
+gradient_of = functools.partial(jax.value_and_grad, argnums=(0, 1), has_aux=True)
 
 
-def expected(loss):
-    w, rows = inputs()
-    floats, rest = split_off(rows)
-    return jax.value_and_grad(lambda w, f: loss(w, {**f, **rest}), (0, 1))(w, floats)
+@pytest.fixture(scope="module")
+def one_device():
+    return jax.jit(gradient_of(every))(*inputs())
 
 
-def check(value, gradients, loss):
-    exact, exact_gradients = expected(loss)
-    np.testing.assert_allclose(value, exact, rtol=1e-5)
-    for ours, one_device in zip(jax.tree.leaves(gradients), jax.tree.leaves(exact_gradients), strict=True):
-        np.testing.assert_allclose(ours, one_device, rtol=1e-5, atol=1e-6)
+def check(found, expected):
+    (_, values), gradients = found
+    (_, exact), exact_gradients = expected
+    for name in LOSSES:
+        np.testing.assert_allclose(values[name], exact[name], rtol=1e-5, err_msg=name)
+        for ours, plain, what in zip(gradients, exact_gradients, ("parameters", "rows")):
+            for g, e in zip(jax.tree.leaves(ours[name]), jax.tree.leaves(plain[name]), strict=True):
+                np.testing.assert_allclose(g, e, rtol=1e-5, atol=1e-6, err_msg=f"{name}: {what}")
 
 
 def mesh(devices):
     return Mesh(np.array(jax.devices()[:devices]), ("data",))
 
 
-@pytest.mark.parametrize("checked", [True, False])
-@pytest.mark.parametrize("devices", [2, 8])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_gradient_outside_of_shard_map(loss, devices, checked):
-    w, rows = inputs()
-    floats, rest = split_off(rows)
-    spread = jax.shard_map(
-        functools.partial(loss, axis_name="data"),
-        mesh=mesh(devices), in_specs=(P(), P("data")), out_specs=P(), check_vma=checked,
-    )  # fmt: skip
-    value, gradients = jax.jit(jax.value_and_grad(lambda w, f: spread(w, {**f, **rest}), (0, 1)))(w, floats)
-    check(value, gradients, loss)
+def pieces(tree, devices):
+    return jax.tree.map(lambda x: x.reshape(devices, N // devices, *x.shape[1:]), tree)
+
+
+SPECS = (P(), P("data"), P("data"))
+
+
+@pytest.mark.parametrize("devices, checked", [(2, True), (8, True), (8, False)])
+def test_gradient_outside_of_shard_map(devices, checked, one_device):
+    spread = functools.partial(every, axis_name="data")
+    spread = jax.shard_map(spread, mesh=mesh(devices), in_specs=SPECS, out_specs=P(), check_vma=checked)
+    check(jax.jit(gradient_of(spread))(*inputs()), one_device)
 
 
 @pytest.mark.parametrize("devices", [2, 8])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_gradient_inside_of_shard_map(loss, devices):
-    w, rows = inputs()
-    floats, rest = split_off(rows)
-
-    def step(w, floats, rest):
-        return jax.value_and_grad(lambda w, f: loss(w, {**f, **rest}, "data"), (0, 1))(w, floats)
-
-    specs = (P(), P("data"), P("data"))
-    spread = jax.shard_map(step, mesh=mesh(devices), in_specs=specs, out_specs=(P(), (P(), P("data"))))
-    check(*jax.jit(spread)(w, floats, rest), loss)
+def test_gradient_inside_of_shard_map(devices, one_device):
+    step = gradient_of(functools.partial(every, axis_name="data"))
+    spread = jax.shard_map(step, mesh=mesh(devices), in_specs=SPECS, out_specs=(P(), (P(), P("data"))))
+    check(jax.jit(spread)(*inputs()), one_device)
 
 
 @pytest.mark.parametrize("devices", [2, 8])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_gradient_inside_of_pmap_is_averaged(loss, devices):
-    w, rows = inputs()
-    floats, rest = split_off(jax.tree.map(lambda x: x.reshape(devices, N // devices, *x.shape[1:]), rows))
-
-    def step(w, floats, rest):
-        value, (dw, dfloats) = jax.value_and_grad(lambda w, f: loss(w, {**f, **rest}, "data"), (0, 1))(w, floats)
-        return value, jax.lax.pmean(dw, "data"), jax.tree.map(lambda g: g / devices, dfloats)
+def test_gradient_inside_of_pmap_is_averaged(devices, one_device):
+    def step(params, floats, rest):
+        values, (dparams, dfloats) = gradient_of(functools.partial(every, axis_name="data"))(params, floats, rest)
+        return values, (jax.lax.pmean(dparams, "data"), jax.tree.map(lambda g: g / devices, dfloats))
 
     spread = jax.pmap(step, axis_name="data", in_axes=(None, 0, 0), devices=jax.devices()[:devices])
-    values, dw, dfloats = spread(w, floats, rest)
-    np.testing.assert_allclose(values, values[0])
-    check(values[0], (dw[0], jax.tree.map(lambda g: g.reshape(N, *g.shape[2:]), dfloats)), loss)
+    params, floats, rest = inputs()
+    values, (dparams, dfloats) = spread(params, pieces(floats, devices), pieces(rest, devices))
+    for value in jax.tree.leaves(values):
+        np.testing.assert_array_equal(value, value[0])
+    first = lambda tree: jax.tree.map(lambda x: x[0], tree)  # noqa: E731
+    check((first(values), (first(dparams), jax.tree.map(lambda g: g.reshape(N, D), dfloats))), one_device)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_gradient_outside_of_pmap(loss, eight_devices):
-    w, rows = inputs()
-    floats, rest = split_off(rows)
-    spread = jax.pmap(functools.partial(loss, axis_name="data"), axis_name="data", in_axes=(None, 0))
+def test_gradient_outside_of_pmap(eight_devices, one_device):
+    spread = jax.pmap(functools.partial(every, axis_name="data"), axis_name="data", in_axes=(None, 0, 0))
 
-    def total(w, floats):
-        pieces = jax.tree.map(lambda x: x.reshape(8, N // 8, *x.shape[1:]), {**floats, **rest})
-        return spread(w, pieces).mean()
+    def mean(params, floats, rest):
+        return jax.tree.map(jnp.mean, spread(params, pieces(floats, 8), pieces(rest, 8)))
 
-    check(*jax.value_and_grad(total, (0, 1))(w, floats), loss)
+    check(gradient_of(mean)(*inputs()), one_device)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_global_batch_under_jit_with_a_mesh(loss, eight_devices):
-    w, rows = inputs()
-    sharding = jax.sharding.NamedSharding(mesh(8), P("data"))
-    floats, rest = split_off(jax.device_put(rows, sharding))
-    check(*jax.jit(jax.value_and_grad(lambda w, f: loss(w, {**f, **rest}), (0, 1)))(w, floats), loss)
+def test_global_batch_under_jit_with_a_mesh(eight_devices, one_device):
+    params, floats, rest = inputs()
+    floats, rest = jax.device_put((floats, rest), jax.sharding.NamedSharding(mesh(8), P("data")))
+    check(jax.jit(gradient_of(every))(params, floats, rest), one_device)
 
 
 def test_weights_made_inside_count_on_every_device():
