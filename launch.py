@@ -15,7 +15,7 @@ import logging
 import os
 import pathlib
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ssl_jax.errors import RunError, UserError, unknown
 from ssl_jax.train.signals import EXIT_STOPPED, Stopped
@@ -26,7 +26,6 @@ DEFAULT_CONFIG = "configs/quickstart.py"
 def main(arguments: list[str]) -> int:
     """Runs one command; returns the exit status: 0 done, 75 stopped after saving, 2 the user's mistake, 1 else."""
     _set_compilation_cache()
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
         options, overrides = _parse(arguments)
         return COMMANDS[options.command](options, overrides)
@@ -39,7 +38,7 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno is None:
             raise
-        print(f"Failed: {error}. What was saved is whole; run the same command again.", file=sys.stderr)
+        print(f"Failed: {error}. What was saved is whole: mend this, then run the same command again.", file=sys.stderr)
         return 1
     except Stopped as stopped:
         print(f"{stopped} Run the same command to go on.", file=sys.stderr)
@@ -130,6 +129,22 @@ def _split_overrides(arguments: list[str]) -> tuple[list[str], list[tuple[str, s
     return rest, overrides
 
 
+def _set_logging() -> None:
+    """Warnings as one line each, without what Orbax's threads tell, with tracebacks, of errors that it raises as well."""
+
+    def ours(record: logging.LogRecord) -> bool:
+        return record.name != "asyncio" and f"{os.sep}orbax{os.sep}" not in record.pathname
+
+    def unraisable(told: Any) -> None:
+        if "Event loop is closed" not in str(told.exc_value):
+            sys.__unraisablehook__(told)
+
+    handler = logging.StreamHandler()
+    handler.addFilter(ours)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, handlers=[handler])
+    sys.unraisablehook = unraisable
+
+
 def _set_compilation_cache() -> None:
     """Turns the persistent compilation cache on, unless the environment says otherwise."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ssl_jax" / "xla"
@@ -143,4 +158,5 @@ def _beside(name: str) -> str:
 
 
 if __name__ == "__main__":
+    _set_logging()
     sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,7 @@
 
 Rounds of the bare step on one fixed batch that lies on the device, and of the whole loop, take turns in one process.
 The best round of each counts, so that what else the machine does weighs as little as possible; where it does much, the
-ratio of processor times says more. Every round of the loop writes at least one checkpoint, and ends when that is on disk.
+ratio of processor times says more. A round of the loop writes at least one checkpoint and ends when that is on disk.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
     python benchmarks/startup.py [--config=configs/quickstart.py] [--rounds=3] [--imports]
 
-Runs `launch.py` in a fresh workdir and watches what it leaves there; each file that appears ends a phase. The first step
+Runs `launch.py` in a fresh workdir and watches what it leaves there; a file that appears ends a phase. The first step
 is over when its metrics are in metrics.jsonl, which the loop writes two steps later. A first run, not counted, prepares
 the data and fills the cache. Processor time is shown as well, for it says more where other work keeps the cores busy.
 `--imports` adds the packages whose import takes longest.
@@ -91,8 +91,8 @@ def main() -> None:
     for phase, end in best:
         print(f"{phase:34}{end - before:8.2f}{end:8.2f}")
         before = end
-    print(f"With a warm cache the first step ends after {before:.1f} s (goal: under 10 s), {processor:.1f} s of processor time;")
-    print(f"in the first run it ended after {rounds[0][0][-1][1]:.1f} s.")
+    print(f"First step, warm cache: after {before:.1f} s (goal: under 10 s), {processor:.1f} s of processor time.")
+    print(f"First step, first run:  after {rounds[0][0][-1][1]:.1f} s.")
     for seconds, package in slow_imports() if options.imports else []:
         print(f"import of {package:24}{seconds:8.2f}")
 

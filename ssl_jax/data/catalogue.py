@@ -88,7 +88,7 @@ def opened(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
       UserError: it does not exist, or has to be prepared first (the message says how).
     """
     builder = find(name, data_dir)
-    if builder.is_prepared():
+    if _is_prepared(builder):
         return builder
     if builder.name in OURS:
         return prepared(name, data_dir)
@@ -116,7 +116,7 @@ def prepared(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
 
 def _prepare(name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
     builder = find(name, data_dir)
-    if not builder.is_prepared():
+    if not _is_prepared(builder):
         if builder.data_path.exists():
             raise UserError(f"{builder.data_path} is damaged (it has no dataset_info.json): delete it and try again.")
         if not files.is_remote(data_dir):
@@ -125,6 +125,12 @@ def _prepare(name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
         with files.saving(data_dir), _explained(name, builder, data_dir), _quiet(ours=builder.name in OURS):
             builder.download_and_prepare()
     return find(name, data_dir)
+
+
+def _is_prepared(builder: "tfds.core.DatasetBuilder") -> bool:
+    """The same as TFDS's, which warns of a folder that is not there yet."""
+    with _quiet():
+        return builder.is_prepared()
 
 
 def _remove_leftovers(data_path: Path) -> None:

@@ -81,7 +81,7 @@ class Scorer:
     def _held_out_batches(self) -> Iterable[dict]:
         opened, size = self.experiment.data, self.experiment.recipe.batch_size
         size = min(size, len(opened.eval))
-        return (batch for batch in data.examples(opened.eval, batch_size=size) if len(batch["label"]) == size)
+        return (batch for batch in data.examples(opened.eval, batch_size=size, seed=0) if len(batch["label"]) == size)
 
     def _put(self, batch: dict) -> dict[str, jax.Array]:
         mesh = self.experiment.recipe.mesh

@@ -1,9 +1,10 @@
 """Carries weights over by a table of names, in both directions, and says exactly what does not fit."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -59,7 +60,7 @@ def load(module: nnx.Module, weights: Weights, rows: Sequence[Row], *, ignored: 
     """Sets every parameter and batch statistic of `module`, in place.
 
     Args:
-      module: holds its blocks unrolled or stacked (`scan`).
+      module: holds its blocks unrolled or stacked (`scan`). It may be abstract, from `nnx.eval_shape`.
       weights: their arrays.
       rows: the table; lines whose `ours` the module does not have are passed over.
       ignored: regular expression of names that may be left unused in `weights` (classifiers, counters).
@@ -67,11 +68,12 @@ def load(module: nnx.Module, weights: Weights, rows: Sequence[Row], *, ignored: 
     Raises:
       UserError: something is missing, left over or of another shape; nothing has been set then.
     """
-    matches = {path: _match(path, rows) for path in _arrays(module)}
+    shapes = _by_block(module, _placeholder)
+    matches = {path: _match(path, rows) for path in shapes}
     used = {name for match in matches.values() for name in match.theirs}
     missing = sorted(used - set(weights))
     unexpected = sorted(name for name in set(weights) - used if not re.search(ignored, name))
-    found, misshapen = _convert(matches, weights, _arrays(module))
+    found, misshapen = _convert(matches, weights, shapes)
     _complain(missing=missing, unexpected=unexpected, misshapen=misshapen)
     _assign(module, found)
 
@@ -79,7 +81,7 @@ def load(module: nnx.Module, weights: Weights, rows: Sequence[Row], *, ignored: 
 def save(module: nnx.Module, rows: Sequence[Row]) -> dict[str, np.ndarray]:
     """The parameters and batch statistics of `module` under their names and in their layout: the inverse of `load`."""
     weights = {}
-    for path, array in _arrays(module).items():
+    for path, array in _by_block(module, lambda variable: np.asarray(variable[...])).items():
         weights |= _match(path, rows).to_theirs(array)
     return weights
 
@@ -101,13 +103,13 @@ def _rename(name, patterns):
     return name
 
 
-def _convert(matches: Mapping[str, Match], weights: Weights, arrays: Weights):
+def _convert(matches: Mapping[str, Match], weights: Weights, shapes: Weights):
     """Converted arrays by our path, and a description of each that has the wrong shape."""
     found, misshapen = {}, []
     for path, match in matches.items():
         if not set(match.theirs) <= set(weights):
             continue
-        needed = match.to_theirs(arrays[path])
+        needed = match.to_theirs(shapes[path])
         wrong = [name for name in match.theirs if weights[name].shape != needed[name].shape]
         misshapen += [f"{name} {weights[name].shape} instead of {needed[name].shape}" for name in wrong]
         if not wrong:
@@ -145,23 +147,25 @@ def _fill(name: str, numbers: Mapping[str, str]) -> str:
     return re.sub(r"\{(\w)(\+1)?\}", lambda m: str(int(numbers[m[1]]) + bool(m[2])), name)
 
 
-def _variables(module: nnx.Module) -> dict[tuple, nnx.Variable]:
-    return dict(nnx.to_flat_state(nnx.state(module, nnx.Any(nnx.Param, nnx.BatchStat))))
+def _state(module: nnx.Module) -> list[tuple[tuple, nnx.Variable]]:
+    return list(nnx.to_flat_state(nnx.state(module, nnx.Any(nnx.Param, nnx.BatchStat))))
 
 
-def _arrays(module: nnx.Module) -> dict[str, np.ndarray]:
-    """Every array of the module by its dotted path; stacked blocks appear one by one, as if unrolled."""
+def _placeholder(variable: nnx.Variable) -> np.ndarray:
+    """An array of the variable's shape that takes no memory."""
+    return np.broadcast_to(np.zeros((), np.float32), variable.get_value().shape)
+
+
+def _by_block(module: nnx.Module, value: Callable[[nnx.Variable], np.ndarray]) -> dict[str, np.ndarray]:
+    """Each variable's `value` by its dotted path; stacked blocks appear one by one, as if unrolled."""
     arrays = {}
-    for path, variable in _variables(module).items():
-        stacked = _stacked(path)
-        array = np.asarray(variable[...])
-        names = {_dotted(path): array} if stacked is None else _slices(path, stacked, array)
-        arrays |= names
+    for path, variable in _state(module):
+        array, place = value(variable), _stacked(path)
+        if place is None:
+            arrays[_dotted(path)] = array
+        else:
+            arrays |= zip(_slices(path, place, len(array)), array)
     return arrays
-
-
-def _slices(path: tuple, stacked: int, array: np.ndarray) -> dict[str, np.ndarray]:
-    return {_dotted((*path[:stacked], index, *path[stacked:])): part for index, part in enumerate(array)}
 
 
 def _stacked(path: tuple) -> int | None:
@@ -172,17 +176,24 @@ def _stacked(path: tuple) -> int | None:
     return None if isinstance(path[place], int) else place
 
 
+def _slices(path: tuple, place: int, count: int) -> list[str]:
+    """The paths that the `count` parts of a stacked array would have unrolled."""
+    return [_dotted((*path[:place], index, *path[place:])) for index in range(count)]
+
+
 def _dotted(path: tuple) -> str:
     return ".".join(map(str, path))
 
 
 def _assign(module: nnx.Module, arrays: Weights) -> None:
-    state = nnx.state(module, nnx.Any(nnx.Param, nnx.BatchStat))
-    for path, variable in dict(nnx.to_flat_state(state)).items():
-        stacked = _stacked(path)
-        if stacked is None:
-            array = arrays[_dotted(path)]
-        else:
-            array = np.stack([arrays[name] for name in _slices(path, stacked, np.asarray(variable[...]))])
-        variable[...] = jnp.asarray(array, variable[...].dtype)
-    nnx.update(module, state)
+    filled = [
+        (path, variable.replace(_gather(path, variable.get_value(), arrays))) for path, variable in _state(module)
+    ]
+    nnx.update(module, nnx.from_flat_state(filled))
+
+
+def _gather(path: tuple, old: jax.Array | jax.ShapeDtypeStruct, arrays: Weights) -> jax.Array:
+    place = _stacked(path)
+    if place is None:
+        return jnp.asarray(arrays[_dotted(path)], old.dtype)
+    return jnp.asarray(np.stack([arrays[name] for name in _slices(path, place, old.shape[0])]), old.dtype)

@@ -39,14 +39,13 @@ def _convolution(inputs, outputs, size, *, stride=1, dtype, rngs):
 
 
 def _convolve(images, kernel, strides, padding, **options):
-    """`lax.conv_general_dilated`, but a matrix product where the picture is smaller than the kernel.
+    """`lax.conv_general_dilated`, but a matrix product for 1x1 kernels and where the result is smaller than the kernel.
 
-    There XLA:CPU leaves its quick convolution: 3x3 on 512 pictures of 2x2x128 takes 0.33 s, and this 0.02 s.
+    There XLA:CPU leaves its quick convolution: 3x3 on 512 pictures of 2x2x128 took 0.33 s on two cores, this 0.02 s.
     """
-    size = kernel.shape[0]
-    if min(images.shape[1:3]) >= size:
+    size, (stride, _), outputs = kernel.shape[0], strides, kernel.shape[-1]
+    if size > 1 and min(images.shape[1:3]) // stride >= size:
         return jax.lax.conv_general_dilated(images, kernel, strides, padding, **options)
-    (stride, _), outputs = strides, kernel.shape[-1]
     padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
     height, width = ((side - size) // stride + 1 for side in padded.shape[1:3])
     offsets = [(i, j) for i in range(size) for j in range(size)]

@@ -2,8 +2,6 @@
 
 import logging
 import pathlib
-import sys
-import types
 from typing import Any
 
 import jax
@@ -113,9 +111,8 @@ class Checkpoints:
             arrays = self._manager.restore(step, args=args)["state"]
             jax.block_until_ready(arrays)
         except Exception as error:
-            _hush_late_reads()
             self._refuse_other_model(step, wanted)
-            log.warning("Checkpoint of step %d is damaged, trying the one before it (%s)", step, _short(error))
+            log.warning("The checkpoint of step %d is damaged and passed over. (%s)", step, _short(error))
             return None
         return from_flat(arrays, like)
 
@@ -146,7 +143,10 @@ class Checkpoints:
 
     def _failed(self, error: Exception) -> RunError:
         whole = f"Whole ones: steps {self.steps()}." if self.folder.exists() else "There is none yet."
-        return RunError(f"Cannot write a checkpoint to {self.folder}: {_short(error)} {whole} Free space, run again.")
+        full = "No space left" in str(error)
+        reason = "there is no space left on the disk" if full else _short(error)
+        advice = "Make room, then run the same command again." if full else "Mend this, then run the same command again."
+        return RunError(f"Cannot write a checkpoint to {self.folder}: {reason}. {whole} {advice}")
 
 
 def check_settings(*, every: int = 1000, keep: int = 2, best: str | None = None) -> None:
@@ -172,20 +172,6 @@ def from_flat(arrays: dict[str, Any], like: TrainState) -> TrainState:
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-
-
-def _hush_late_reads() -> None:
-    """Keeps the reads that were under way when one failed from printing a traceback each.
-
-    TensorStore's threads report to the event loop that Orbax has closed by then.
-    """
-    usual = sys.excepthook
-
-    def hook(kind: type, error: BaseException, trace: types.TracebackType | None) -> None:
-        if "Event loop is closed" not in str(error):
-            usual(kind, error, trace)
-
-    sys.excepthook = hook
 
 
 def _short(error: Exception) -> str:

@@ -32,20 +32,19 @@ class MetricWriter:
 
     @functools.cached_property
     def _events(self) -> Any:
-        """The TensorBoard writer, opened by the first line of metrics: its import takes seconds where torch is installed."""
-        import tensorboardX
+        """The TensorBoard writer, opened by the first line: its import takes seconds where torch is installed."""
+        from ssl_jax.train.events import EventFile
 
-        return tensorboardX.SummaryWriter(str(self._folder / "tensorboard"), purge_step=self._start + 1)
+        return EventFile(self._folder / "tensorboard", self._start)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one line of scalars. `step`: number of steps done."""
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
-        for name, value in values.items():
-            self._events.add_scalar(name, value, step)
+        self._events.write(step, values)
 
     def close(self) -> None:
-        """Flushes both."""
+        """Closes both."""
         self._file.close()
         if "_events" in vars(self):
             self._events.close()

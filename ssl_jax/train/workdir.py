@@ -75,10 +75,19 @@ class Workdir:
 
 
 def write_atomically(path: pathlib.Path, text: str) -> None:
-    """Writes to a temporary name beside `path`, then renames."""
+    """Writes to a temporary name beside `path`, then renames.
+
+    Raises:
+      OSError: with the name of the file, which a full disk's own error lacks.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise

@@ -132,5 +132,5 @@ def test_impossible_settings(name, settings, message):
 
 
 def test_no_images():
-    with pytest.raises(ValueError, match="only segments, tokens"):
+    with pytest.raises(ValueError, match="data has none"):
         augment.VIEWS["mae"](types.SimpleNamespace(shapes={"tokens": (8,), "segments": (8,)}))

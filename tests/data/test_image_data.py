@@ -164,7 +164,10 @@ def test_damage_met_by_a_worker_process_is_named(digits_copy: Path):
         ({"label_key": "lable"}, "config.data.label_key .*'lable' does not exist. Did you mean 'label'"),
         ({"image_key": "label"}, "config.data.image_key: feature 'label' of 'digits' is not a picture"),
         ({"label_key": "image"}, "config.data.label_key: feature 'image' of 'digits' is no class label"),
-        ({"train_split": "tran"}, "config.data.train_split, .*'tran' does not exist. Did you mean 'train'.*Valid: test, train"),
+        (
+            {"train_split": "tran"},
+            "config.data.train_split, .*'tran' does not exist. Did you mean 'train'.*: test, train",
+        ),
         ({"train_split": "train[:a%]"}, r"split 'train\[:a%\]' is malformed"),
     ],
 )

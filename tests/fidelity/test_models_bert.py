@@ -54,7 +54,7 @@ def forward(model):
 
 
 def build(scan=False):
-    return nnx.jit(lambda: Model(scan))()
+    return nnx.eval_shape(lambda: Model(scan))
 
 
 def pair(scan=False, **options):

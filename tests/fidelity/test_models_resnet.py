@@ -18,7 +18,7 @@ IMAGES = np.random.default_rng(0).normal(size=(8, 64, 64, 3)).astype(np.float32)
 
 def pair(depth):
     peer = randomize(getattr(torchvision.models, f"resnet{depth}")(num_classes=2))
-    ours = nnx.jit(lambda: ResNet(depth=depth, rngs=nnx.Rngs(0)))()
+    ours = nnx.eval_shape(lambda: ResNet(depth=depth, rngs=nnx.Rngs(0)))
     interop.resnet.from_torchvision(ours, state_dict(peer))
     peer.fc = torch.nn.Identity()
     return ours, peer

@@ -18,7 +18,7 @@ SMALL = dict(width=48, depth=3, heads=4, mlp_dim=96, patch_size=4, image_size=16
 
 
 def build(**settings):
-    return nnx.jit(lambda: ViT(**{**SMALL, "positions": "learned", **settings}, rngs=nnx.Rngs(0)))()
+    return nnx.eval_shape(lambda: ViT(**{**SMALL, "positions": "learned", **settings}, rngs=nnx.Rngs(0)))
 
 
 def theirs(model: ViT, **settings):
@@ -70,7 +70,7 @@ def test_gradient_equals_timm(case):
 
 
 def test_named_size_equals_timm(record_property):
-    ours = nnx.jit(lambda: ViT(size="Ti", positions="learned", image_size=32, patch_size=8, rngs=nnx.Rngs(0)))()
+    ours = nnx.eval_shape(lambda: ViT(size="Ti", positions="learned", image_size=32, patch_size=8, rngs=nnx.Rngs(0)))
     peer = randomize(timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, num_classes=0)).eval()
     interop.vit.from_timm(ours, state_dict(peer))
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)

@@ -37,7 +37,7 @@ LOSSES = {"contrastive": contrastive, "patches": patches, "tokens": tokens, "sen
 
 
 def every(params, floats, rest, axis_name=None):
-    """All losses at once (one compilation): their sum, and each. Each has arguments of its own, hence its own gradient."""
+    """All losses in one compilation: their sum, and each. Each has arguments, and so gradients, of its own."""
     values = {name: LOSSES[name](params[name], {**floats[name], **rest}, axis_name) for name in LOSSES}
     return sum(values.values()), values
 

@@ -1,5 +1,7 @@
 """ResNet's shapes, stems and statistics."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,8 +15,13 @@ TINY = dict(stage_sizes=(1, 1), base_width=8, stem="small", channels=1)
 IMAGES = jax.random.normal(jax.random.key(0), (16, 8, 8, 1))
 
 
+@cache
+def built(settings):
+    return nnx.jit(lambda: ResNet(**TINY | dict(settings), rngs=nnx.Rngs(0)))()
+
+
 def build(**settings):
-    return nnx.jit(lambda: ResNet(**{**TINY, **settings}, rngs=nnx.Rngs(0)))()
+    return nnx.clone(built(tuple(settings.items())))
 
 
 run = nnx.jit(lambda model, images, train=False: model(images, train=train), static_argnums=2)

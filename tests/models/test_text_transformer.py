@@ -1,6 +1,6 @@
 """The text transformer and BERT's heads."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,13 @@ SEGMENTS = jnp.zeros_like(TOKENS)
 MASK = jnp.asarray(np.arange(12)[None, :] < np.array([[12], [7], [2]]))
 
 
+@cache
+def built(settings):
+    return nnx.jit(lambda: TextTransformer(**SMALL | dict(settings), rngs=nnx.Rngs(0)))()
+
+
 def build(**settings):
-    return nnx.jit(lambda: TextTransformer(**{**SMALL, **settings}, rngs=nnx.Rngs(0)))()
+    return nnx.clone(built(tuple(settings.items())))
 
 
 @partial(nnx.jit, static_argnums=5)

@@ -1,5 +1,7 @@
 """ViT and MAE's decoder."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,8 +15,13 @@ SMALL = dict(width=16, depth=2, heads=2, mlp_dim=32, patch_size=4, image_size=16
 IMAGES = jax.random.normal(jax.random.key(0), (3, 16, 16, 3))
 
 
+@cache
+def built(settings):
+    return nnx.jit(lambda: ViT(**SMALL | dict(settings), rngs=nnx.Rngs(0)))()
+
+
 def build(**settings):
-    return nnx.jit(lambda: ViT(**{**SMALL, **settings}, rngs=nnx.Rngs(0)))()
+    return nnx.clone(built(tuple(settings.items())))
 
 
 forward = nnx.jit(lambda model, key, train: model(IMAGES, train=train, key=key), static_argnums=2)

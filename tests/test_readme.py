@@ -1,0 +1,68 @@
+"""What README.md says works as it stands there."""
+
+import pathlib
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from ssl_jax import config as configs
+from ssl_jax.experiment import build
+from ssl_jax.methods import METHODS
+from ssl_jax.train.mesh import make_mesh, put_rows
+from ssl_jax.train.step import make_train_step
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text()
+
+
+def python_block(containing: str) -> dict:
+    """The names that the one Python example with `containing` in it defines."""
+    (block,) = [block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if containing in block]
+    names: dict = {}
+    exec(compile(block, "README.md", "exec"), names)
+    return names
+
+
+def test_added_method_trains(tmp_path: pathlib.Path):
+    method, config = python_block("class SimSiam")["SimSiam"], python_block("simsiam")["get_config"]()
+    config.batch_size, config.model.stage_sizes, config.model.base_width = 16, (1,), 8  # sizes only, for speed
+    table, mesh = METHODS | {"simsiam": method}, make_mesh(jax.devices()[:1])
+    experiment = build(configs.plain(config), data_dir=str(tmp_path), mesh=mesh, method_table=table)
+    recipe, state = experiment.recipe, experiment.initial_state()
+    step = jax.jit(make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed))
+    before = state
+    for t, batch in experiment.batches(0):
+        state, metrics = step(state, put_rows(batch, recipe.mesh))
+        if t == 2:
+            break
+    assert -1 <= metrics["loss"] <= 1 and metrics["bad_step"] == -1 and metrics["projection_std"] > 0
+    assert any(np.any(a != b) for a, b in zip(jax.tree.leaves(before.params), jax.tree.leaves(state.params)))
+
+
+def test_losses_alone_agree(eight_devices: list[jax.Device]):
+    names = python_block("everywhere")
+    np.testing.assert_allclose(names["sharded_loss"], names["loss"], rtol=1e-6)
+    np.testing.assert_allclose(names["mapped_loss"], names["loss"], rtol=1e-6)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7),
+        names["sharded_gradients"],
+        names["gradients"],
+    )
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"configs/\w+\.py(?::\w+)?", TEXT)) - {"configs/simsiam_digits.py"})
+)
+def test_configs_exist(name: str):
+    configs.load(str(ROOT / name))
+
+
+def test_all_configs_are_mentioned():
+    assert all(path.stem in TEXT for path in (ROOT / "configs").glob("*.py"))
+
+
+def test_map_names_every_room():
+    rooms = {path.parent.name for path in (ROOT / "ssl_jax").glob("*/__init__.py")}
+    assert rooms <= set(re.findall(r"^ +(\w+)/ +\d", TEXT, re.MULTILINE))

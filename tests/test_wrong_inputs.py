@@ -1,0 +1,537 @@
+"""Wrong inputs: the right exit status, one line that says what to write instead, and nothing that was saved is lost."""
+
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+import launch
+from ssl_jax import config as configs, data
+from ssl_jax.errors import RunError
+from ssl_jax.experiment import build, run
+from ssl_jax.methods.simclr import SimCLR
+from ssl_jax.train.checkpoints import Checkpoints, to_flat
+from ssl_jax.train.step import step_keys
+from tests import tiny
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TINY = ROOT / "tests" / "tiny.py"
+SHORT = dict(
+    steps=6,
+    batch_size=16,
+    log_every=1,
+    schedule=dict(warmup_steps=2),
+    checkpoint=dict(every=2, keep=3),
+    evaluate=dict(tasks=("knn_full",), diagnostics=False),
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
+
+
+def short_config(**leaves) -> dict:
+    return tiny.config("simclr", **{**SHORT, **leaves})
+
+
+def options(config: dict) -> list[str]:
+    """The command line that makes tests/tiny.py the given plain config."""
+    return [f"--{path}={value!r}" for path, value in configs.flat(config).items()]
+
+
+def refused(capsys, *arguments: str) -> str:
+    """The one line with which a command line is refused, before anything is said or compiled."""
+    assert launch.main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("Error: ") and err.endswith("\n") and err.count("\n") == 1, err
+    print(err, end="")
+    return err
+
+
+# Config and command line -------------------------------------------------------------------------------------------
+
+WRONG_CONFIGS = [
+    # unknown keys, in every part
+    ("simclr", "sead=1", "config: 'sead'", "Did you mean 'seed'?", "batch_size"),
+    ("simclr", "modl.depth=18", "config: 'modl'", "Did you mean 'model'?"),
+    ("simclr", "data.nam=digits", "config.data (ImageData): 'nam'", "Did you mean 'name'?", "eval_split"),
+    ("simclr", "views.degres=3", "config.views (AffineView): 'degres'", "Did you mean 'degrees'?"),
+    ("simclr", "model.dpeth=18", "config.model (ResNet): 'dpeth'", "Did you mean 'depth'?", "stage_sizes"),
+    ("simclr", "model.axis_name=data", "config.model (ResNet): 'axis_name' does not exist"),
+    ("simclr", "method.temprature=1", "config.method (SimCLR): 'temprature'", "Did you mean 'temperature'?"),
+    ("simclr", "method.name=mae", "config.method (MAE): 'projector_hidden' does not exist", "mask_ratio"),
+    ("simclr", "optimizer.lr=1", "config.optimizer (adamw): 'lr'", "learning_rate", "reference_batch_size"),
+    ("simclr", "optimizer.weight_dcay=1", "config.optimizer (adamw): 'weight_dcay'", "Did you mean 'weight_decay'?"),
+    ("simclr", "schedule.warmup=3", "config.schedule (warmup_cosine): 'warmup'", "Did you mean 'warmup_steps'?"),
+    ("simclr", "checkpoint.evry=3", "config.checkpoint (Checkpoints): 'evry'", "Did you mean 'every'?"),
+    ("simclr", "evaluate.task=3", "config.evaluate (EvaluationPlan): 'task'", "Did you mean 'tasks'?"),
+    # unknown names, in every part
+    ("simclr", "data.modality=images", "config.data.modality: 'images'", "Did you mean 'image'?", "text"),
+    ("simclr", "data.name=digit", "config.data.name: 'digit'", "Did you mean 'digits'?", "any TFDS name"),
+    ("simclr", "data.name=imagenet2021", "config.data.name: 'imagenet2021'", "Did you mean 'imagenet2012'?"),
+    ("simclr", "views.name=afine", "config.views.name: 'afine'", "Did you mean 'affine'?", "simclr"),
+    ("simclr", "model.name=resnett", "config.model.name: 'resnett'", "Did you mean 'resnet'?", "vit"),
+    ("simclr", "method.name=simclrr", "config.method.name: 'simclrr'", "Did you mean 'simclr'?", "bert, mae, simclr"),
+    ("simclr", "optimizer.name=adam", "config.optimizer.name: 'adam'", "Did you mean 'adamw'?", "lars, sgd"),
+    ("simclr", "schedule.name=cosine", "config.schedule.name: 'cosine'", "Did you mean 'warmup_cosine'?"),
+    ("simclr", "model.stem=big", "config.model.stem", "one of 'imagenet', 'small'"),
+    ("mae", "model.dtype=float33", "config.model.dtype 'float33'", "float32, bfloat16"),
+    ("simclr", "evaluate.tasks=('knn_ful',)", "config.evaluate.tasks: 'knn_ful'", "Did you mean 'knn_full'?"),
+    ("simclr", "evaluate.during=('knn_ful',)", "config.evaluate.during: 'knn_ful'", "Did you mean 'knn_full'?"),
+    # wrong types
+    ("simclr", "steps=ten", "config.steps is 'ten' (str); it must be an int"),
+    ("simclr", "steps=1.5", "config.steps is 1.5 (float); it must be an int"),
+    ("simclr", "batch_size=True", "config.batch_size is True (bool); it must be an int"),
+    ("simclr", "steps=None", "config.steps is None (NoneType); it must be an int"),
+    ("simclr", "optimizer.learning_rate=fast", "config.optimizer.learning_rate is 'fast' (str)", "number"),
+    ("simclr", "optimizer.learning_rate=None", "config.optimizer.learning_rate is None", "number"),
+    ("simclr", "optimizer.learning_rate=1e999", "config.optimizer.learning_rate is inf", "finite"),
+    ("simclr", "model.zero_init_residual=1", "config.model.zero_init_residual is 1 (int)", "True or False"),
+    ("simclr", "model.stage_sizes=3", "config.model.stage_sizes is 3 (int)", "tuple of ints or None", "write (3,)"),
+    ("simclr", "evaluate.tasks=knn_full", "config.evaluate.tasks is 'knn_full' (str)", "write ('knn_full',)"),
+    ("simclr", "views.scale=(1,)", "config.views.scale is (1,)", "a tuple of 2 numbers"),
+    ("simclr", "data.name=7", "config.data.name must be the name of a data set"),
+    # parts and leaves
+    ("simclr", "model=resnet", "config.model is a part, not a leaf", "base_width, channels"),
+    ("simclr", "seed.low=3", "config.seed is a single value and has nothing called 'low' below it"),
+    # impossible numbers
+    ("simclr", "steps=0", "config.steps is 0; it must be at least 1"),
+    ("simclr", "seed=-1", "config.seed is -1; it must be at least 0"),
+    ("simclr", "seed=99999999999999999999", "config.seed", "below 2**31"),
+    ("simclr", "log_every=0", "config.log_every is 0"),
+    ("simclr", "method.temperature=0", "config.method.temperature 0 must be positive"),
+    ("simclr", "method.projector_hidden=0", "config.method.projector_hidden 0 is below 1"),
+    ("simclr", "optimizer.learning_rate=-1", "config.optimizer.learning_rate -1.0 must be positive"),
+    ("simclr", "optimizer.weight_decay=-1", "config.optimizer.weight_decay -1.0 must be at least 0"),
+    ("simclr", "optimizer.b2=1", "config.optimizer.b2 1 must be at least 0 and below 1"),
+    ("simclr", "optimizer.clip_norm=0", "config.optimizer.clip_norm 0 must be positive"),
+    ("simclr", "schedule.warmup_steps=50", "config.schedule.warmup_steps 50", "less than the 50 steps"),
+    ("simclr", "schedule.end_factor=-1", "config.schedule.end_factor -1 must be at least 0"),
+    ("simclr", "checkpoint.keep=1", "config.checkpoint.keep 1 must be at least 2"),
+    ("simclr", "checkpoint.every=0", "config.checkpoint.every 0 must be at least 1"),
+    ("simclr", "evaluate.every=-1", "config.evaluate.every -1 must be at least 0"),
+    ("simclr", "evaluate.k=0", "config.evaluate.k 0"),
+    ("simclr", "model.base_width=0", "config.model.base_width 0 is below 1"),
+    ("simclr", "views.noise=-1", "config.views.noise -1"),
+    ("simclr", "data.workers=-1", "config.data.workers -1"),
+    ("mae", "method.mask_ratio=1.0", "config.method.mask_ratio 1.0 leaves nothing to see or to predict"),
+    ("mae", "model.drop_path=1.5", "config.model.drop_path 1.5"),
+    ("bert", "views.rate=0", "config.views.rate 0 is not in (0, 1]"),
+    ("bert", "data.sequence_length=4", "config.data.sequence_length 4 is not at least 8"),
+    # sizes that do not go together
+    ("simclr", "batch_size=30", "config.batch_size 30 does not split over 8 devices; 24 would"),
+    ("simclr", "batch_size=2000", "config.batch_size: 2000 is more than the 1437 training examples"),
+    ("mae", "model.patch_size=3", "config.model.image_size 8 is not divisible by patch_size 3"),
+    ("mae", "model.heads=5", "config.model: width 24 is not divisible by heads 5"),
+    ("mae", "model.image_size=16", "config.model.image_size is 16, but config.data and config.views give 8"),
+    ("mae", "model.channels=3", "config.model.channels is 3, but config.data and config.views give 1"),
+    ("simclr", "model.channels=3", "config.model.channels is 3, but config.data and config.views give 1"),
+    ("mae", "method.decoder_heads=5", "config.method.decoder_width 16 is not divisible by decoder_heads 5"),
+    ("bert", "model.vocab_size=100", "config.model.vocab_size is 100, but config.data and config.views give 512"),
+    ("bert", "model.max_length=16", "config.model.max_length 16 is below config.data.sequence_length 32"),
+    ("bert", "data.vocab_size=7", "config.data.vocab_size: 7 does not hold", "use more than"),
+    # parts that do not go together
+    ("bert", "views.name=simclr", "config.views", "pictures", "config.data.modality"),
+    ("simclr", "views.name=bert", "config.views", "tokens", "config.data.modality to 'text'"),
+    # data
+    ("simclr", "data.name=imagenet2012", "'imagenet2012' is not prepared", "run: python launch.py prepare imagenet2012"),
+    ("simclr", "data.train_split=trian", "train_split", "'trian'", "Did you mean 'train'?", "Valid: test, train"),
+    ("simclr", "data.train_split=train[:", "split 'train[:' is malformed", "'train[:90%]'"),
+    ("simclr", "data.eval_split=test[:0]", "split 'test[:0]' of 'digits' has no examples"),
+    ("simclr", "data.eval_split=validation", "eval_split", "'validation'", "Valid: test, train"),
+    ("simclr", "data.image_key=img", "config.data.image_key", "Did you mean 'image'?", "Valid: image, label"),
+    ("simclr", "data.label_key=labels", "config.data.label_key", "Did you mean 'label'?"),
+    ("simclr", "data.label_key=image", "config.data.label_key", "no class label", "None"),
+    ("bert", "data.name=digits", "config.data.text_key", "'text'", "Valid: image, label"),
+    ("bert", "data.label_key=boook", "config.data.label_key", "Did you mean 'book'?"),
+    ("bert", "data.tokenizer=/no/tokenizer.json", "config.data.tokenizer", "there is no file '/no/tokenizer.json'"),
+    ("bert", f"data.tokenizer={__file__}", "config.data.tokenizer", "is not a tokenizer.json"),
+]
+
+
+@pytest.mark.parametrize("method, override, fragments", [(m, o, f) for m, o, *f in WRONG_CONFIGS], ids=lambda v: str(v)[:40])
+def test_wrong_config(method, override, fragments, tmp_path, data_dir, capsys):
+    workdir = tmp_path / "run"
+    places = [f"--workdir={workdir}", f"--data_dir={data_dir}"]
+    line = refused(capsys, f"--config={TINY}:{method}", f"--config.{override}", *places)
+    for fragment in fragments:
+        assert fragment in line
+    assert not (workdir / "config.json").exists(), "a config that cannot run keeps the folder"
+
+
+def test_mae_takes_a_vit(tmp_path, data_dir, capsys):
+    config = tiny.config("mae")
+    config["model"] = tiny.config("simclr")["model"]
+    path = tmp_path / "mae_resnet.py"
+    path.write_text(f"import ml_collections\ndef get_config():\n    return ml_collections.ConfigDict({config!r})\n")
+    line = refused(capsys, f"--config={path}", f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}")
+    assert "config.model must be a vit, not ResNet" in line
+
+
+WRONG_COMMANDS = [
+    (["trian"], "command: 'trian'", "Did you mean 'train'?", "prepare, report, train"),
+    (["--workdr=x"], "option: '--workdr'", "Did you mean '--workdir'?"),
+    (["--workdir"], "--workdir", "expected one argument"),
+    (["--config.steps"], "--config.steps needs a value: --config.steps=VALUE"),
+    (["--config.steps", "--workdir=x"], "--config.steps needs a value"),
+    (["train", "digits"], "unexpected argument 'digits'"),
+    (["prepare"], "python launch.py prepare NAME"),
+    (["prepare", "digit"], "'digit' does not exist. Did you mean 'digits'?"),
+    (["prepare", "digits", "--data_dir=/proc/none"], "/proc/none", "cannot be written", "another --data_dir"),
+    (["report"], "python launch.py report --workdir=DIR"),
+    (["report", "--workdir=/no/run"], "/no/run holds no run"),
+    (["--config=configs/quickstrat.py"], "--config: 'configs/quickstrat.py'", "Did you mean 'configs/quickstart.py'?"),
+    (["--config=configs/quickstart.py:fast"], "configs/quickstart.py has no variants", "without ':fast'"),
+    ([f"--config={TINY}:nope"], "tiny.py:nope failed: KeyError: 'nope'"),
+]
+
+
+@pytest.mark.parametrize("arguments, fragments", [(a, f) for a, *f in WRONG_COMMANDS], ids=lambda v: " ".join(v)[:40])
+def test_wrong_command(arguments, fragments, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    line = refused(capsys, *arguments)
+    for fragment in fragments:
+        assert fragment in line
+
+
+WRONG_FILES = {
+    "syntax": ("def get_config(:\n", "config.py, line 1: invalid syntax"),
+    "no function": ("x = 1\n", "config.py has no function get_config()"),
+    "raises": ("def get_config():\n    return 1 / 0\n", "get_config() of", "ZeroDivisionError: division by zero"),
+    "import": ("import no_such_module\n", "config.py cannot be read: ModuleNotFoundError", "no_such_module"),
+    "a dict": ("def get_config():\n    return {}\n", "returned dict, not an ml_collections.ConfigDict"),
+    "no part": ("config = tiny.get_config()\ndel config.schedule\n", "config.schedule is missing"),
+    "no leaf": ("config = tiny.get_config()\ndel config.batch_size\n", "config.batch_size is missing"),
+    "no name": ("config = tiny.get_config()\ndel config.method.name\n", "config.method.name is missing. Valid: bert, mae"),
+    "no rate": ("config = tiny.get_config()\ndel config.optimizer.learning_rate\n", "config.optimizer.learning_rate is mi"),
+    "not a part": ("config = tiny.get_config()\ndel config.model\nconfig.model = 3\n", "config.model is 3; it must be a part"),
+    "a function": ("config = tiny.get_config()\nconfig.expected.results = print\n", "config.expected.results is <built-in"),
+    "placeholder": (
+        "from ml_collections import config_dict\nconfig = tiny.get_config()\ndel config.seed\n"
+        "config.seed = config_dict.required_placeholder(int)\n",
+        "placeholder of the config has no value",
+        "seed",
+    ),
+}
+
+
+@pytest.mark.parametrize("text, fragments", [(t, f) for t, *f in WRONG_FILES.values()], ids=list(WRONG_FILES))
+def test_wrong_config_file(text, fragments, tmp_path, capsys):
+    if "config = " in text:
+        text = f"from tests import tiny\n{text}def get_config():\n    return config\n"
+    path = tmp_path / "config.py"
+    path.write_text(text)
+    line = refused(capsys, f"--config={path}", f"--workdir={tmp_path / 'run'}")
+    for fragment in fragments:
+        assert fragment in line
+
+
+# Data on disk ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def digits(data_dir, tmp_path) -> pathlib.Path:
+    """A folder with prepared digits, to be damaged."""
+    shutil.copytree(data.prepare("digits", data_dir), tmp_path / "data" / "digits" / "1.0.0")
+    return tmp_path / "data"
+
+
+def cut(path: pathlib.Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def scramble(path: pathlib.Path) -> None:
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 512] = bytes(255 - byte for byte in content[middle : middle + 512])
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, scramble, pathlib.Path.unlink])
+def test_damaged_records(damage, digits, tmp_path, capsys):
+    (records,) = digits.rglob("*train.array_record*")
+    damage(records)
+    line = refused(capsys, f"--config={TINY}", f"--workdir={tmp_path / 'run'}", f"--data_dir={digits}")
+    assert str(records) in line and "truncated or unreadable" in line and "python launch.py prepare digits" in line
+
+
+def test_prepared_folder_without_its_info(digits, tmp_path, capsys):
+    (digits / "digits" / "1.0.0" / "dataset_info.json").unlink()
+    line = refused(capsys, f"--config={TINY}", f"--workdir={tmp_path / 'run'}", f"--data_dir={digits}")
+    assert "digits/1.0.0 is damaged" in line and "delete it" in line
+
+
+def test_damaged_cache_is_built_again(digits):
+    first = data.ImageData("digits", data_dir=str(digits)).train.read(np.arange(1437))
+    cut(next(digits.rglob("ssl_jax_cache/*train*/image.npy")))
+    again = data.ImageData("digits", data_dir=str(digits)).train.read(np.arange(1437))
+    np.testing.assert_array_equal(first["image"], again["image"])
+
+
+def test_damaged_picture(digits, tmp_path, capsys, monkeypatch):
+    from ssl_jax.data import pictures
+
+    def decode(encoded: bytes, **settings):
+        return intact(encoded[:40], **settings)
+
+    intact = pictures.decode
+    monkeypatch.setattr(pictures, "decode", decode)
+    line = refused(capsys, f"--config={TINY}", f"--workdir={tmp_path / 'run'}", f"--data_dir={digits}")
+    assert "Picture 0 of 'digits' (train) cannot be decoded" in line
+
+
+# Workdir -----------------------------------------------------------------------------------------------------------
+
+
+def launched(workdir: pathlib.Path, data_dir: str, config: dict, **settings) -> subprocess.CompletedProcess:
+    """launch.py in its own process, on one device: what a user sees."""
+    command = [sys.executable, "launch.py", f"--config={TINY}", f"--workdir={workdir}", f"--data_dir={data_dir}"]
+    settings["env"] = os.environ | {"XLA_FLAGS": ""} | settings.pop("env", {})
+    return subprocess.run(
+        command + options(config), cwd=ROOT, capture_output=True, text=True, timeout=600, **settings
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, data_dir) -> pathlib.Path:
+    """The workdir of a finished run with checkpoints at steps 2, 4 and 6."""
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    done = launched(workdir, data_dir, short_config())
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return workdir
+
+
+@pytest.fixture
+def finished(trained, tmp_path) -> pathlib.Path:
+    """A copy of it, to be damaged."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+@pytest.fixture
+def unfinished(finished) -> pathlib.Path:
+    """A copy of it as it stood before the last results."""
+    (finished / "results.json").unlink()
+    return finished
+
+
+def arrays(workdir: pathlib.Path, step: int) -> dict[str, np.ndarray]:
+    restored = ocp.StandardCheckpointer().restore(workdir / "checkpoints" / str(step) / "state")
+    return {name: np.asarray(array) for name, array in restored.items()}
+
+
+def assert_same(one: dict, other: dict) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def in_workdir(workdir: pathlib.Path, data_dir: str, **leaves) -> list[str]:
+    return [f"--config={TINY}", f"--workdir={workdir}", f"--data_dir={data_dir}", *options(short_config(**leaves))]
+
+
+@pytest.fixture
+def tmpfs(tmp_path):
+    """Mounts a small file system where that is allowed; a function (options) -> folder."""
+    mounted = []
+
+    def mount(options: str) -> pathlib.Path:
+        folder = tmp_path / "tmpfs"
+        folder.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True).returncode:
+            pytest.skip("only root can mount")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.parametrize("where", ["/proc/run", f"{__file__}/run"])
+def test_workdir_that_cannot_be_made(where, data_dir, capsys):
+    line = refused(capsys, *in_workdir(pathlib.Path(where), data_dir))
+    assert f"Cannot write to {where}" in line and "choose another --workdir" in line
+
+
+def test_workdir_on_a_read_only_file_system(tmpfs, data_dir, capsys):
+    folder = tmpfs("ro")
+    line = refused(capsys, *in_workdir(folder, data_dir))
+    assert f"Cannot write to {folder}" in line and "Read-only" in line
+
+
+def test_workdir_in_use(finished, data_dir, capsys):
+    hold = "import filelock, sys; filelock.FileLock(sys.argv[1]).acquire(); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, finished / ".lock"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        line = refused(capsys, *in_workdir(finished, data_dir))
+        other.stdin.close()
+    assert "Another process runs in" in line and "choose another --workdir" in line
+
+
+def test_workdir_of_another_config(finished, data_dir, capsys):
+    before = (finished / "config.json").read_text()
+    line = refused(capsys, *in_workdir(finished, data_dir, optimizer=dict(learning_rate=0.5)))
+    assert "config.optimizer.learning_rate: 0.001 there, 0.5 here" in line
+    assert (finished / "config.json").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "results.json"])
+@pytest.mark.parametrize("text", ['{"seed": ', "[1]"])
+def test_damaged_json(name, text, finished, data_dir, capsys):
+    (finished / name).write_text(text)
+    line = refused(capsys, *in_workdir(finished, data_dir))
+    assert str(finished / name) in line and "remove it" in line
+    assert (finished / name).read_text() == text
+
+
+def test_damaged_baselines(unfinished, data_dir, capsys):
+    (unfinished / "baselines.json").write_text("{")
+    assert launch.main(in_workdir(unfinished, data_dir)) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "baselines.json cannot be read" in err and "remove it" in err
+    assert_same(arrays(unfinished, 6), arrays(unfinished, 6))
+
+
+# Checkpoints -------------------------------------------------------------------------------------------------------
+
+
+def cut_arrays(checkpoint: pathlib.Path) -> None:
+    for path in (checkpoint / "state").rglob("d/*"):
+        cut(path)
+
+
+def empty_metadata(checkpoint: pathlib.Path) -> None:
+    (checkpoint / "state" / "_METADATA").write_text("")
+
+
+def remove_manifest(checkpoint: pathlib.Path) -> None:
+    (checkpoint / "state" / "manifest.ocdbt").unlink()
+
+
+def remove_state(checkpoint: pathlib.Path) -> None:
+    shutil.rmtree(checkpoint / "state")
+
+
+@pytest.mark.parametrize("damage", [cut_arrays, empty_metadata, remove_manifest, remove_state])
+def test_damaged_newest_checkpoint_is_passed_over(damage, unfinished, data_dir, caplog):
+    good = arrays(unfinished, 4)
+    damage(unfinished / "checkpoints" / "6")
+    checkpoints = Checkpoints(unfinished, every=2, keep=3)
+    restored = checkpoints.restore(build(short_config(), data_dir=data_dir).initial_state())
+    checkpoints.close()
+    assert_same({name: np.asarray(leaf) for name, leaf in to_flat(restored).items()}, good)
+    assert "The checkpoint of step 6 is damaged" in caplog.text
+    assert [path.name for path in (unfinished / "checkpoints_damaged").iterdir()] == ["6_0"]
+
+
+def test_run_with_damaged_newest_checkpoint_ends_as_if_nothing_had_been(unfinished, trained, data_dir):
+    cut_arrays(unfinished / "checkpoints" / "6")
+    done = launched(unfinished, data_dir, short_config())
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("\n") == 1 and "The checkpoint of step 6 is damaged" in done.stderr, done.stderr
+    assert "Going on from the checkpoint of step 4." in done.stdout
+    assert_same(arrays(unfinished, 6), arrays(trained, 6))
+    assert json.loads((unfinished / "results.json").read_text()) == json.loads((trained / "results.json").read_text())
+
+
+def test_all_checkpoints_damaged(unfinished, data_dir):
+    for checkpoint in (unfinished / "checkpoints").iterdir():
+        cut_arrays(checkpoint)
+    for _ in range(2):  # said again, and not begun anew, when the command is repeated
+        done = launched(unfinished, data_dir, short_config())
+        *warnings, line = done.stderr.splitlines()
+        assert done.returncode == 2 and len(warnings) == 3, done.stderr
+        assert all(warning.startswith("WARNING: The checkpoint of step") for warning in warnings)
+        assert line.startswith("Error: No checkpoint in") and "use a new --workdir" in line
+        assert len(list((unfinished / "checkpoints").iterdir())) == 3
+
+
+def test_checkpoint_of_another_model(unfinished, data_dir, capsys):
+    before = arrays(unfinished, 6)
+    (unfinished / "config.json").unlink()
+    assert launch.main(in_workdir(unfinished, data_dir, model=dict(base_width=16))) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "The checkpoint of step 6" in err and "is of another model" in err
+    assert re.search(r"has shape \(.*\), the config wants \(.*16.*\)", err)
+    assert_same(arrays(unfinished, 6), before)
+
+
+# Runs that fail ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def begun(unfinished) -> pathlib.Path:
+    """A workdir with the baselines measured and no step done, for a config of its own."""
+    shutil.rmtree(unfinished / "checkpoints")
+    (unfinished / "config.json").unlink()
+    return unfinished
+
+
+def assert_all_finite(workdir: pathlib.Path, steps: list[int]) -> None:
+    assert sorted(int(path.name) for path in (workdir / "checkpoints").iterdir()) == steps
+    for step in steps:
+        for name, array in arrays(workdir, step).items():
+            assert np.isfinite(array).all(), (step, name)
+
+
+def test_learning_rate_that_explodes(begun, data_dir):
+    optimizer = dict(name="sgd", learning_rate=1e30)
+    done = launched(begun, data_dir, short_config(optimizer=optimizer, checkpoint=dict(every=1, keep=6)))
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    found = re.match(r"Failed: Step (\d) is not finite; the first bad tensor is: \w+", done.stderr)
+    assert found and "Lower the learning rate" in done.stderr
+    assert_all_finite(begun, list(range(1, int(found[1]))))
+
+
+class Poisoned(SimCLR):
+    """SimCLR that sees a NaN in the fifth step."""
+
+    def views(self, batch, key):
+        fifth = jax.random.key_data(key) == jax.random.key_data(step_keys(0, 4)[0])
+        return {"image": jnp.where(fifth.all(), jnp.nan, super().views(batch, key)["image"])}
+
+
+def test_nan_names_the_step_and_the_first_bad_tensor(begun, data_dir):
+    with pytest.raises(RunError) as caught:
+        run(short_config(), begun, data_dir=data_dir, method_table={"simclr": Poisoned})
+    assert "Step 5 is not finite; the first bad tensor is: view image." in str(caught.value)
+    assert "Checkpoints kept, none of them bad: [2, 4]" in str(caught.value)
+    assert_all_finite(begun, [2, 4])
+
+
+def test_full_disk_while_a_checkpoint_is_written(trained, tmpfs, data_dir):
+    folder = tmpfs("size=4m")
+    workdir = shutil.copytree(trained, folder / "run")
+    (workdir / "results.json").unlink()
+    shutil.rmtree(workdir / "checkpoints" / "6")
+    room = os.statvfs(folder)
+    (folder / "filler").write_bytes(bytes(room.f_bavail * room.f_frsize - 60 * 1024))
+    done = launched(workdir, data_dir, short_config())
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert f"Failed: Cannot write a checkpoint to {workdir / 'checkpoints'}: there is no space left" in done.stderr
+    assert "Whole ones: steps [2, 4]" in done.stderr
+    for step in (2, 4):
+        assert_same(arrays(workdir, step), arrays(trained, step))
+
+
+def test_file_that_may_not_grow_while_a_checkpoint_is_written(unfinished, trained, data_dir):
+    shutil.rmtree(unfinished / "checkpoints" / "6")
+    done = launched(
+        unfinished,
+        data_dir,
+        short_config(),
+        env={"JAX_ENABLE_COMPILATION_CACHE": "false"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("Failed: Cannot write a checkpoint") and "Whole ones: steps [2, 4]" in done.stderr
+    assert_same(arrays(unfinished, 4), arrays(trained, 4))
