@@ -27,8 +27,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.log_every = 100
     config.data = dict(
         modality="text", name="wikipedia/20230601.en", train_split="train[:99%]", eval_train_split="train[98%:99%]",
-        eval_split="train[99%:]", label_key=None, vocab_size=30_522, sequence_length=512, short_sequences=0.1, workers=8,
-        mock=0,
+        eval_split="train[99%:]", label_key=None, vocab_size=30_522, sequence_length=512, sentences="punctuation",
+        short_sequences=0.1, workers=8, mock=0,
     )  # fmt: skip
     config.views = dict(name="bert", rate=0.15, mask_share=0.8, random_share=0.1, max_predictions=77)
     config.model = dict(
@@ -36,7 +36,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         dropout=0.1, scan=True, dtype="bfloat16",
     )  # fmt: skip
     config.method = dict(name="bert", next_sentence_weight=1.0)
-    config.optimizer = dict(name="adamw", learning_rate=1e-4, weight_decay=0.01, b1=0.9, b2=0.999, eps=1e-6, clip_norm=1.0)
+    config.optimizer = dict(
+        name="adamw", learning_rate=1e-4, weight_decay=0.01, b1=0.9, b2=0.999, eps=1e-6, clip_norm=1.0
+    )
     config.schedule = dict(name="warmup_linear", warmup_steps=10_000)
     config.checkpoint = dict(every=10_000, keep=2, best="eval/masked_accuracy")
     config.evaluate = dict(every=50_000, batch_size=256, during=(), tasks=())

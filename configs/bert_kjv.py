@@ -1,6 +1,6 @@
 """BERT on the King James Bible: hidden words, and whether two passages follow each other.
 
-    python launch.py --config=configs/bert_kjv.py
+python launch.py --config=configs/bert_kjv.py
 """
 
 import ml_collections
@@ -9,7 +9,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 3000
+    config.steps = 2000
     config.batch_size = 64
     config.log_every = 25
     config.data = dict(modality="text", name="kjv", label_key="book", vocab_size=4096, sequence_length=64)
@@ -21,6 +21,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01, clip_norm=1.0)
     config.schedule = dict(name="warmup_linear", warmup_steps=200)
     config.checkpoint = dict(every=500, keep=2, best="eval/masked_accuracy")
-    config.evaluate = dict(every=500, tasks=("knn_full", "linear"))
+    config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(results={}, hardware="2 CPU cores")
     return config

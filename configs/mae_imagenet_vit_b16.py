@@ -1,6 +1,6 @@
 """MAE, ViT-B/16, ImageNet-1k, 1600 epochs: He et al. 2021 (arXiv:2111.06377), table 3 and appendix A.
 
-Expected: 68.0 % top-1 of a linear probe (table 12), 83.6 % after fine-tuning (table 3). The encoder has 86 M parameters.
+Expected: 68.0 % top-1 of a linear probe (table 12), 83.6 % after fine-tuning (table 3); the encoder has 86 M parameters.
 The paper trains on 128 TPU v3 cores; 1600 epochs of ViT-L take it 31 hours there (section 5), and it states none for
 ViT-B. Our probe is a logistic regression on mean-pooled features of a tenth of the labelled images.
 

@@ -1,6 +1,6 @@
 """A masked autoencoder on 32x32 OpenMoji pictures: three quarters of each picture are hidden and painted back.
 
-    python launch.py --config=configs/mae_openmoji.py
+python launch.py --config=configs/mae_openmoji.py
 """
 
 import ml_collections
@@ -9,17 +9,17 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 2000
-    config.batch_size = 256
+    config.steps = 1000
+    config.batch_size = 128
     config.log_every = 20
     config.data = dict(modality="image", name="openmoji", image_size=32)
     config.views = dict(name="mae")
     config.model = dict(
-        name="vit", size="Ti", image_size=32, patch_size=4, width=128, depth=4, heads=4, mlp_dim=512, pooling="mean"
+        name="vit", size="Ti", image_size=32, patch_size=4, width=96, depth=3, heads=3, mlp_dim=384, pooling="mean"
     )
-    config.method = dict(name="mae", decoder_width=64, decoder_depth=2, decoder_heads=4)
+    config.method = dict(name="mae", decoder_width=48, decoder_depth=1, decoder_heads=3)
     config.optimizer = dict(name="adamw", learning_rate=1.5e-3, weight_decay=0.05, b2=0.95)
-    config.schedule = dict(name="warmup_cosine", warmup_steps=100)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=50)
     config.checkpoint = dict(every=500, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=250, tasks=("knn_5shot", "knn_full", "linear"))
     config.expected = dict(results={}, hardware="2 CPU cores")

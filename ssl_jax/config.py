@@ -99,18 +99,22 @@ def _literal(text: str) -> Any:
         return text
 
 
-def plain(node: Any) -> Any:
+def plain(node: Any, path: str = "config") -> Any:
     """The same config as dicts, tuples and scalars, in alphabetical order; FieldReferences are resolved.
 
     Raises:
       UserError: a required placeholder has no value yet.
     """
     if isinstance(node, (ml_collections.ConfigDict, Mapping)):
-        try:
-            return {key: plain(node[key]) for key in sorted(node.keys())}
-        except config_dict.RequiredValueError as error:
-            raise UserError(f"A placeholder of the config has no value; set its leaf: {_line(error)}") from error
-    return tuple(plain(item) for item in node) if isinstance(node, (list, tuple)) else node
+        return {key: plain(_value(node, key, path), f"{path}.{key}") for key in sorted(node.keys())}
+    return tuple(plain(item, path) for item in node) if isinstance(node, (list, tuple)) else node
+
+
+def _value(node: Mapping[str, Any], key: str, path: str) -> Any:
+    try:
+        return node[key]
+    except config_dict.RequiredValueError as error:
+        raise UserError(f"{path}.{key} has no value yet; write --{path}.{key}=VALUE.") from error
 
 
 def flat(node: Mapping[str, Any], path: str = "config") -> dict[str, Any]:
@@ -164,7 +168,12 @@ def choose(choices: Mapping[str, Callable], node: Mapping[str, Any], path: str, 
 
 
 def check(
-    function: Callable, settings: Mapping[str, Any], path: str, *, given: tuple[str, ...] = (), also: tuple[str, ...] = ()
+    function: Callable,
+    settings: Mapping[str, Any],
+    path: str,
+    *,
+    given: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
 ) -> None:
     """Checks that `settings` fits the keyword-only parameters of `function`, by name and annotated type.
 

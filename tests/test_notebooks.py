@@ -36,4 +36,4 @@ def test_quickstart(plain_environment: None):
     results = json.loads(outputs[-1].text)
     for task in ("knn_1shot", "knn_5shot", "knn_full"):
         assert results[f"pretrained/{task}"] > results[f"untrained/{task}"]
-    assert results["pretrained/knn_1shot"] > results["raw/knn_1shot"]
+    assert results["pretrained/knn_1shot"] > results["untrained/knn_1shot"] + 0.15

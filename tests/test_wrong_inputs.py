@@ -130,7 +130,7 @@ WRONG_CONFIGS = [
     ("simclr", "batch_size=30", "config.batch_size 30 does not split over 8 devices; 24 would"),
     ("simclr", "batch_size=2000", "config.batch_size: 2000 is more than the 1437 training examples"),
     ("mae", "model.patch_size=3", "config.model.image_size 8 is not divisible by patch_size 3"),
-    ("mae", "model.heads=5", "config.model: width 24 is not divisible by heads 5"),
+    ("mae", "model.heads=5", "config.model.width 24 is not divisible by heads 5"),
     ("mae", "model.image_size=16", "config.model.image_size is 16, but config.data and config.views give 8"),
     ("mae", "model.channels=3", "config.model.channels is 3, but config.data and config.views give 1"),
     ("simclr", "model.channels=3", "config.model.channels is 3, but config.data and config.views give 1"),
@@ -213,12 +213,11 @@ WRONG_FILES = {
     "no name": ("config = tiny.get_config()\ndel config.method.name\n", "config.method.name is missing. Valid: bert, mae"),
     "no rate": ("config = tiny.get_config()\ndel config.optimizer.learning_rate\n", "config.optimizer.learning_rate is mi"),
     "not a part": ("config = tiny.get_config()\ndel config.model\nconfig.model = 3\n", "config.model is 3; it must be a part"),
-    "a function": ("config = tiny.get_config()\nconfig.expected.results = print\n", "config.expected.results is <built-in"),
+    "a function": ("config = tiny.get_config()\nconfig.expected.more = print\n", "config.expected.more is <built-in"),
     "placeholder": (
         "from ml_collections import config_dict\nconfig = tiny.get_config()\ndel config.seed\n"
         "config.seed = config_dict.required_placeholder(int)\n",
-        "placeholder of the config has no value",
-        "seed",
+        "config.seed has no value yet; write --config.seed=VALUE",
     ),
 }
 

@@ -11,11 +11,13 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from ssl_jax import augment, config as configs, data, masking, methods, models
+from ssl_jax import augment, data, masking, methods, models
+from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 from ssl_jax.evaluate import Evaluation, check_tasks
-from ssl_jax.train import checkpoints, mesh as meshes
-from ssl_jax.train import optimizers, state as states
+from ssl_jax.train import checkpoints, optimizers
+from ssl_jax.train import mesh as meshes
+from ssl_jax.train import state as states
 from ssl_jax.train.loop import Recipe
 
 VIEWS = {**augment.VIEWS, **masking.VIEWS}
@@ -218,4 +220,6 @@ def _check_fit(backbone: nnx.Module, view: Any, spec: Any) -> None:
             raise UserError(f"config.model.{name} is {wanted}, but config.data and config.views give {value}.")
     if shape is None and spec.shapes["tokens"][0] > backbone.max_length:
         longest = spec.shapes["tokens"][0]
-        raise UserError(f"config.model.max_length {backbone.max_length} is below config.data.sequence_length {longest}.")
+        raise UserError(
+            f"config.model.max_length {backbone.max_length} is below config.data.sequence_length {longest}."
+        )

@@ -72,7 +72,9 @@ class Scorer:
     def _ngrams(self) -> dict[str, float]:
         experiment, size = self.experiment, self.experiment.plan.batch_size
         tokens = (batch["tokens"] for batch in data.examples(experiment.data.eval_train, batch_size=size))
-        views = jax.jit(lambda state, batch, number: _views(experiment, state.params, state.variables, batch, number)[1])
+        views = jax.jit(
+            lambda state, batch, number: _views(experiment, state.params, state.variables, batch, number)[1]
+        )
         state = experiment.initial_state()
         held_out = (views(state, batch, number) for number, batch in enumerate(self._held_out_batches()))
         spec = experiment.data.spec

@@ -8,7 +8,7 @@ import rich
 
 from ssl_jax import augment, data, evaluate, report
 from ssl_jax.experiment.build import Experiment
-from ssl_jax.experiment.scores import Scorer, Split
+from ssl_jax.experiment.scores import Split
 from ssl_jax.train import state as states
 from ssl_jax.train.state import TrainState
 from ssl_jax.train.workdir import Workdir
@@ -43,7 +43,11 @@ def views(experiment: Experiment, state: TrainState, folder: Workdir) -> None:
 
 
 def end(
-    experiment: Experiment, state: TrainState, folder: Workdir, results: Mapping[str, float], splits: tuple[Split, Split]
+    experiment: Experiment,
+    state: TrainState,
+    folder: Workdir,
+    results: Mapping[str, float],
+    splits: tuple[Split, Split],
 ) -> None:
     """Draws the last figures, writes report.html, prints the table, and says what to try next.
 
@@ -107,7 +111,9 @@ def _reconstructions(experiment: Experiment, method, figures) -> None:
 
 def _masked_tokens(experiment: Experiment, method, figures) -> None:
     batch, tokenizer = _first(experiment.data.eval, EXAMPLES), experiment.data.tokenizer
-    filled = jax.device_get(jax.jit(lambda method, batch, key: method.fill(batch, key))(method, batch, jax.random.key(0)))
+    filled = jax.device_get(
+        jax.jit(lambda method, batch, key: method.fill(batch, key))(method, batch, jax.random.key(0))
+    )
     pad = experiment.data.spec.pad_id
     used = filled["weights"] > 0
     piece = tokenizer.id_to_token

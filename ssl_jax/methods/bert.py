@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ssl_jax import augment, losses, masking
+from ssl_jax import augment, losses
 from ssl_jax.models import heads
 
 
@@ -32,7 +32,9 @@ class BERT(nnx.Module):
           ValueError: the backbone is no text transformer, or the weight is negative.
         """
         if not hasattr(backbone, "token_embedding"):
-            raise ValueError(f"BERT reads tokens: config.model must be a text_transformer, not {type(backbone).__name__}")
+            raise ValueError(
+                f"BERT reads tokens: config.model must be a text_transformer, not {type(backbone).__name__}"
+            )
         if next_sentence_weight < 0:
             raise ValueError(f"next_sentence_weight {next_sentence_weight} must be at least 0")
         self.backbone, self.view, self.next_sentence_weight = backbone, view, next_sentence_weight

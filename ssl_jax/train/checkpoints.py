@@ -86,7 +86,7 @@ class Checkpoints:
 
         Args:
           like: arrays of the shapes, dtypes and shardings to restore to; the mesh may differ from the one saved on.
-          step: None for the newest. A damaged one is named in a warning, and the one before it is taken; then the damaged
+          step: None for the newest. A damaged one is named in a warning, the one before it is taken; then the damaged
             one is moved to `checkpoints_damaged/`.
 
         Raises:
@@ -145,7 +145,9 @@ class Checkpoints:
         whole = f"Whole ones: steps {self.steps()}." if self.folder.exists() else "There is none yet."
         full = "No space left" in str(error)
         reason = "there is no space left on the disk" if full else _short(error)
-        advice = "Make room, then run the same command again." if full else "Mend this, then run the same command again."
+        advice = (
+            "Make room, then run the same command again." if full else "Mend this, then run the same command again."
+        )
         return RunError(f"Cannot write a checkpoint to {self.folder}: {reason}. {whole} {advice}")
 
 

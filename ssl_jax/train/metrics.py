@@ -85,7 +85,9 @@ class Pending:
     def _pop(self, leave: int) -> list[tuple[int, dict[str, float]]]:
         cut = max(0, len(self._entries) - leave)
         ready, self._entries = self._entries[:cut], self._entries[cut:]
-        return [(step, {name: float(value) for name, value in jax.device_get(arrays).items()}) for step, arrays in ready]
+        return [
+            (step, {name: float(value) for name, value in jax.device_get(arrays).items()}) for step, arrays in ready
+        ]
 
 
 class Progress:
@@ -107,7 +109,10 @@ class Progress:
             self._bar.update(self._task, completed=step, rate=f"{rate:,.0f} examples/s", note=note)
         elif now - self._last >= self._seconds or step == self._steps:
             left = (self._steps - step) * self._batch_size / max(rate, 1e-9)
-            print(f"{self._title}: step {step}/{self._steps}, {rate:,.0f} examples/s, {left:.0f} s left {note}", flush=True)
+            print(
+                f"{self._title}: step {step}/{self._steps}, {rate:,.0f} examples/s, {left:.0f} s left {note}",
+                flush=True,
+            )
             self._last = now
 
     def close(self) -> None:

@@ -98,7 +98,7 @@ def _check_share(**settings: float) -> None:
 
 
 def warmup_cosine(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:
-    """Linear from 0 to `peak` over `warmup_steps` (steps), then a half cosine down to `end_factor * peak` at `steps`."""
+    """Linear from 0 to `peak` over `warmup_steps`, then a half cosine down to `end_factor * peak` at `steps`."""
     _check_warmup(warmup_steps, steps)
     _check_at_least_0(end_factor=end_factor)
     decay = optax.cosine_decay_schedule(peak, steps - warmup_steps, alpha=end_factor)
@@ -106,7 +106,7 @@ def warmup_cosine(peak: float, steps: int, *, warmup_steps: int = 0, end_factor:
 
 
 def warmup_linear(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:
-    """Linear from 0 to `peak` over `warmup_steps` (steps), then linear down to `end_factor * peak` at `steps`."""
+    """Linear from 0 to `peak` over `warmup_steps`, then linear down to `end_factor * peak` at `steps`."""
     _check_warmup(warmup_steps, steps)
     _check_at_least_0(end_factor=end_factor)
     decay = optax.linear_schedule(peak, end_factor * peak, steps - warmup_steps)

@@ -13,7 +13,7 @@ class Stopped(Exception):
 class StopSignal:
     """Turns SIGTERM and SIGINT into a wish that the loop grants after saving.
 
-    Outside of a `with` block there is nothing to save, so a signal raises `Stopped` at once. Within it the first signal is
+    Outside of a `with` block there is nothing to save, and a signal raises `Stopped` at once. Within it the first one is
     only noted (`requested`); a second SIGINT raises KeyboardInterrupt.
     """
 

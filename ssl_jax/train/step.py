@@ -31,7 +31,7 @@ def make_train_step(
       seed: with the step number, all randomness of a step.
 
     The step takes the global batch: under jit over a Mesh every mean, batch statistic and all-pairs loss is over all
-    devices. metrics: scalars, the method's own and `loss`, `grad_norm`, `learning_rate`, and `bad_step` of the new state.
+    devices. metrics: scalars, the method's own and `loss`, `grad_norm`, `learning_rate`, `bad_step` of the new state.
     """
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:

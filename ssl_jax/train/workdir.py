@@ -29,7 +29,9 @@ class Workdir:
             self._lock = filelock.FileLock(self.path / ".lock")
             self._lock.acquire(blocking=False)
         except filelock.Timeout as error:
-            raise UserError(f"Another process runs in {self.path}; wait for it, or choose another --workdir.") from error
+            raise UserError(
+                f"Another process runs in {self.path}; wait for it, or choose another --workdir."
+            ) from error
         except OSError as error:
             raise UserError(f"Cannot write to {self.path} ({error.strerror}); choose another --workdir.") from error
 
