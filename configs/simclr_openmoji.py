@@ -9,12 +9,14 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 500
+    config.steps = 600
     config.batch_size = 128
     config.log_every = 20
     config.data = dict(modality="image", name="openmoji", image_size=32)
     config.views = dict(name="simclr", strength=0.5, blur=0.0)
-    config.model = dict(name="resnet", stage_sizes=(1, 1, 1), base_width=16, stem="small")
+    config.model = dict(
+        name="vit", size="Ti", image_size=32, patch_size=8, width=96, depth=3, heads=3, mlp_dim=384, pooling="mean"
+    )
     config.method = dict(name="simclr", temperature=0.5, projector_hidden=128, projector_out=64)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
     config.schedule = dict(name="warmup_cosine", warmup_steps=50)
