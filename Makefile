@@ -8,7 +8,7 @@ demo: $(DEMO)/ready  ## SimCLR on handwritten digits, from nothing to a report
 	$(DEMO)/bin/python launch.py
 
 test: $(TEST)/ready  ## the whole suite, in its own environment, with the reference implementations
-	$(TEST)/bin/python -m pytest
+	$(TEST)/bin/python -m pytest -n 2
 
 $(DEMO)/ready: requirements.txt
 	$(PYTHON) -m venv $(DEMO)

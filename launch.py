@@ -40,8 +40,8 @@ def main(arguments: list[str]) -> int:
             raise
         print(f"Failed: {error}. What was saved is whole: mend this, then run the same command again.", file=sys.stderr)
         return 1
-    except Stopped as stopped:
-        print(f"{stopped} Run the same command to go on.", file=sys.stderr)
+    except (Stopped, KeyboardInterrupt) as stopped:
+        print(f"{stopped or 'Stopped by SIGINT.'} Run the same command to go on.", file=sys.stderr)
         return EXIT_STOPPED
 
 
@@ -130,7 +130,7 @@ def _split_overrides(arguments: list[str]) -> tuple[list[str], list[tuple[str, s
 
 
 def _set_logging() -> None:
-    """Warnings as one line each, without what Orbax's threads tell, with tracebacks, of errors that it raises as well."""
+    """Warnings as one line each, without the tracebacks that Orbax's threads tell of errors that it raises as well."""
 
     def ours(record: logging.LogRecord) -> bool:
         return record.name != "asyncio" and f"{os.sep}orbax{os.sep}" not in record.pathname

@@ -11,7 +11,8 @@ and it runs the first 900k steps at length 128 to save time, where this config k
 Where the numbers come from: 256 sequences of 512 tokens, 1M steps, Adam with 1e-4, betas 0.9 and 0.999, weight decay
 0.01, 10,000 steps of warm-up, linear decay, dropout 0.1, GELU: appendix A.2; 12 layers, 768 wide, 12 heads: section 3;
 15 %, 80/10/10, next sentence: section 3.1; 30k word pieces: section 3; clipping at 1.0, sequences of other lengths in
-10 % of the cases and the exact 30,522 pieces: the official code, whose Adam has no bias correction, as ours has.
+10 % of the cases and the exact 30,522 pieces: the official code. Its Adam has no bias
+correction; ours corrects.
 """
 
 import ml_collections
@@ -41,7 +42,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     config.schedule = dict(name="warmup_linear", warmup_steps=10_000)
     config.checkpoint = dict(every=10_000, keep=2, best="eval/masked_accuracy")
-    config.evaluate = dict(every=50_000, batch_size=256, during=(), tasks=())
+    config.evaluate = dict(every=50_000, batch_size=256, during=(), tasks=(), limit=50_000)
     config.expected = dict(
         results={},
         glue="79.6 (average, after fine-tuning)",

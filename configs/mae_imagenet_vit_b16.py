@@ -1,8 +1,8 @@
 """MAE, ViT-B/16, ImageNet-1k, 1600 epochs: He et al. 2021 (arXiv:2111.06377), table 3 and appendix A.
 
-Expected: 68.0 % top-1 of a linear probe (table 12), 83.6 % after fine-tuning (table 3); the encoder has 86 M parameters.
+Expected: 68.0 % top-1 of a linear probe (table 12), 83.6 % after fine-tuning (table 3). The encoder: 86 M parameters.
 The paper trains on 128 TPU v3 cores; 1600 epochs of ViT-L take it 31 hours there (section 5), and it states none for
-ViT-B. Our probe is a logistic regression on mean-pooled features of a tenth of the labelled images.
+ViT-B. Our probe is a logistic regression on the class token of a tenth of the labelled images.
 
     python launch.py prepare imagenet2012
     python launch.py --config=configs/mae_imagenet_vit_b16.py
@@ -33,7 +33,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     config.views = dict(name="mae", out_size=224, crop_scale=(0.2, 1.0))
     config.model = dict(
-        name="vit", size="B", patch_size=16, image_size=224, positions="sincos2d", pooling="mean", dtype="bfloat16",
+        name="vit", size="B", patch_size=16, image_size=224, positions="sincos2d", pooling="cls", dtype="bfloat16",
         scan=True, depth=None,
     )  # fmt: skip
     config.method = dict(

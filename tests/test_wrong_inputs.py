@@ -16,7 +16,8 @@ import orbax.checkpoint as ocp
 import pytest
 
 import launch
-from ssl_jax import config as configs, data
+from ssl_jax import config as configs
+from ssl_jax import data
 from ssl_jax.errors import RunError
 from ssl_jax.experiment import build, run
 from ssl_jax.methods.simclr import SimCLR
@@ -117,6 +118,7 @@ WRONG_CONFIGS = [
     ("simclr", "schedule.end_factor=-1", "config.schedule.end_factor -1 must be at least 0"),
     ("simclr", "checkpoint.keep=1", "config.checkpoint.keep 1 must be at least 2"),
     ("simclr", "checkpoint.every=0", "config.checkpoint.every 0 must be at least 1"),
+    ("simclr", "checkpoint.best=eval/knn_ful", "config.checkpoint.best", "Did you mean 'eval/knn_full'?", "eval/loss"),
     ("simclr", "evaluate.every=-1", "config.evaluate.every -1 must be at least 0"),
     ("simclr", "evaluate.k=0", "config.evaluate.k 0"),
     ("simclr", "model.base_width=0", "config.model.base_width 0 is below 1"),
@@ -142,7 +144,12 @@ WRONG_CONFIGS = [
     ("bert", "views.name=simclr", "config.views", "pictures", "config.data.modality"),
     ("simclr", "views.name=bert", "config.views", "tokens", "config.data.modality to 'text'"),
     # data
-    ("simclr", "data.name=imagenet2012", "'imagenet2012' is not prepared", "run: python launch.py prepare imagenet2012"),
+    (
+        "simclr",
+        "data.name=imagenet2012",
+        "'imagenet2012' is not prepared",
+        "run: python launch.py prepare imagenet2012",
+    ),
     ("simclr", "data.train_split=trian", "train_split", "'trian'", "Did you mean 'train'?", "Valid: test, train"),
     ("simclr", "data.train_split=train[:", "split 'train[:' is malformed", "'train[:90%]'"),
     ("simclr", "data.eval_split=test[:0]", "split 'test[:0]' of 'digits' has no examples"),
@@ -157,7 +164,9 @@ WRONG_CONFIGS = [
 ]
 
 
-@pytest.mark.parametrize("method, override, fragments", [(m, o, f) for m, o, *f in WRONG_CONFIGS], ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    "method, override, fragments", [(m, o, f) for m, o, *f in WRONG_CONFIGS], ids=lambda v: str(v)[:40]
+)
 def test_wrong_config(method, override, fragments, tmp_path, data_dir, capsys):
     workdir = tmp_path / "run"
     places = [f"--workdir={workdir}", f"--data_dir={data_dir}"]
@@ -210,9 +219,18 @@ WRONG_FILES = {
     "a dict": ("def get_config():\n    return {}\n", "returned dict, not an ml_collections.ConfigDict"),
     "no part": ("config = tiny.get_config()\ndel config.schedule\n", "config.schedule is missing"),
     "no leaf": ("config = tiny.get_config()\ndel config.batch_size\n", "config.batch_size is missing"),
-    "no name": ("config = tiny.get_config()\ndel config.method.name\n", "config.method.name is missing. Valid: bert, mae"),
-    "no rate": ("config = tiny.get_config()\ndel config.optimizer.learning_rate\n", "config.optimizer.learning_rate is mi"),
-    "not a part": ("config = tiny.get_config()\ndel config.model\nconfig.model = 3\n", "config.model is 3; it must be a part"),
+    "no name": (
+        "config = tiny.get_config()\ndel config.method.name\n",
+        "config.method.name is missing. Valid: bert, mae",
+    ),
+    "no rate": (
+        "config = tiny.get_config()\ndel config.optimizer.learning_rate\n",
+        "config.optimizer.learning_rate is mi",
+    ),
+    "not a part": (
+        "config = tiny.get_config()\ndel config.model\nconfig.model = 3\n",
+        "config.model is 3; it must be a part",
+    ),
     "a function": ("config = tiny.get_config()\nconfig.expected.more = print\n", "config.expected.more is <built-in"),
     "placeholder": (
         "from ml_collections import config_dict\nconfig = tiny.get_config()\ndel config.seed\n"
@@ -294,9 +312,7 @@ def launched(workdir: pathlib.Path, data_dir: str, config: dict, **settings) -> 
     """launch.py in its own process, on one device: what a user sees."""
     command = [sys.executable, "launch.py", f"--config={TINY}", f"--workdir={workdir}", f"--data_dir={data_dir}"]
     settings["env"] = os.environ | {"XLA_FLAGS": ""} | settings.pop("env", {})
-    return subprocess.run(
-        command + options(config), cwd=ROOT, capture_output=True, text=True, timeout=600, **settings
-    )
+    return subprocess.run(command + options(config), cwd=ROOT, capture_output=True, text=True, timeout=600, **settings)
 
 
 @pytest.fixture(scope="session")
@@ -367,7 +383,7 @@ def test_workdir_on_a_read_only_file_system(tmpfs, data_dir, capsys):
 
 
 def test_workdir_in_use(finished, data_dir, capsys):
-    hold = "import filelock, sys; filelock.FileLock(sys.argv[1]).acquire(); print('held', flush=True); sys.stdin.read()"
+    hold = "import filelock, sys\nwith filelock.FileLock(sys.argv[1]): print('held', flush=True), sys.stdin.read()"
     command = [sys.executable, "-c", hold, finished / ".lock"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"

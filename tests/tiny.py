@@ -40,7 +40,16 @@ _PARTS = dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),
         model=dict(
-            name="vit", size="Ti", image_size=8, patch_size=2, channels=1, width=24, depth=2, heads=3, mlp_dim=48
+            name="vit",
+            size="Ti",
+            image_size=8,
+            patch_size=2,
+            channels=1,
+            width=24,
+            depth=2,
+            heads=3,
+            mlp_dim=48,
+            pooling="mean",
         ),
         method=dict(name="mae", decoder_width=16, decoder_depth=1, decoder_heads=2),
     ),

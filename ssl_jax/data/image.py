@@ -194,7 +194,7 @@ class ImageSource:
             return pictures.decode(value, channels=channels, image_size=self.image_size)
         except (OSError, ValueError, SyntaxError) as error:
             raise UserError(
-                f"Picture {index} of {self.records.name!r} ({self.records.split}) cannot be decoded: it is damaged, or no"
+                f"Picture {index} of {self.records.name!r} ({self.records.split}) cannot be decoded: damaged, or no"
                 f" picture ({type(error).__name__}). Prepare the set again."
             ) from error
 

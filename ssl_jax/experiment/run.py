@@ -50,24 +50,26 @@ def run(
             print(f"This run is finished; its results are in {folder.path}. For a new run choose another --workdir.")
             return 0
         experiment = build(config, data_dir=data_dir, method_table=method_table)
+        scorer = Scorer(experiment)
+        scorer.check_best()
         folder.write_json("config.json", experiment.config)  # not before: a config that cannot run owns no folder
-        return _run(experiment, folder, stop)
+        return _run(experiment, scorer, folder, stop)
     finally:
         folder.release()
         if own:
             stop.restore()
 
 
-def _run(experiment: Experiment, folder: Workdir, stop: StopSignal) -> int:
+def _run(experiment: Experiment, scorer: Scorer, folder: Workdir, stop: StopSignal) -> int:
     show.announce(experiment, folder)
-    scorer, state = Scorer(experiment), experiment.initial_state()
+    state = experiment.initial_state()
     show.views(experiment, state, folder)
     baselines = folder.read_json("baselines.json") or _baselines(scorer, state, folder)
     checkpoints = configs.construct(Checkpoints, experiment.config["checkpoint"], "config.checkpoint", folder.path)
     try:
-        restored = checkpoints.restore(state)
-        outcome = _train(experiment, folder, scorer, state if restored is None else restored, checkpoints, stop)
-        if outcome.stopped:
+        state = checkpoints.restore(state) or state
+        outcome = _train(experiment, folder, scorer, state, checkpoints, stop)
+        if outcome.stopped or stop.requested:
             print(f"Stopped at step {int(outcome.state.step)} and saved. Run the same command to go on.", flush=True)
             return EXIT_STOPPED
         splits = scorer.splits(outcome.state)

@@ -8,11 +8,13 @@ import numpy as np
 from flax import nnx
 
 from ssl_jax import data, evaluate
+from ssl_jax.errors import unknown
 from ssl_jax.experiment.build import Experiment
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.state import TrainState
 
 Split = tuple[np.ndarray, np.ndarray]
+DIAGNOSTICS = ("rank_me", "embedding_std")
 
 
 class Scorer:
@@ -39,6 +41,21 @@ class Scorer:
         plan = dataclasses.replace(self.experiment.plan, tasks=self.experiment.plan.during)
         return evaluate.prefixed("eval", plan(*self.splits(state)) | self.held_out(state))
 
+    def check_best(self) -> None:
+        """Checks, computing nothing, that `config.checkpoint.best` names one of the scores of `during`.
+
+        Raises:
+          UserError: it does not.
+        """
+        best = self.experiment.config["checkpoint"].get("best")
+        if best is None:
+            return
+        _, params, variables = nnx.split(self.experiment.method, nnx.Param, ...)
+        own = jax.eval_shape(self._held_out, params, variables, next(iter(self._held_out_batches())), 0)
+        names = evaluate.prefixed("eval", dict.fromkeys([*self.experiment.plan.during, *own, *DIAGNOSTICS]))
+        if best not in names:
+            raise unknown("config.checkpoint.best", best, names)
+
     def held_out(self, state: TrainState) -> dict[str, float]:
         """The method's loss and metrics on the test split, mean over its full batches (one short one if all are).
 
@@ -59,13 +76,15 @@ class Scorer:
         def features(batch: dict) -> np.ndarray:
             return evaluate.raw_features(batch, vocab_size=spec.vocab_size, special_ids=spec.special_ids or ())
 
-        scores = dataclasses.replace(plan, diagnostics=False)(*self._both(features))
+        plan = dataclasses.replace(plan, diagnostics=False)
+        scores = plan(*self._both(features)) if spec.num_classes and plan.tasks else {}
         return scores | (self._ngrams() if "tokens" in spec.shapes else {})
 
     def _both(self, embed: Callable) -> tuple[Split, Split]:
         """Embeds the labelled training split, as much of it as the plan allows, and the test split."""
         opened, plan = self.experiment.data, self.experiment.plan
-        train = _spread(opened.eval_train, plan.batch_size, plan.limit)
+        rows, size = labelled_rows(self.experiment), plan.batch_size
+        train = (opened.eval_train.read(rows[start : start + size]) for start in range(0, len(rows), size))
         test = data.examples(opened.eval, batch_size=plan.batch_size)
         return evaluate.embed(embed, train), evaluate.embed(embed, test)
 
@@ -91,10 +110,13 @@ class Scorer:
         return jax.device_put(batch, meshes.by_row(mesh) if even else meshes.replicated(mesh))
 
 
-def _spread(source, batch_size: int, limit: int | None) -> Iterable[dict]:
-    """Batches of at most `limit` examples that lie evenly over the source; not the first, which may be of one class."""
-    chosen = np.linspace(0, len(source) - 1, min(limit or len(source), len(source))).astype(np.int64)
-    return (source.read(chosen[start : start + batch_size]) for start in range(0, len(chosen), batch_size))
+def labelled_rows(experiment: Experiment) -> np.ndarray:
+    """Which examples of the labelled training split are used, int64: all, or as many as the plan allows.
+
+    They lie evenly over the split; the first ones could all be of one class.
+    """
+    size, limit = len(experiment.data.eval_train), experiment.plan.limit
+    return np.linspace(0, size - 1, min(limit or size, size)).astype(np.int64)
 
 
 def _compiled(experiment: Experiment) -> tuple[Callable, Callable]:

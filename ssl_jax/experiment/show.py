@@ -8,7 +8,7 @@ import rich
 
 from ssl_jax import augment, data, evaluate, report
 from ssl_jax.experiment.build import Experiment
-from ssl_jax.experiment.scores import Split
+from ssl_jax.experiment.scores import Split, labelled_rows
 from ssl_jax.train import state as states
 from ssl_jax.train.state import TrainState
 from ssl_jax.train.workdir import Workdir
@@ -71,8 +71,8 @@ def end(
     rich.print(report.results_table(results, experiment.config["expected"]))
     print(f"\nReport: {page}\nFigures: {figures}\nNumbers: {folder.path / 'results.json'}")
     print(
-        "Next: open the report in a browser; change a leaf, for example --config.method.name, --config.steps or "
-        "--config.optimizer.learning_rate, with another --workdir; or try another file of configs/."
+        "Next: open the report in a browser; try --config.method.temperature=0.2 or --config.seed=1 with another "
+        "--workdir; or another file of configs/, for example --config=configs/mae_openmoji.py."
     )
 
 
@@ -86,11 +86,12 @@ def _neighbours(experiment: Experiment, splits: tuple[Split, Split], figures) ->
     chosen = np.linspace(0, len(test_x) - 1, EXAMPLES).astype(np.int64)
     similarities, found = evaluate.nearest(train_x, test_x[chosen], k=NEIGHBOURS)
     queries = experiment.data.eval.read(chosen)
-    near = [experiment.data.eval_train.read(row.astype(np.int64)) for row in found]
+    rows = labelled_rows(experiment)
+    near = [experiment.data.eval_train.read(rows[row]) for row in found]
     names, target = experiment.data.spec.class_names, figures / "neighbours.png"
     if "image" in queries:
         images = np.stack([batch["image"] for batch in near])
-        labels = dict(query_labels=test_y[chosen], neighbour_labels=train_y[found], class_names=names)
+        labels = dict(query_labels=test_y[chosen], neighbour_labels=train_y[found], class_names=names) if names else {}
         report.nearest_neighbours_images(queries["image"], images, target, **labels)
         return
     text = lambda batch: experiment.data.tokenizer.decode_batch(batch["tokens"].tolist())

@@ -55,6 +55,7 @@ class MAE(nnx.Module):
             depth=decoder_depth,
             heads=decoder_heads,
             patch_dim=backbone.patch_dim,
+            class_token=backbone.class_token is not None,
             dtype=backbone.dtype,
             scan=backbone.scan,
             remat=backbone.remat,
@@ -81,7 +82,7 @@ class MAE(nnx.Module):
         return loss, {}
 
     def predict(self, views: dict[str, jax.Array], key: jax.Array, *, train: bool) -> jax.Array:
-        """Predicted pixels of every patch: float32 [B, N, P]."""
+        """Predicted pixels of every patch, in the computation dtype: [B, N, P]."""
         patches = self.backbone.embed_patches(views["image"])
         visible = jnp.take_along_axis(patches, views["visible"][:, :, None], axis=1)
         latent = self.backbone.encode(visible, train=train, key=key)

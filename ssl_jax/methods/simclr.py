@@ -47,17 +47,18 @@ class SimCLR(nnx.Module):
         )
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
-        """Two views of each image, one after the other: {'image': float32 [2B, S, S, C]}."""
-        first, second = (augment.per_example(self.view.train, k, batch) for k in jax.random.split(key))
-        return {"image": jnp.concatenate([first, second])}
+        """Two views of each image: {'image': float32 [B, 2, S, S, C]}."""
+        pair = [augment.per_example(self.view.train, k, batch) for k in jax.random.split(key)]
+        return {"image": jnp.stack(pair, axis=1)}
 
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """NT-Xent of the projections. Both views share one pass, and so their batch statistics."""
-        z = self.projector(self.backbone(views["image"], train=train), train=train)
-        loss = losses.nt_xent(*jnp.split(z, 2), temperature=self.temperature)
-        return loss, {}
+        batch, count, *shape = views["image"].shape
+        images = views["image"].reshape(batch * count, *shape)  # rows stay where they lie, on however many devices
+        z = self.projector(self.backbone(images, train=train), train=train).reshape(batch, count, -1)
+        return losses.nt_xent(z[:, 0], z[:, 1], temperature=self.temperature), {}
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the backbone, before the projector (section 4.2), of images as they are: [B, F]."""

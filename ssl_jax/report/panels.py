@@ -55,7 +55,11 @@ _KNOWN = (
     Panel(
         "Gradient norm", ("train/grad_norm",), "Steady or slowly changing is healthy; spikes come before divergence."
     ),
-    Panel("Examples per second", ("examples_per_second",), "Dips are where evaluation or the data held training up."),
+    Panel(
+        "Examples per second",
+        ("examples_per_second",),
+        "Without evaluations and checkpoints; dips are where the data held training up.",
+    ),
 )
 
 

@@ -95,7 +95,8 @@ def fit(
         state, values = train_step(state, meshes.put_rows(batch, recipe.mesh))
         between.after(t + 1, state, values)
         if stop.requested and t + 1 < recipe.steps:
-            between.save(t + 1, state, {})
+            if between.saved != t + 1:
+                between.save(t + 1, state, {})
             break
     between.write(between.pending.flush(), state)
     checkpoints.wait()
@@ -110,6 +111,7 @@ class _Between:
         self.writer, self.progress, self.evaluate = writer, progress, evaluate
         self.pending, self.running = Pending(), collections.deque()
         self.clock: tuple[float, int] | None = None
+        self.saved = 0
 
     def after(self, done: int, state: TrainState, values: dict[str, jax.Array]) -> None:
         """Logs, evaluates and saves where that is due after step number `done` (counted from 1)."""
@@ -145,6 +147,7 @@ class _Between:
         self.write(self.pending.flush(), state)
         self._refuse_bad(int(state.bad_step), state)
         self.checkpoints.save(done, state, scores)
+        self.saved = done
 
     def _hold_back(self, loss: jax.Array, ahead: int = 2) -> None:
         """Lets the host run at most `ahead` steps ahead of the devices, so that batches do not pile up on them."""

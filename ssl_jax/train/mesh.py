@@ -10,9 +10,12 @@ from ssl_jax.errors import UserError
 
 
 def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh of shape [devices, 1] over `devices` (default: all), for plain jit with automatic partitioning."""
-    devices = list(devices or jax.devices())
-    return jax.make_mesh((len(devices), 1), ("data", "model"), devices=devices, axis_types=(AxisType.Auto,) * 2)
+    """A mesh of shape [devices, 1] over `devices` (default: all), for plain jit with automatic partitioning.
+
+    Devices lie in the order of their processes, so that process i holds the i-th block of rows.
+    """
+    devices = sorted(devices or jax.devices(), key=lambda device: (device.process_index, device.id))
+    return Mesh(np.array(devices).reshape(-1, 1), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

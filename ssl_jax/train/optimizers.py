@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import optax
 
-NOT_DECAYED = ("bias", "scale")
+NOT_DECAYED = ("bias", "scale", "scale1", "scale2")
 
 
 def decay_mask(params: optax.Params) -> optax.Params:
@@ -27,7 +27,8 @@ def lars(
     """LARS (You et al. 2017, arXiv:1708.03888) as SimCLR uses it (Chen et al. 2020, appendix B.6).
 
     Biases and normalisation scales are neither decayed nor adapted; elsewhere the trust ratio is of |w| to
-    |g + weight_decay w| (timm and lightly divide by |g| + weight_decay |w|); momentum is on the scaled update.
+    |g + weight_decay w| (timm and lightly divide by |g| + weight_decay |w|); momentum is on the scaled update. Layers
+    that a model stacks for `lax.scan` share one trust ratio; build the model with scan=False where that matters.
     """
     _check_at_least_0(weight_decay=weight_decay)
     _check_share(momentum=momentum)

@@ -6,14 +6,17 @@ from types import FrameType
 EXIT_STOPPED = 75
 
 
-class Stopped(Exception):
-    """The run was asked to stop and has nothing left to save; running the same command goes on."""
+class Stopped(BaseException):
+    """The run was asked to stop and has nothing left to save; running the same command goes on.
+
+    No Exception: it may come out of any line, also one within a `try` that takes each Exception for a damaged file.
+    """
 
 
 class StopSignal:
     """Turns SIGTERM and SIGINT into a wish that the loop grants after saving.
 
-    Outside of a `with` block there is nothing to save, and a signal raises `Stopped` at once. Within it the first one is
+    Outside of a `with` block there is nothing to save: a signal raises `Stopped` at once. Within it the first one is
     only noted (`requested`); a second SIGINT raises KeyboardInterrupt.
     """
 

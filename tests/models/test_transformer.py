@@ -1,5 +1,7 @@
 """The stack of blocks: scanned, rematerialised, with dropout and stochastic depth."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from ssl_jax.models.transformer import Attention, PostNormBlock, PreNormBlock, S
 
 X = jax.random.normal(jax.random.key(1), (4, 5, 16))
 MASK = jnp.asarray(np.arange(5)[None, :] < np.array([[5], [4], [3], [1]]))
-KEY = jax.random.key(2)
+KEY = jax.random.key(2, impl="unsafe_rbg")  # compiles three times as fast as threefry
 
 
 def stack(block=PreNormBlock, depth=3, dropout=0.0, **options):
@@ -40,22 +42,37 @@ def unrolled(state):
     return arrays
 
 
-@pytest.mark.parametrize("block", [PreNormBlock, PostNormBlock])
-@pytest.mark.parametrize("options", [{"scan": True}, {"remat": True}, {"scan": True, "remat": True}])
+DROPPING = {PreNormBlock: dict(dropout=0.2, drop_path=0.3), PostNormBlock: dict(dropout=0.2)}
+
+
+@cache
+def plain(block):
+    return stack(block, depth=2, **DROPPING[block])
+
+
+@cache
+def plain_value_and_gradient(block):
+    return value_and_gradient(plain(block), KEY)
+
+
+@pytest.mark.parametrize(
+    "block, options",
+    [
+        (PreNormBlock, {"scan": True}),
+        (PreNormBlock, {"remat": True}),
+        (PostNormBlock, {"scan": True, "remat": True}),
+    ],
+)
 def test_scan_and_remat_change_nothing(block, options):
-    settings = dict(block=block, dropout=0.2, drop_path=0.3 if block is PreNormBlock else 0.0)
-    plain, other = stack(**settings), stack(**settings, **options)
-    first, second = unrolled(nnx.state(plain)), unrolled(nnx.state(other))
+    other = stack(block, depth=2, **DROPPING[block], **options)
+    first, second = unrolled(nnx.state(plain(block))), unrolled(nnx.state(other))
     assert first.keys() == second.keys() and all((first[k] == second[k]).all() for k in first)
-    for key in (None, KEY):
-        (value, gradient), (other_value, other_gradient) = (
-            value_and_gradient(plain, key),
-            value_and_gradient(other, key),
-        )
-        np.testing.assert_allclose(value, other_value, rtol=1e-5)
-        for path in gradient:
-            scale = np.abs(gradient[path]).max()
-            np.testing.assert_allclose(other_gradient[path], gradient[path], atol=1e-4 * scale, err_msg=str(path))
+    value, gradient = plain_value_and_gradient(block)
+    other_value, other_gradient = value_and_gradient(other, KEY)
+    np.testing.assert_allclose(value, other_value, rtol=1e-5)
+    for path in gradient:
+        scale = np.abs(gradient[path]).max()
+        np.testing.assert_allclose(other_gradient[path], gradient[path], atol=1e-4 * scale, err_msg=str(path))
 
 
 def test_scan_compiles_one_block():

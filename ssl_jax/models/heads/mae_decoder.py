@@ -73,7 +73,12 @@ class MAEDecoder(nnx.Module):
 
         Returns:
           [B, num_patches, patch_dim], patches row by row.
+
+        Raises:
+          ValueError: `restore` is not of this decoder's number of patches.
         """
+        if restore.shape[1] != self.num_patches:
+            raise ValueError(f"restore names {restore.shape[1]} patches, this decoder has {self.num_patches}")
         x = self.embedding(tokens)
         first = int(self.class_token)
         x = jnp.concatenate([x[:, :first], self._fill(x[:, first:], restore)], axis=1)

@@ -1,0 +1,52 @@
+"""Every config of configs/ holds together; the paper configs run, on made-up data, and have the papers' sizes."""
+
+import json
+import pathlib
+
+import jax
+import pytest
+from flax import nnx
+
+import launch
+from ssl_jax import config as configs
+from ssl_jax.experiment import build, check
+from ssl_jax.models import MODELS
+from ssl_jax.train.state import parameter_count
+
+FILES = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
+PAPERS = [path for path in FILES if "imagenet" in path.stem or path.stem == "bert_base"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_config_is_valid(path):
+    check(configs.plain(configs.load(str(path))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
+def test_smoke_variant_runs_from_start_to_report(path, tmp_path, data_dir):
+    code = launch.main([f"--config={path}:smoke", f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"])
+    assert code == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["pretrained/loss"] > 0
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("simclr_imagenet_rn50", 23.5, 23.6), ("mae_imagenet_vit_b16", 85.6, 86.0)]
+)
+def test_paper_encoder_has_the_papers_size(name, low, high, data_dir):
+    """Chen et al. 2020, table 6: 24 M; He et al. 2021, table 3: ViT-B (86 M)."""
+    path = next(path for path in FILES if path.stem == name)
+    config = configs.load(str(path))
+    config.data.mock, config.batch_size = 64, len(jax.devices())
+    config.evaluate.limit = None
+    experiment = build(configs.plain(config), data_dir=data_dir)
+    assert low < parameter_count(experiment.method.backbone) / 1e6 < high
+
+
+def test_bert_base_has_the_papers_size():
+    """Devlin et al. 2018, section 3: 110 M."""
+    settings = configs.plain(configs.load(str(next(path for path in FILES if path.stem == "bert_base"))))["model"]
+    make = lambda: MODELS[settings["name"]](**configs.without(settings, "name"), rngs=nnx.Rngs(0))
+    assert 108.5 < parameter_count(nnx.eval_shape(make)) / 1e6 < 110.5
