@@ -29,7 +29,7 @@ def _convolution(inputs, outputs, size, *, stride=1, dtype, rngs):
         outputs,
         (size, size),
         strides=stride,
-        padding=[(size // 2, size // 2)] * 2,
+        padding=((size // 2, size // 2),) * 2,  # a tuple, so that the module's definition can be hashed
         use_bias=False,
         kernel_init=_HE_FAN_OUT,
         dtype=settings.computation_dtype(dtype),

@@ -21,8 +21,8 @@ def check(ours, theirs, inputs, record_property):
     value, gradients = jax.value_and_grad(ours, tuple(range(len(inputs))))(*(x.detach().numpy() for x in inputs))
     theirs.backward()
     errors = [largest_error(value, theirs), *(largest_error(g, x.grad) for g, x in zip(gradients, inputs))]
-    record_property("value_error", errors[0])
-    record_property("gradient_error", max(errors[1:]))
+    record_property("value_error", float(errors[0]))
+    record_property("gradient_error", float(max(errors[1:])))
     print(f"value {errors[0]:.1e} gradient {max(errors[1:]):.1e}")
     assert max(errors) < 1e-5
 

@@ -30,21 +30,22 @@ def test_forward_equals_torchvision(depth, train, record_property):
     ours, peer = pair(depth)
     theirs = peer.train(train)(torch.tensor(IMAGES.transpose(0, 3, 1, 2)))
     error = relative_error(run(ours, IMAGES, train=train), theirs)
-    record_property("max_relative_error", error)
+    record_property("max_relative_error", float(error))
     assert error < 1e-4
 
 
 def test_gradient_equals_torchvision(record_property):
+    """In double precision there: in float32 PyTorch itself puts a ReLU's input on the wrong side of 0 now and then."""
     ours, peer = pair(18)
     graph, params, rest = nnx.split(ours, nnx.Param, ...)
     loss = lambda params: (nnx.merge(graph, params, rest, copy=True)(IMAGES, train=True) ** 2).mean()
     gradients = jax.jit(jax.grad(loss))(params)
-    (peer.train()(torch.tensor(IMAGES.transpose(0, 3, 1, 2))) ** 2).mean().backward()
+    (peer.double().train()(torch.tensor(IMAGES.transpose(0, 3, 1, 2)).double()) ** 2).mean().backward()
     nnx.update(ours, gradients)
     ours = interop.resnet.to_torchvision(ours)
     errors = {name: relative_error(ours[name], p.grad) for name, p in peer.named_parameters()}
-    record_property("max_relative_error", max(errors.values()))
-    assert max(errors.values()) < 1e-3, errors
+    record_property("max_relative_error", float(max(errors.values())))
+    assert max(errors.values()) < 1e-4, errors
 
 
 def test_running_averages_differ_by_the_unbiased_variance_only():

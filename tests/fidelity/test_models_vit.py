@@ -48,7 +48,7 @@ def test_forward_equals_timm(case, train, record_property):
     interop.vit.from_timm(ours, state_dict(peer))
     images = np.random.default_rng(0).normal(size=(3, *ours.image_shape)).astype(np.float32)
     error = relative_error(run(ours, images, train=train), peer(torch.tensor(images.transpose(0, 3, 1, 2))))
-    record_property("max_relative_error", error)
+    record_property("max_relative_error", float(error))
     assert error < 1e-5
 
 
@@ -75,7 +75,7 @@ def test_named_size_equals_timm(record_property):
     interop.vit.from_timm(ours, state_dict(peer))
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
     error = relative_error(run(ours, images), peer(torch.tensor(images.transpose(0, 3, 1, 2))))
-    record_property("max_relative_error", error)
+    record_property("max_relative_error", float(error))
     assert error < 1e-5
 
 
@@ -108,5 +108,5 @@ def test_forward_equals_hugging_face(published, tmp_path, record_property):
     images = np.random.default_rng(0).normal(size=(3, 16, 16, 3)).astype(np.float32)
     tokens = peer(torch.tensor(images.transpose(0, 3, 1, 2))).last_hidden_state
     error = relative_error(nnx.jit(lambda model: model.encode(model.embed_patches(images)))(ours), tokens)
-    record_property("max_relative_error", error)
+    record_property("max_relative_error", float(error))
     assert error < 1e-5
