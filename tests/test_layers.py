@@ -2,9 +2,9 @@
 
 import ast
 import pathlib
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -90,9 +90,11 @@ def test_a_run_imports_neither_tensorflow_nor_torch_to_start():
 
 
 def test_help_is_quick():
-    begun = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     shown = _python("launch.py", "--help").stdout
-    assert time.monotonic() - begun < 2
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Processor time: on a busy machine the clock on the wall says nothing about the command.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
     assert "--workdir" in shown and "configs/mae_openmoji.py" in shown
 
 
