@@ -68,6 +68,6 @@ def _smoke(config: ml_collections.ConfigDict) -> None:
     config.model.update(image_size=64, depth=2)
     config.method.decoder_depth = 1
     config.schedule.warmup_steps = 1
-    config.checkpoint.every = 2
+    config.checkpoint.update(every=2, best="eval/knn_full")
     config.evaluate.update(every=2, batch_size=16, limit=32, during=("knn_full",), tasks=("knn_full",))
     config.expected = dict(results={})

@@ -79,7 +79,7 @@ def test_kill_nine(method, tmp_path):
         if kill < KILLS // 3:
             time.sleep(draw.uniform(1.5, duration * 0.4))
         else:
-            reach = last_step(tmp_path / "killed") + draw.randint(1, max(1, STEPS // (KILLS - KILLS // 3)))
+            reach = last_step(tmp_path / "killed") + draw.randint(1, max(1, STEPS // 2 // (KILLS - KILLS // 3)))
             wait_for_step(process, tmp_path / "killed", reach)
             time.sleep(draw.uniform(0, 0.2))
         process.kill()
