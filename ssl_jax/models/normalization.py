@@ -125,17 +125,16 @@ def _forward(x, scale, bias, epsilon, relu, axis_name):
 
 def _backward(epsilon, relu, axis_name, residuals, cotangents):
     x, mean, inverse, scale, bias = residuals
-    grad = cotangents[0].astype(jnp.float32)
-    normal = (x.astype(jnp.float32) - _rows(mean, x)) * _rows(inverse, x)
+    grad, centred = cotangents[0].astype(jnp.float32), x.astype(jnp.float32) - _rows(mean, x)
+    slope = scale * inverse
     if relu:
-        grad = jnp.where(normal * _rows(scale, x) + _rows(bias, x) > 0, grad, 0.0)
-    axes = _batch_axes(x)
-    grad_bias = jnp.sum(grad, axes)
-    grad_scale = jnp.sum(grad * normal, axes)
+        grad = jnp.where(centred * _rows(slope, x) + _rows(bias, x) > 0, grad, 0.0)
+    grad_bias = jnp.sum(grad, _batch_axes(x))
+    grad_scale = jnp.sum(grad * centred, _batch_axes(x)) * inverse
     count = x.size // x.shape[-1]
     mean_grad = _pmean(grad_bias / count, axis_name)
     mean_product = _pmean(grad_scale / count, axis_name)
-    grad_x = _rows(scale * inverse, x) * (grad - _rows(mean_grad, x) - normal * _rows(mean_product, x))
+    grad_x = _rows(slope, x) * (grad - _rows(mean_grad, x)) - centred * _rows(slope * inverse * mean_product, x)
     return grad_x.astype(x.dtype), grad_scale, grad_bias
 
 
