@@ -143,6 +143,7 @@ WRONG_CONFIGS = [
     # parts that do not go together
     ("bert", "views.name=simclr", "config.views", "pictures", "config.data.modality"),
     ("simclr", "views.name=bert", "config.views", "tokens", "config.data.modality to 'text'"),
+    ("bert", "data.next_sentence=False", "config.method.next_sentence_weight 1.0 needs pairs", "next_sentence to True"),
     # data
     (
         "simclr",
@@ -410,10 +411,11 @@ def test_damaged_json(name, text, finished, data_dir, capsys):
 
 def test_damaged_baselines(unfinished, data_dir, capsys):
     (unfinished / "baselines.json").write_text("{")
+    before = arrays(unfinished, 6)
     assert launch.main(in_workdir(unfinished, data_dir)) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "baselines.json cannot be read" in err and "remove it" in err
-    assert_same(arrays(unfinished, 6), arrays(unfinished, 6))
+    assert_same(arrays(unfinished, 6), before)
 
 
 # Checkpoints -------------------------------------------------------------------------------------------------------

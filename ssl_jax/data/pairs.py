@@ -90,11 +90,9 @@ class Pairs:
 
     def _empty(self, count: int) -> dict[str, np.ndarray]:
         shape = (count, self.length)
-        return {
-            "tokens": np.full(shape, self.vocabulary.pad_id, np.int32),
-            "segments": np.zeros(shape, np.int32),
-            "next": np.zeros(count, np.int32),
-        }
+        tokens = np.full(shape, self.vocabulary.pad_id, np.int32)
+        pairs = {"next": np.zeros(count, np.int32)} if self.next_sentence else {}
+        return {"tokens": tokens, "segments": np.zeros(shape, np.int32), **pairs}
 
     def _fill(self, batch: dict[str, np.ndarray], row: int, a: np.ndarray, b: np.ndarray | None = None) -> None:
         """Writes [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with b as the second segment."""

@@ -27,8 +27,8 @@ class TextData:
     """Documents of a TFDS set, packed into sequences of one length.
 
     Examples are dicts: `tokens` int32 [sequence_length] ([CLS] A [SEP] B [SEP] [PAD]...), `segments` int32
-    [sequence_length] (1 at B and its [SEP]), `next` int32 (0: B follows A; 1: B is from another document, the coding
-    of Hugging Face), `label` int32 (-1 where the set has no labels).
+    [sequence_length] (1 at B and its [SEP]), `label` int32 (-1 where the set has no labels) and, with `next_sentence`,
+    `next` int32 (0: B follows A; 1: B is from another document, the coding of Hugging Face).
     """
 
     def __init__(
@@ -88,7 +88,8 @@ class TextData:
         Raises:
           UserError: the set does not exist or is not prepared, or has no such features.
         """
-        shapes = {"tokens": (self.sequence_length,), "segments": (self.sequence_length,), "next": (), "label": ()}
+        shapes = {"tokens": (self.sequence_length,), "segments": (self.sequence_length,), "label": ()}
+        shapes |= {"next": ()} if self.next_sentence else {}
         feature = None if self.label_key is None else self._train_records.feature(self.label_key)
         names = () if feature is None else tuple(feature.names)
         special = {f"{key}_id": getattr(self.vocabulary, f"{key}_id") for key in ("pad", "unk", "cls", "sep", "mask")}

@@ -72,6 +72,7 @@ def _run(experiment: Experiment, scorer: Scorer, folder: Workdir, stop: StopSign
         if outcome.stopped or stop.requested:
             print(f"Stopped at step {int(outcome.state.step)} and saved. Run the same command to go on.", flush=True)
             return EXIT_STOPPED
+        print(f"Trained to step {experiment.recipe.steps} in {outcome.seconds:.0f} s, with evaluations.", flush=True)
         splits = scorer.splits(outcome.state)
         results = baselines | evaluate.prefixed("pretrained", scorer.full(outcome.state, splits))
         show.end(experiment, outcome.state, folder, results, splits)

@@ -71,8 +71,8 @@ def end(
     rich.print(report.results_table(results, experiment.config["expected"]))
     print(f"\nReport: {page}\nFigures: {figures}\nNumbers: {folder.path / 'results.json'}")
     print(
-        "Next: open the report in a browser; try --config.method.temperature=0.2 or --config.seed=1 with another "
-        "--workdir; or another file of configs/, for example --config=configs/mae_openmoji.py."
+        "Next: open the report in a browser; try --config.seed=1 or another --config.optimizer.learning_rate, with "
+        "another --workdir; or another file of configs/, for example --config=configs/mae_openmoji.py."
     )
 
 

@@ -33,6 +33,7 @@ class BertView:
         if "tokens" not in spec.shapes:
             raise ValueError("name 'bert' hides tokens, and the data has none; set config.data.modality to 'text'")
         length = spec.shapes["tokens"][0]
+        self.pairs = "next" in spec.shapes  # whether sequences have two segments
         self.pad_id, self.special_ids = spec.pad_id, tuple(spec.special_ids)
         self.settings = dict(
             special_ids=self.special_ids,

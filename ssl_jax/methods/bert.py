@@ -25,11 +25,11 @@ class BERT(nnx.Module):
         Args:
           backbone: a text transformer.
           view: hides tokens of one sequence (`masking.VIEWS['bert']`).
-          next_sentence_weight: weight of the second task; 0 leaves it out.
+          next_sentence_weight: weight of the second task; 0 leaves it out, with its head.
           rngs: source of the parameters.
 
         Raises:
-          ValueError: the backbone is no text transformer, or the weight is negative.
+          ValueError: the backbone is no text transformer, the weight is negative, or the second task has no pairs.
         """
         if not hasattr(backbone, "token_embedding"):
             raise ValueError(
@@ -37,32 +37,39 @@ class BERT(nnx.Module):
             )
         if next_sentence_weight < 0:
             raise ValueError(f"next_sentence_weight {next_sentence_weight} must be at least 0")
+        if next_sentence_weight > 0 and not view.pairs:
+            raise ValueError(
+                f"next_sentence_weight {next_sentence_weight} needs pairs of segments: set config.data.next_sentence "
+                "to True, or the weight to 0"
+            )
         self.backbone, self.view, self.next_sentence_weight = backbone, view, next_sentence_weight
         self.mlm_head = heads.MLMHead(backbone.features, backbone.vocab_size, dtype=backbone.dtype, rngs=rngs)
-        self.pooler = heads.Pooler(backbone.features, dtype=backbone.dtype, rngs=rngs)
-        self.next_head = heads.NextSentenceHead(backbone.features, dtype=backbone.dtype, rngs=rngs)
+        if next_sentence_weight > 0:
+            self.pooler = heads.Pooler(backbone.features, dtype=backbone.dtype, rngs=rngs)
+            self.next_head = heads.NextSentenceHead(backbone.features, dtype=backbone.dtype, rngs=rngs)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Sequences with 15% of their tokens hidden, and what stood there (`masking.bert_tokens`)."""
         hidden = augment.per_example(self.view.train, key, batch["tokens"])
         attend = batch["tokens"] != self.view.pad_id
-        return {"segments": batch["segments"], "next": batch["next"], "attend": attend, **hidden}
+        pairs = {"next": batch["next"]} if self.view.pairs else {}
+        return {"segments": batch["segments"], "attend": attend, **pairs, **hidden}
 
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Sum of the two tasks' mean losses. Logits are made at the hidden positions only."""
         states = self.backbone(views["tokens"], views["segments"], views["attend"], train=train, key=key)
-        logits, next_logits = self.hidden_logits(states, views["positions"]), self.next_head(self.pooler(states))
-        mlm = losses.masked_lm(logits, views["targets"], views["weights"])
+        logits, weights = self.hidden_logits(states, views["positions"]), views["weights"]
+        mlm = losses.masked_lm(logits, views["targets"], weights)
+        right = (logits.argmax(-1) == views["targets"]) * weights
+        metrics = {"masked_lm_loss": mlm, "masked_accuracy": right.sum() / jnp.maximum(weights.sum(), 1)}
+        if self.next_sentence_weight == 0:
+            return mlm, metrics
+        next_logits = self.next_head(self.pooler(states))
         nsp = losses.next_sentence(next_logits, views["next"])
-        right = (logits.argmax(-1) == views["targets"]) * views["weights"]
-        metrics = {
-            "masked_lm_loss": mlm,
-            "next_sentence_loss": nsp,
-            "masked_accuracy": right.sum() / jnp.maximum(views["weights"].sum(), 1),
-            "next_sentence_accuracy": jnp.mean(next_logits.argmax(-1) == views["next"]),
-        }
+        metrics["next_sentence_loss"] = nsp
+        metrics["next_sentence_accuracy"] = jnp.mean(next_logits.argmax(-1) == views["next"])
         return mlm + self.next_sentence_weight * nsp, metrics
 
     def hidden_logits(self, states: jax.Array, positions: jax.Array) -> jax.Array:

@@ -99,20 +99,17 @@ class Progress:
         self._last, self._bar = self._began, _bar() if sys.stdout.isatty() else None
         if self._bar:
             self._bar.start()
-            self._task = self._bar.add_task(title, total=steps, completed=start, rate="", note="")
+            self._task = self._bar.add_task(title, total=steps, completed=start, rate="")
 
-    def update(self, step: int, note: str = "") -> None:
+    def update(self, step: int) -> None:
         """`step`: number of steps done."""
         now = time.monotonic()
         rate = (step - self._start) * self._batch_size / max(now - self._began, 1e-9)
         if self._bar:
-            self._bar.update(self._task, completed=step, rate=f"{rate:,.0f} examples/s", note=note)
+            self._bar.update(self._task, completed=step, rate=f"{rate:,.0f} examples/s")
         elif now - self._last >= self._seconds or step == self._steps:
             left = (self._steps - step) * self._batch_size / max(rate, 1e-9)
-            print(
-                f"{self._title}: step {step}/{self._steps}, {rate:,.0f} examples/s, {left:.0f} s left {note}",
-                flush=True,
-            )
+            print(f"{self._title}: step {step}/{self._steps}, {rate:,.0f} examples/s, {left:.0f} s left", flush=True)
             self._last = now
 
     def close(self) -> None:
@@ -128,6 +125,5 @@ def _bar() -> rich.progress.Progress:
         rich.progress.MofNCompleteColumn(),
         rich.progress.TextColumn("{task.fields[rate]}"),
         rich.progress.TimeRemainingColumn(),
-        rich.progress.TextColumn("{task.fields[note]}"),
     ]
     return rich.progress.Progress(*columns)

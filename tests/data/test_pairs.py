@@ -95,7 +95,7 @@ def test_short_sequences(store: Documents):
 
 def test_one_segment(store: Documents):
     batch, indices = _drawn(store, next_sentence=False, short=0.0)
-    assert not batch["next"].any() and not batch["segments"].any()
+    assert "next" not in batch and not batch["segments"].any()
     for row, tokens in enumerate(batch["tokens"]):
         [text] = _segments(tokens)
         _, first, end = store.chunks[indices[row]]
