@@ -11,8 +11,9 @@ and it runs the first 900k steps at length 128 to save time, where this config k
 Where the numbers come from: 256 sequences of 512 tokens, 1M steps, Adam with 1e-4, betas 0.9 and 0.999, weight decay
 0.01, 10,000 steps of warm-up, linear decay, dropout 0.1, GELU: appendix A.2; 12 layers, 768 wide, 12 heads: section 3;
 15 %, 80/10/10, next sentence: section 3.1; 30k word pieces: section 3; clipping at 1.0, sequences of other lengths in
-10 % of the cases and the exact 30,522 pieces: the official code. Its Adam has no bias
-correction; ours corrects.
+10 % of the cases and the exact 30,522 pieces: the official code. eps 1e-6 and 77
+predictions (0.15 x 512) likewise. Its Adam has no bias correction; ours corrects. Its decay counts from step 0, so that
+the rate is 0.99e-4 when the warm-up ends; ours is 1e-4 there, as in transformers.
 """
 
 import ml_collections

@@ -1,7 +1,7 @@
 """MAE, ViT-B/16, ImageNet-1k, 1600 epochs: He et al. 2021 (arXiv:2111.06377), table 3 and appendix A.
 
 Expected: 68.0 % top-1 of a linear probe (table 12), 83.6 % after fine-tuning (table 3). The encoder: 86 M parameters.
-The paper trains on 128 TPU v3 cores; 1600 epochs of ViT-L take it 31 hours there (section 5), and it states none for
+The paper trains on 128 TPU v3 cores; 1600 epochs of ViT-L take it 31 hours there (section 4.2), and it states none for
 ViT-B. Our probe is a logistic regression on the class token of a tenth of the labelled images.
 
     python launch.py prepare imagenet2012
@@ -10,7 +10,8 @@ ViT-B. Our probe is a logistic regression on the class token of a tenth of the l
 
 Where the numbers come from: table 8 of appendix A.1 (AdamW, base learning rate 1.5e-4 for a batch of 256, weight decay
 0.05, betas 0.9 and 0.95, batch 4096, cosine, 40 epochs of warm-up, random resized crop); 75 % hidden, decoder of 8
-blocks 512 wide, normalised pixels: section 4.1, table 1; 16 decoder heads, crops of 20 to 100 %: the official code.
+blocks 512 wide, normalised pixels: section 4.1, table 1; 16 decoder heads, crops of 20 to 100 %, flips
+with probability 0.5 and ImageNet's mean and deviation of pixels (the defaults of the view): the official code.
 """
 
 import ml_collections

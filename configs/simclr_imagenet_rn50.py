@@ -9,11 +9,12 @@ Expected: 69.3 % top-1 of a linear classifier on frozen features (table 6, "SimC
     python launch.py --config=configs/simclr_imagenet_rn50.py:smoke    the same code path on made-up pictures
 
 Where the numbers come from (sections of the paper):
-  batch 4096, 1000 epochs, LARS, learning rate 0.3 x batch / 256, weight decay 1e-6, 10 epochs of linear warm-up, then a
-  cosine without restarts: section 2.2 and appendix B.6; momentum 0.9: the official code.
+  batch 4096, LARS, learning rate 0.3 x batch / 256, weight decay 1e-6, 10 epochs of linear warm-up, then a cosine
+  without restarts: section 2.3, "Default setting"; 1000 epochs: table 6; momentum 0.9, trust coefficient 0.001: the
+  official code.
   Views: random crop of 8 to 100 % of the area, flip, colour distortion of strength 1, blur with probability 0.5 and
   sigma 0.1 to 2.0: appendix A. Projector of two layers, 2048 -> 2048 -> 128: sections 2.1 and 4.2. Temperature 0.1:
-  appendix B.6 and table 5. Batch statistics over the global batch: section 2.2.
+  table 5. Batch statistics over the global batch: section 2.2.
 Canvas: pictures are decoded to 320 x 320 and crops are drawn in the geometry of the original.
 """
 

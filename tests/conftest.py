@@ -1,9 +1,17 @@
 """A strict environment: eight CPU devices, rank promotion raises, warnings are errors."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # Compiled programs of this session alone, shared with its worker processes and the commands that tests start.
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="ssl_jax_tests_")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -21,5 +29,6 @@ def eight_devices() -> list[jax.Device]:
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A data folder that all tests of a session share; what a test needs is prepared in it on first use."""
-    return str(tmp_path_factory.mktemp("data"))
+    """A data folder that all test processes share; what a test needs is prepared in it on first use."""
+    base = tmp_path_factory.getbasetemp()
+    return str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "data")

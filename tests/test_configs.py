@@ -36,7 +36,7 @@ def test_smoke_variant_runs_from_start_to_report(path, tmp_path, data_dir):
     ("name", "low", "high"), [("simclr_imagenet_rn50", 23.5, 23.6), ("mae_imagenet_vit_b16", 85.6, 86.0)]
 )
 def test_paper_encoder_has_the_papers_size(name, low, high, data_dir):
-    """Chen et al. 2020, table 6: 24 M; He et al. 2021, table 3: ViT-B (86 M)."""
+    """Chen et al. 2020, table 6: 24 M; Dosovitskiy et al. 2021, table 1: ViT-B, 86 M."""
     path = next(path for path in FILES if path.stem == name)
     config = configs.load(str(path))
     config.data.mock, config.batch_size = 64, len(jax.devices())

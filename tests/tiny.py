@@ -9,7 +9,7 @@ from ssl_jax import config as configs
 METHODS = ("simclr", "mae", "bert")
 
 
-def config(method: str, **leaves: Any) -> dict[str, Any]:
+def config(method: str, /, **leaves: Any) -> dict[str, Any]:
     """The plain config of a method; `leaves` override: config('mae', steps=3, optimizer=dict(weight_decay=0.1))."""
     node = _COMMON | _PARTS[method]
     for name, value in leaves.items():

@@ -16,7 +16,7 @@ from ssl_jax.augment.blur import draw_blur, gaussian_blur
 from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, grayscale
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
 from ssl_jax.augment.examples import per_example
-from ssl_jax.augment.pixels import Normalize, add_noise, horizontal_flip, to_float
+from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 from ssl_jax.augment.views import AffineView, MAEView, SimCLRView
 
 VIEWS = {"simclr": SimCLRView, "mae": MAEView, "affine": AffineView}
@@ -41,7 +41,6 @@ __all__ = [
     "draw_crop",
     "gaussian_blur",
     "grayscale",
-    "horizontal_flip",
     "per_example",
     "random_resized_crop",
     "to_float",

@@ -1,4 +1,4 @@
-"""What is done to pixels one by one: number formats, normalisation, noise; and the flip."""
+"""What is done to pixels one by one: number formats, normalisation, noise."""
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +26,6 @@ def split_planes(image: jax.Array) -> list[jax.Array]:
 def merge_planes(planes: list[jax.Array]) -> jax.Array:
     """The image of such channels; a split that follows costs nothing when compiled."""
     return jnp.stack(planes, axis=-1)
-
-
-def horizontal_flip(image: jax.Array, flip: jax.Array) -> jax.Array:
-    """The mirror image [H, W, C] where the scalar `flip` is true."""
-    return jnp.where(flip, image[:, ::-1], image)
 
 
 def add_noise(key: jax.Array, image: jax.Array, std: float | jax.Array) -> jax.Array:

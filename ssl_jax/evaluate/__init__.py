@@ -5,14 +5,13 @@ from ssl_jax.evaluate.few_shot import draw_shots, few_shot
 from ssl_jax.evaluate.linear import linear_probe
 from ssl_jax.evaluate.neighbours import knn, nearest
 from ssl_jax.evaluate.ngrams import ngram_accuracy
-from ssl_jax.evaluate.suite import Evaluation, check_tasks, evaluate_embeddings, prefixed
+from ssl_jax.evaluate.suite import Evaluation, check_tasks, prefixed
 
 __all__ = [
     "Evaluation",
     "check_tasks",
     "draw_shots",
     "embed",
-    "evaluate_embeddings",
     "few_shot",
     "knn",
     "linear_probe",

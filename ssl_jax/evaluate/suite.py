@@ -87,11 +87,6 @@ class Evaluation:
         return {task: mean, f"{task}/std": std}
 
 
-def evaluate_embeddings(train: Split, test: Split, **settings) -> dict[str, float]:
-    """`Evaluation(**settings)(train, test)`: see there."""
-    return Evaluation(**settings)(train, test)
-
-
 def prefixed(prefix: str, results: Mapping[str, float]) -> dict[str, float]:
     """The results under `prefix/`, as results.json and metrics.jsonl hold them."""
     return {f"{prefix}/{name}": value for name, value in results.items()}

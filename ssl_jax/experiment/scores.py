@@ -11,9 +11,11 @@ from ssl_jax import data, evaluate
 from ssl_jax.errors import unknown
 from ssl_jax.experiment.build import Experiment
 from ssl_jax.train import mesh as meshes
+from ssl_jax.train import state as states
 from ssl_jax.train.state import TrainState
 
 Split = tuple[np.ndarray, np.ndarray]
+NGRAM_TOKENS = 20_000_000  # that n-grams are counted in; their table is in memory
 DIAGNOSTICS = ("rank_me", "embedding_std")
 
 
@@ -57,9 +59,9 @@ class Scorer:
             raise unknown("config.checkpoint.best", best, names)
 
     def held_out(self, state: TrainState) -> dict[str, float]:
-        """The method's loss and metrics on the test split, mean over its full batches (one short one if all are).
+        """The method's loss and metrics on the test split, plain mean over its full batches (one short one if all are).
 
-        Views and masks are drawn from the batch's number alone, so that all evaluations see the same.
+        Views and masks are drawn from the batch's number alone, so that all evaluations of all runs see the same.
         """
         totals, count = {}, 0
         for number, batch in enumerate(self._held_out_batches()):
@@ -90,7 +92,9 @@ class Scorer:
 
     def _ngrams(self) -> dict[str, float]:
         experiment, size = self.experiment, self.experiment.plan.batch_size
-        tokens = (batch["tokens"] for batch in data.examples(experiment.data.eval_train, batch_size=size))
+        source, (length,) = experiment.data.eval_train, experiment.data.spec.shapes["tokens"]
+        rows = _spread(len(source), NGRAM_TOKENS // length)
+        tokens = (source.read(rows[start : start + size])["tokens"] for start in range(0, len(rows), size))
         views = jax.jit(
             lambda state, batch, number: _views(experiment, state.params, state.variables, batch, number)[1]
         )
@@ -115,7 +119,11 @@ def labelled_rows(experiment: Experiment) -> np.ndarray:
 
     They lie evenly over the split; the first ones could all be of one class.
     """
-    size, limit = len(experiment.data.eval_train), experiment.plan.limit
+    return _spread(len(experiment.data.eval_train), experiment.plan.limit)
+
+
+def _spread(size: int, limit: int | None) -> np.ndarray:
+    """At most `limit` row numbers below `size`, evenly spread."""
     return np.linspace(0, size - 1, min(limit or size, size)).astype(np.int64)
 
 
@@ -138,5 +146,5 @@ def _compiled(experiment: Experiment) -> tuple[Callable, Callable]:
 def _views(experiment: Experiment, params: nnx.State, variables: nnx.State, batch: dict, number: int):
     """The method, and the views and key of held-out batch `number`."""
     method = nnx.merge(experiment.recipe.graphdef, params, variables, copy=True)
-    views_key, loss_key = jax.random.split(jax.random.fold_in(jax.random.key(0), number))
+    views_key, loss_key = jax.random.split(jax.random.fold_in(states.run_keys(0)[2], number))
     return method, method.views(batch, views_key), loss_key

@@ -40,7 +40,13 @@ def from_transformers(encoder: ViT, decoder: MAEDecoder, weights: Weights) -> No
 
 
 def to_transformers(encoder: ViT, decoder: MAEDecoder) -> dict[str, np.ndarray]:
-    """The weights of both modules under the names that published checkpoints have."""
+    """The weights of both modules under the names that published checkpoints have.
+
+    Raises:
+      UserError: there is no class token, without which these checkpoints cannot be.
+    """
+    if encoder.class_token is None:
+        raise UserError("ViTMAE of transformers has a class token: export a ViT with config.model.pooling='cls'.")
     theirs = save(Parts(encoder=encoder, decoder=decoder), _rows(encoder))
     theirs |= vit.give_positions(encoder, "vit.embeddings.position_embeddings")
     return theirs | {_POSITIONS: _positions(decoder)}

@@ -45,7 +45,7 @@ def mean(values: jax.Array, axis_name: AxisName) -> jax.Array:
 def weighted_mean(values: jax.Array, weights: jax.Array, axis_name: AxisName) -> jax.Array:
     """`sum(weights * values) / sum(weights)`, both sums over all devices; 0 where every weight is 0.
 
-    Values of weight 0 do not count even when they are not finite.
+    Values of weight 0 do not count even when they are not finite (their gradient is the caller's affair).
     """
     kept = jnp.where(weights > 0, values * weights, 0.0)
     count = total(weights, axis_name)

@@ -38,8 +38,9 @@ def masked_patches(
     _check_same_shape(predictions=predictions, targets=targets)
     _check_shape("mask", mask, predictions.shape[:2])
     targets = normalize_patches(targets) if normalize_targets else targets.astype(jnp.float32)
-    errors = jnp.mean(jnp.square(predictions.astype(jnp.float32) - targets), axis=-1)
-    return weighted_mean(errors, mask.astype(jnp.float32), axis_name)
+    counted = jnp.broadcast_to(mask[..., None] > 0, targets.shape)  # before the square, or 0 * NaN is in the gradient
+    difference = jnp.where(counted, predictions.astype(jnp.float32) - targets, 0.0)
+    return weighted_mean(jnp.mean(jnp.square(difference), axis=-1), mask.astype(jnp.float32), axis_name)
 
 
 def normalize_patches(patches: jax.Array) -> jax.Array:
@@ -77,7 +78,9 @@ def masked_lm(logits: jax.Array, targets: jax.Array, weights: jax.Array, *, axis
     """
     _check_shape("targets", targets, logits.shape[:2])
     _check_shape("weights", weights, logits.shape[:2])
-    losses = cross_entropy(logits, jnp.where(weights > 0, targets, 0))
+    counted = weights > 0
+    logits = jnp.where(counted[..., None], logits, jnp.zeros_like(logits))  # here, or 0 * NaN is in the gradient
+    losses = cross_entropy(logits, jnp.where(counted, targets, 0))
     return weighted_mean(losses, weights.astype(jnp.float32), axis_name)
 
 

@@ -43,10 +43,11 @@ class BERT(nnx.Module):
                 "to True, or the weight to 0"
             )
         self.backbone, self.view, self.next_sentence_weight = backbone, view, next_sentence_weight
-        self.mlm_head = heads.MLMHead(backbone.features, backbone.vocab_size, dtype=backbone.dtype, rngs=rngs)
+        shared = dict(initializer_range=backbone.initializer_range, dtype=backbone.dtype, rngs=rngs)
+        self.mlm_head = heads.MLMHead(backbone.features, backbone.vocab_size, **shared)
         if next_sentence_weight > 0:
-            self.pooler = heads.Pooler(backbone.features, dtype=backbone.dtype, rngs=rngs)
-            self.next_head = heads.NextSentenceHead(backbone.features, dtype=backbone.dtype, rngs=rngs)
+            self.pooler = heads.Pooler(backbone.features, **shared)
+            self.next_head = heads.NextSentenceHead(backbone.features, **shared)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Sequences with 15% of their tokens hidden, and what stood there (`masking.bert_tokens`)."""

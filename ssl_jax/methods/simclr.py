@@ -57,7 +57,7 @@ class SimCLR(nnx.Module):
         """NT-Xent of the projections. Both views share one pass, and so their batch statistics."""
         batch, count, *shape = views["image"].shape
         images = views["image"].reshape(batch * count, *shape)  # rows stay where they lie, on however many devices
-        z = self.projector(self.backbone(images, train=train), train=train).reshape(batch, count, -1)
+        z = self.projector(self.backbone(images, train=train, key=key), train=train).reshape(batch, count, -1)
         return losses.nt_xent(z[:, 0], z[:, 1], temperature=self.temperature), {}
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:

@@ -28,6 +28,13 @@ def at_least(minimum: int, **values: int) -> None:
             raise ValueError(f"{name} {value} is below {minimum}")
 
 
+def positive(**values: float) -> None:
+    """Every keyword's value must be above 0."""
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} {value} must be positive")
+
+
 def probability(**rates: float) -> None:
     """Every keyword's value must lie in 0 <= rate < 1."""
     for name, rate in rates.items():

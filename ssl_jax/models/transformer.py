@@ -156,6 +156,7 @@ class PostNormBlock(nnx.Module):
     Args:
       width, heads, mlp_dim: sizes.
       dropout: rate on the attention weights and after each branch.
+      initializer_range: deviation of the matrices at the start, truncated normal.
       epsilon: of the layer normalisations.
       dtype, rngs: as for `Attention`.
     """
@@ -167,11 +168,12 @@ class PostNormBlock(nnx.Module):
         heads: int,
         mlp_dim: int,
         dropout: float = 0.0,
+        initializer_range: float = 0.02,
         epsilon: float = 1e-12,
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
-        shared = dict(dtype=dtype, kernel_init=nnx.initializers.truncated_normal(0.02), rngs=rngs)
+        shared = dict(dtype=dtype, kernel_init=nnx.initializers.truncated_normal(initializer_range), rngs=rngs)
         self.dropout = dropout
         self.attention = Attention(width, heads=heads, dropout=dropout, **shared)
         self.norm1 = layer_norm(width, epsilon=epsilon, rngs=rngs)

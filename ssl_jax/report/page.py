@@ -156,10 +156,17 @@ def _expectation(expected: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "results" not in expected:
         expected = {key: value for key, value in expected.items() if isinstance(value, str)}
     return [
-        (captions.heading(key), str(value))
+        (captions.heading(key), _expected_value(value))
         for key, value in expected.items()
-        if key != "results" and value not in (None, "")
+        if key != "results" and value not in (None, "", {})
     ]
+
+
+def _expected_value(value: Any) -> str:
+    """A number or text as it is; measures with what is expected of each, such as the margins, as a list."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    return ", ".join(f"{names.metric(key)} {names.number(key, number)}" for key, number in value.items())
 
 
 def _panels(metrics: panels.Metrics, results: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import jax
 import optax
 
+from ssl_jax.models import settings
+
 NOT_DECAYED = ("bias", "scale", "scale1", "scale2")
 
 
@@ -24,7 +26,7 @@ def decay_mask(params: optax.Params) -> optax.Params:
 def lars(
     rate: optax.Schedule, *, weight_decay: float = 1e-6, momentum: float = 0.9, trust_coefficient: float = 0.001
 ) -> optax.GradientTransformation:
-    """LARS (You et al. 2017, arXiv:1708.03888) as SimCLR uses it (Chen et al. 2020, appendix B.6).
+    """LARS (You et al. 2017, arXiv:1708.03888) as SimCLR uses it (Chen et al. 2020, section 2.3).
 
     Biases and normalisation scales are neither decayed nor adapted; elsewhere the trust ratio is of |w| to
     |g + weight_decay w| (timm and lightly divide by |g| + weight_decay |w|); momentum is on the scaled update. Layers
@@ -32,7 +34,7 @@ def lars(
     """
     _check_at_least_0(weight_decay=weight_decay)
     _check_share(momentum=momentum)
-    _check_positive(trust_coefficient=trust_coefficient)
+    settings.positive(trust_coefficient=trust_coefficient)
     return optax.lars(
         rate,
         weight_decay=weight_decay,
@@ -64,7 +66,7 @@ def adamw(
     """
     _check_at_least_0(weight_decay=weight_decay)
     _check_share(b1=b1, b2=b2)
-    _check_positive(eps=eps, clip_norm=1.0 if clip_norm is None else clip_norm)
+    settings.positive(eps=eps, clip_norm=1.0 if clip_norm is None else clip_norm)
     update = optax.adamw(rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay, mask=decay_mask)
     return update if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), update)
 
@@ -78,12 +80,6 @@ def sgd(
     return optax.chain(
         optax.add_decayed_weights(weight_decay, mask=decay_mask), optax.sgd(rate, momentum, nesterov=nesterov)
     )
-
-
-def _check_positive(**settings: float) -> None:
-    for name, value in settings.items():
-        if not value > 0:
-            raise ValueError(f"{name} {value} must be positive")
 
 
 def _check_at_least_0(**settings: float) -> None:
@@ -137,7 +133,7 @@ def peak_rate(batch_size: int, *, learning_rate: float, reference_batch_size: in
     Raises:
       ValueError: a rate that is not positive, or a reference batch size below 1.
     """
-    _check_positive(learning_rate=learning_rate)
+    settings.positive(learning_rate=learning_rate)
     if reference_batch_size is None:
         return learning_rate
     if reference_batch_size < 1:

@@ -33,6 +33,12 @@ class TrainState:
     bad_step: jax.Array
 
 
+def run_keys(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """A run's three independent keys: of the first parameters, of the steps, of views in evaluations."""
+    parameters, steps, evaluations = jax.random.split(jax.random.key(seed), 3)
+    return parameters, steps, evaluations
+
+
 def abstract(make_method: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
     """The method with shapes in place of arrays. Nothing is computed, so that bad settings show at once."""
     return nnx.eval_shape(lambda: make_method(nnx.Rngs(0)))
@@ -48,7 +54,7 @@ def initialize(
         none = jnp.full((), -1, jnp.int32)
         return TrainState(jnp.zeros((), jnp.int32), params, variables, optimizer.init(params), none)
 
-    return jax.jit(init, out_shardings=meshes.replicated(mesh))(jax.random.key(seed))
+    return jax.jit(init, out_shardings=meshes.replicated(mesh))(run_keys(seed)[0])
 
 
 def parameter_count(method: nnx.Module) -> int:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from ssl_jax.train.state import TrainState
+from ssl_jax.train.state import TrainState, run_keys
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -15,7 +15,8 @@ Metrics = dict[str, jax.Array]
 
 def step_keys(seed: int, step: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The keys of step `step` (counted from 0): one for views and masks, one for dropout and the like."""
-    views, loss = jax.random.split(jax.random.fold_in(jax.random.key(seed), step))
+    steps = run_keys(seed)[1]
+    views, loss = jax.random.split(jax.random.fold_in(steps, step))
     return views, loss
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ssl_jax.errors import RunError
-from ssl_jax.evaluate import Evaluation, evaluate_embeddings, few_shot, knn, prefixed
+from ssl_jax.evaluate import Evaluation, few_shot, knn, prefixed
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def splits():
 
 
 def test_results_are_flat_and_in_order(splits):
-    results = evaluate_embeddings(*splits, draws=5)
+    results = Evaluation(draws=5)(*splits)
     names = [
         "knn_1shot",
         "knn_1shot/std",
@@ -43,12 +43,12 @@ def test_settings_reach_the_tasks(splits):
 
 
 def test_nothing_to_do_is_fine(splits):
-    assert evaluate_embeddings(*splits, tasks=(), diagnostics=False) == {}
+    assert Evaluation(tasks=(), diagnostics=False)(*splits) == {}
 
 
 def test_without_labels_only_the_diagnostics_remain(splits):
     unlabelled = [(x, np.full(len(x), -1)) for x, _ in splits]
-    assert list(evaluate_embeddings(*unlabelled)) == ["rank_me", "embedding_std"]
+    assert list(Evaluation()(*unlabelled)) == ["rank_me", "embedding_std"]
 
 
 @pytest.mark.parametrize("split, name", [(0, "training"), (1, "test")])
@@ -56,7 +56,7 @@ def test_embeddings_that_are_not_finite_end_the_run(splits, split, name):
     broken = [(x.copy(), y) for x, y in splits]
     broken[split][0][7, 3] = np.nan
     with pytest.raises(RunError, match=f"1 of {len(broken[split][1])} {name} embeddings .* row 7"):
-        evaluate_embeddings(*broken, tasks=())
+        Evaluation(tasks=())(*broken)
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,14 @@ def test_global_batch_under_jit_with_a_mesh(eight_devices, one_device):
     check(jax.jit(gradient_of(every))(params, floats, rest), one_device)
 
 
+def test_two_axes_at_once(eight_devices, one_device):
+    axes = ("hosts", "devices")
+    spread = functools.partial(every, axis_name=axes)
+    grid = Mesh(np.array(eight_devices).reshape(4, 2), axes)
+    spread = jax.shard_map(spread, mesh=grid, in_specs=(P(), P(axes), P(axes)), out_specs=P())
+    check(jax.jit(gradient_of(spread))(*inputs()), one_device)
+
+
 def test_weights_made_inside_count_on_every_device():
     spread = jax.shard_map(
         lambda logits, targets: losses.masked_lm(logits, targets, jnp.ones(targets.shape), axis_name="data"),

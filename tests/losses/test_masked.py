@@ -42,8 +42,10 @@ def test_visible_patches_do_not_matter():
     predictions, targets = jax.random.normal(key, (2, 2, 3, 4))
     mask = jnp.array([[1, 0, 1], [0, 0, 1]])
     changed = jnp.where(mask[..., None] == 1, predictions, jnp.nan)
-    loss = losses.masked_patches(predictions, targets, mask)
-    assert losses.masked_patches(changed, targets, mask) == loss
+    exact = jax.value_and_grad(losses.masked_patches)(predictions, targets, mask)
+    loss, gradient = jax.value_and_grad(losses.masked_patches)(changed, targets, mask)
+    assert loss == exact[0]
+    np.testing.assert_array_equal(gradient, exact[1])
 
 
 def test_masked_lm_by_hand():
@@ -61,6 +63,13 @@ def test_masked_lm_ignores_targets_without_weight():
     value, gradient = jax.value_and_grad(losses.masked_lm)(logits, targets, weights)
     assert value == losses.masked_lm(logits, jnp.where(weights > 0, targets, 3), weights)
     np.testing.assert_array_equal(gradient[weights == 0], 0)
+
+
+def test_masked_lm_ignores_logits_without_weight():
+    logits = jnp.zeros((1, 2, 3)).at[0, 1].set(jnp.array([jnp.nan, jnp.inf, -jnp.inf]))
+    value, gradient = jax.value_and_grad(losses.masked_lm)(logits, jnp.array([[1, 1]]), jnp.array([[1.0, 0.0]]))
+    np.testing.assert_allclose(value, np.log(3), rtol=1e-6)
+    np.testing.assert_array_equal(gradient[0, 1], 0)
 
 
 def test_masked_lm_without_predictions_is_zero():

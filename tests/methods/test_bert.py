@@ -2,7 +2,6 @@
 
 import jax
 import pytest
-from flax import nnx
 
 from ssl_jax.experiment import build
 from ssl_jax.train import mesh as meshes
@@ -13,7 +12,7 @@ from tests import tiny
 def test_without_pairs_there_is_no_second_task(weight, data_dir):
     config = tiny.config("bert", data=dict(next_sentence=weight > 0), method=dict(next_sentence_weight=weight))
     experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
-    method, key = experiment.make_method(nnx.Rngs(0)), jax.random.key(0)
+    method, key = experiment.module(experiment.initial_state()), jax.random.key(0)
     views = method.views(experiment.batch_at(0), key)
     loss, metrics = method.loss(views, key)
     assert ("next" in views) == ("next_sentence_loss" in metrics) == hasattr(method, "next_head") == (weight > 0)

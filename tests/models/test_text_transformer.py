@@ -98,3 +98,17 @@ def test_impossible_settings(settings, message):
 def test_too_long_a_sequence_is_refused():
     with pytest.raises(ValueError, match="tokens are 13 long, more than max_length 12"):
         run(build(), *[jnp.zeros((1, 13), int)] * 2, jnp.ones((1, 13), bool))
+
+
+def test_initial_deviation():
+    settings = SMALL | dict(width=64, vocab_size=500, initializer_range=0.1)
+    model = TextTransformer(**settings, rngs=nnx.Rngs(0))
+    matrices = (
+        model.tokens.embedding,
+        model.stack.blocks[0].mlp.hidden.kernel,
+        model.stack.blocks[1].attention.qkv.kernel,
+    )
+    for matrix in matrices:  # cut off at two deviations, which leaves 0.88 of one
+        np.testing.assert_allclose(np.std(matrix[...]), 0.088, rtol=0.1)
+    with pytest.raises(ValueError, match="initializer_range 0 must be positive"):
+        TextTransformer(**settings | dict(initializer_range=0), rngs=nnx.Rngs(0))

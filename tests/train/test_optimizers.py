@@ -1,11 +1,16 @@
 """Optimizers and schedules against numbers worked out by hand."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
+from ssl_jax.experiment import build
 from ssl_jax.train import optimizers
+from ssl_jax.train.step import leaf_name
+from tests import tiny
 
 PARAMS = {"conv": {"kernel": jnp.array([3.0, 4.0])}, "norm": {"scale": jnp.ones(2), "bias": jnp.ones(2)}}
 PARAMS["block"] = {"scale1": jnp.full((2,), 0.1), "kernel": jnp.ones((2, 2))}
@@ -40,6 +45,37 @@ def test_lars_two_steps_by_hand():
         w, b = w - speed_w, b - speed_b
     np.testing.assert_allclose(params["conv"]["kernel"], w, rtol=1e-6)
     np.testing.assert_allclose(params["norm"]["bias"], b, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", tiny.METHODS)
+@pytest.mark.parametrize("scan", [False, True])
+def test_decay_mask_of_real_methods(method, scan, data_dir):
+    """Names as flax gives them: matrices, embeddings and tokens decay; biases and all scales do not."""
+    model = {} if method == "simclr" else {"scan": scan} | ({"layer_scale": 0.1} if method == "mae" else {})
+    experiment = build(tiny.config(method, model=model), data_dir=data_dir)
+    mask = optimizers.decay_mask(nnx.state(experiment.method, nnx.Param))
+    decays = {leaf_name(path).rpartition(".")[2]: leaf for path, leaf in jax.tree_util.tree_flatten_with_path(mask)[0]}
+    spared = {"bias", "scale", "scale1", "scale2"}
+    assert {name for name, leaf in decays.items() if not leaf} <= spared
+    assert {name for name, leaf in decays.items() if leaf} <= {"kernel", "embedding", "mask_token", "positions"}
+    assert "bias" in decays and "kernel" in decays
+
+
+def test_adamw_two_steps_by_hand():
+    """Loshchilov and Hutter 2019, algorithm 2: the decay is not adapted; biases are not decayed."""
+    rate, decay, b1, b2, eps = 0.1, 0.5, 0.8, 0.95, 1e-3
+    update = optimizers.adamw(optax.constant_schedule(rate), weight_decay=decay, b1=b1, b2=b2, eps=eps)
+    params = {"kernel": jnp.array([3.0, -4.0]), "bias": jnp.array([1.0, 2.0])}
+    state, mine, m, v = update.init(params), {k: np.array(p) for k, p in params.items()}, 0.0, 0.0
+    for number in range(1, 3):
+        g = np.array([1.0, -2.0]) * number
+        updates, state = update.update({"kernel": jnp.asarray(g), "bias": jnp.asarray(g)}, state, params)
+        params = optax.apply_updates(params, updates)
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        step = m / (1 - b1**number) / (np.sqrt(v / (1 - b2**number)) + eps)
+        mine = {k: w - rate * (step + (decay * w if k == "kernel" else 0)) for k, w in mine.items()}
+    for name in params:
+        np.testing.assert_allclose(params[name], mine[name], rtol=1e-5)
 
 
 def test_adamw_clips_the_global_norm():

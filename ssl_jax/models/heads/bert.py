@@ -8,8 +8,8 @@ from ssl_jax.models import settings
 from ssl_jax.models.normalization import layer_norm
 
 
-def _linear(inputs, outputs, dtype, rngs):
-    init = nnx.initializers.truncated_normal(0.02)
+def _linear(inputs, outputs, initializer_range, dtype, rngs):
+    init = nnx.initializers.truncated_normal(initializer_range)
     return nnx.Linear(inputs, outputs, dtype=settings.computation_dtype(dtype), kernel_init=init, rngs=rngs)
 
 
@@ -19,13 +19,22 @@ class MLMHead(nnx.Module):
     Args:
       width: features of the encoder.
       vocab_size: number of tokens.
+      initializer_range: deviation of the matrices at the start, truncated normal.
       dtype: of the computation.
       rngs: stream `params`.
     """
 
-    def __init__(self, width: int, vocab_size: int, *, dtype: str = "float32", rngs: nnx.Rngs):
+    def __init__(
+        self,
+        width: int,
+        vocab_size: int,
+        *,
+        initializer_range: float = 0.02,
+        dtype: str = "float32",
+        rngs: nnx.Rngs,
+    ):
         settings.at_least(1, width=width, vocab_size=vocab_size)
-        self.dense = _linear(width, width, dtype, rngs)
+        self.dense = _linear(width, width, initializer_range, dtype, rngs)
         self.norm = layer_norm(width, epsilon=1e-12, rngs=rngs)
         self.bias = nnx.Param(jnp.zeros((vocab_size,), jnp.float32))
 
@@ -51,9 +60,9 @@ class Pooler(nnx.Module):
     Args: as for `MLMHead`.
     """
 
-    def __init__(self, width: int, *, dtype: str = "float32", rngs: nnx.Rngs):
+    def __init__(self, width: int, *, initializer_range: float = 0.02, dtype: str = "float32", rngs: nnx.Rngs):
         settings.at_least(1, width=width)
-        self.dense = _linear(width, width, dtype, rngs)
+        self.dense = _linear(width, width, initializer_range, dtype, rngs)
 
     def __call__(self, hidden: jax.Array) -> jax.Array:
         """[B, S, width] -> [B, width]."""
@@ -66,9 +75,9 @@ class NextSentenceHead(nnx.Module):
     Args: as for `MLMHead`.
     """
 
-    def __init__(self, width: int, *, dtype: str = "float32", rngs: nnx.Rngs):
+    def __init__(self, width: int, *, initializer_range: float = 0.02, dtype: str = "float32", rngs: nnx.Rngs):
         settings.at_least(1, width=width)
-        self.dense = _linear(width, 2, dtype, rngs)
+        self.dense = _linear(width, 2, initializer_range, dtype, rngs)
 
     def __call__(self, pooled: jax.Array) -> jax.Array:
         """[B, width] -> logits float32 [B, 2]: 0 is 'follows', 1 'does not' (Hugging Face's coding)."""
