@@ -28,6 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluate = dict(every=100, during=("knn_1shot", "knn_full"), tasks=("knn_1shot", "knn_5shot", "knn_full"))
     config.expected = dict(
         results={"pretrained/knn_1shot": 0.80, "pretrained/knn_5shot": 0.93},
+        margins={"knn_1shot": 0.40, "knn_5shot": 0.30, "knn_full": 0.10},
         source="1,437 training and 360 held-out digits, mean over 100 draws",
         hardware="2 CPU cores",
         minutes=1.0,

@@ -50,3 +50,12 @@ def test_bert_base_has_the_papers_size():
     settings = configs.plain(configs.load(str(next(path for path in FILES if path.stem == "bert_base"))))["model"]
     make = lambda: MODELS[settings["name"]](**configs.without(settings, "name"), rngs=nnx.Rngs(0))
     assert 108.5 < parameter_count(nnx.eval_shape(make)) / 1e6 < 110.5
+
+
+def test_small_configs_promise_a_margin_over_the_untrained_network():
+    for path in [path for path in FILES if path not in PAPERS]:
+        config = configs.plain(configs.load(str(path)))
+        margins = config["expected"]["margins"]
+        own = {"masked_accuracy", "next_sentence_accuracy"} if config["method"]["name"] == "bert" else set()
+        assert margins and margins.keys() <= {*config["evaluate"]["tasks"], *own}, path
+        assert all(0 < margin < 1 for margin in margins.values()), path

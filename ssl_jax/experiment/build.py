@@ -21,6 +21,7 @@ from ssl_jax.train import state as states
 from ssl_jax.train.loop import Recipe
 
 VIEWS = {**augment.VIEWS, **masking.VIEWS}
+FEWEST_EXAMPLES = 3  # of which a map can be drawn
 RATE_SETTINGS = ("learning_rate", "reference_batch_size")
 
 
@@ -82,7 +83,7 @@ class Experiment:
 
     def batch_at(self, step: int) -> dict[str, np.ndarray]:
         """This process's rows of the batch of one step."""
-        return next(data.batches(self.data, start=step, stop=step + 1, **self._rows()))[1]
+        return data.batch_at(self.data, step=step, **self._rows())
 
     def _rows(self) -> dict[str, int]:
         hosts = dict(host_index=jax.process_index(), host_count=jax.process_count())
@@ -177,8 +178,10 @@ def _open_splits(config: Mapping[str, Any], opened: Any) -> None:
     """Opens all splits, so that what is wrong with one of them shows now and not when it is first read."""
     data.steps_per_epoch(len(opened.train), config["batch_size"])
     for split in ("eval_train", "eval"):
-        if not len(getattr(opened, split)):
-            raise UserError(f"config.data.{split}_split of {config['data']['name']!r} has no examples.")
+        count = len(getattr(opened, split))
+        if count < FEWEST_EXAMPLES:
+            few = f"{count} examples; evaluations need at least {FEWEST_EXAMPLES}"
+            raise UserError(f"config.data.{split}_split of {config['data']['name']!r} has {few}.")
 
 
 def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.GradientTransformation]:

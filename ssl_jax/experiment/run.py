@@ -4,8 +4,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
+
 from ssl_jax import config as configs
 from ssl_jax import evaluate, methods
+from ssl_jax.errors import RunError
 from ssl_jax.experiment import show
 from ssl_jax.experiment.build import Experiment, build, check
 from ssl_jax.experiment.scores import Scorer
@@ -54,6 +57,11 @@ def run(
         scorer.check_best()
         folder.write_json("config.json", experiment.config)  # not before: a config that cannot run owns no folder
         return _run(experiment, scorer, folder, stop)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        reason = str(error).splitlines()[0][:200]
+        raise RunError(f"Out of memory: {reason} Lower config.batch_size, or take a smaller model.") from error
     finally:
         folder.release()
         if own:
@@ -72,7 +80,6 @@ def _run(experiment: Experiment, scorer: Scorer, folder: Workdir, stop: StopSign
         if outcome.stopped or stop.requested:
             print(f"Stopped at step {int(outcome.state.step)} and saved. Run the same command to go on.", flush=True)
             return EXIT_STOPPED
-        print(f"Trained to step {experiment.recipe.steps} in {outcome.seconds:.0f} s, with evaluations.", flush=True)
         splits = scorer.splits(outcome.state)
         results = baselines | evaluate.prefixed("pretrained", scorer.full(outcome.state, splits))
         show.end(experiment, outcome.state, folder, results, splits)
@@ -105,7 +112,7 @@ def _train(
     progress = Progress(experiment.config["method"]["name"], recipe.steps, start, recipe.batch_size)
     try:
         with stop:
-            return fit(
+            outcome = fit(
                 recipe,
                 state,
                 experiment.batches(start),
@@ -119,3 +126,7 @@ def _train(
     finally:
         progress.close()
         writer.close()
+    done = int(outcome.state.step)
+    if done > start:
+        print(f"Steps {start + 1} to {done} took {outcome.seconds:.0f} s, with evaluations.", flush=True)
+    return outcome

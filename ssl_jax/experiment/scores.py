@@ -54,7 +54,9 @@ class Scorer:
             return
         _, params, variables = nnx.split(self.experiment.method, nnx.Param, ...)
         own = jax.eval_shape(self._held_out, params, variables, next(iter(self._held_out_batches())), 0)
-        names = evaluate.prefixed("eval", dict.fromkeys([*self.experiment.plan.during, *own, *DIAGNOSTICS]))
+        during = self.experiment.plan.during if self.experiment.data.spec.num_classes else ()
+        spread = DIAGNOSTICS if self.experiment.plan.diagnostics else ()
+        names = evaluate.prefixed("eval", dict.fromkeys([*during, *own, *spread]))
         if best not in names:
             raise unknown("config.checkpoint.best", best, names)
 

@@ -2,25 +2,31 @@
 
 import logging
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from ssl_jax.errors import RunError, UserError
+from ssl_jax.train.checksums import checksums
 from ssl_jax.train.state import TrainState
 from ssl_jax.train.step import leaf_name
 
 log = logging.getLogger(__name__)
+CHECKSUMS = "checksums"
+NO_DAMAGE = (MemoryError, PermissionError, ConnectionError, TimeoutError)  # what a whole checkpoint may meet as well
 
 
 class Checkpoints:
     """The `checkpoints/` folder of a workdir.
 
     A checkpoint is one flat dict of arrays, named by their path in the TrainState ('params.backbone.stem.kernel'), so
-    that it can be read without this code. Orbax writes to a temporary name and renames: a process killed in mid-save
-    leaves the earlier checkpoints whole.
+    that it can be read without this code, and `checksums` of them. Orbax writes to a temporary name and renames: a
+    process killed in mid-save leaves the earlier checkpoints whole.
     """
 
     def __init__(self, workdir: str | pathlib.Path, *, every: int = 1000, keep: int = 2, best: str | None = None):
@@ -30,27 +36,31 @@ class Checkpoints:
           workdir: the run's folder.
           every: steps between checkpoints; the last step is always saved.
           keep: number of newest checkpoints kept, at least 2, so that there is one before a damaged one.
-          best: name of an evaluation metric, higher is better; the checkpoint with the highest is kept as well.
+          best: name of an evaluation metric; the checkpoint with the highest (of a loss the lowest) is kept as well.
 
         Raises:
           ValueError: `every` below 1 or `keep` below 2.
         """
         check_settings(every=every, keep=keep, best=best)
         self.folder, self.every, self.best = pathlib.Path(workdir).absolute() / "checkpoints", every, best
-        policies = [preservation_policy.LatestN(keep)]
-        if best:
-            score = lambda metrics: metrics[best]  # noqa: E731
-            policies.append(preservation_policy.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False))
+        self._best = _Best()
+        policies = [preservation_policy.LatestN(keep), self._best]
         options = ocp.CheckpointManagerOptions(
             preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
             cleanup_tmp_directories=True,
             enable_async_checkpointing=True,
         )
         self._manager = ocp.CheckpointManager(self.folder, options=options)
+        for step in self.steps() if best else ():
+            self._best.note(step, self._saved_score(step))
 
     def steps(self) -> list[int]:
-        """Steps that have a finished checkpoint, oldest first."""
-        return sorted(self._manager.all_steps())
+        """Steps that have a finished checkpoint on disk, oldest first."""
+        return sorted(self._manager.all_steps(read=True))
+
+    def is_best(self, metrics: dict[str, float]) -> bool:
+        """Whether these metrics of an evaluation have a better `best` than every checkpoint that there is."""
+        return self._best.beaten_by(self._score(metrics))
 
     def save(self, step: int, state: TrainState, metrics: dict[str, float]) -> None:
         """Starts to save; returns once the arrays are copied. `metrics` are those of an evaluation at this very step.
@@ -58,10 +68,11 @@ class Checkpoints:
         Raises:
           RunError: this save, or the one before it, could not be written.
         """
-        scores = {self.best: metrics[self.best]} if self.best in metrics else None
+        score, arrays = self._score(metrics), to_flat(state)
+        self._best.note(step, score)
         try:
-            arrays = ocp.args.StandardSave(to_flat(state))
-            self._manager.save(step, args=ocp.args.Composite(state=arrays), metrics=scores, force=True)
+            args = ocp.args.Composite(state=ocp.args.StandardSave(arrays | {CHECKSUMS: checksums(arrays)}))
+            self._manager.save(step, args=args, custom_metadata={"score": score}, force=True)
         except Exception as error:
             raise self._failed(error) from error
 
@@ -107,14 +118,35 @@ class Checkpoints:
     def _restore_one(self, step: int, like: TrainState) -> TrainState | None:
         wanted = to_flat(like)
         try:
-            args = ocp.args.Composite(state=ocp.args.StandardRestore(jax.tree.map(_abstract, wanted)))
-            arrays = self._manager.restore(step, args=args)["state"]
-            jax.block_until_ready(arrays)
+            return from_flat(self._checked(step, jax.tree.map(_abstract, wanted), like.step.sharding), like)
         except Exception as error:
+            if isinstance(error, NO_DAMAGE) or "RESOURCE_EXHAUSTED" in str(error):
+                raise RunError(f"The checkpoint of step {step} cannot be read now: {_short(error)}.") from error
             self._refuse_other_model(step, wanted)
             log.warning("The checkpoint of step %d is damaged and passed over. (%s)", step, _short(error))
             return None
-        return from_flat(arrays, like)
+
+    def _checked(self, step: int, wanted: dict[str, jax.ShapeDtypeStruct], replicated: Any) -> dict[str, jax.Array]:
+        """The arrays of a checkpoint; ValueError where one of them is not what was saved."""
+        sums = jax.ShapeDtypeStruct((len(wanted),), jnp.uint32, sharding=replicated)
+        args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted | {CHECKSUMS: sums}))
+        arrays = dict(self._manager.restore(step, args=args)["state"])
+        saved = np.asarray(arrays.pop(CHECKSUMS))
+        changed = np.flatnonzero(saved != np.asarray(checksums(arrays)))
+        if len(changed):
+            raise ValueError(f"the checksum of {sorted(arrays)[changed[0]]} does not fit")
+        return arrays
+
+    def _score(self, metrics: dict[str, float]) -> float | None:
+        """What `best` ranks by, higher is better; None where it was not measured."""
+        value = metrics.get(self.best)
+        return -value if value is not None and self.best.endswith("loss") else value
+
+    def _saved_score(self, step: int) -> float | None:
+        try:
+            return self._manager.metadata(step).custom_metadata["score"]
+        except Exception:  # damaged: restoring it will say so
+            return None
 
     def _set_aside(self, steps: list[int]) -> None:
         """Moves damaged checkpoints out of the way, so that their steps can be saved again."""
@@ -149,6 +181,30 @@ class Checkpoints:
             "Make room, then run the same command again." if full else "Mend this, then run the same command again."
         )
         return RunError(f"Cannot write a checkpoint to {self.folder}: {reason}. {whole} {advice}")
+
+
+class _Best(preservation_policy.PreservationPolicy):
+    """Keeps the checkpoint with the highest score. (Orbax's own `BestN` forgets all scores when a run is restarted.)"""
+
+    def __init__(self) -> None:
+        self._scores: dict[int, float] = {}
+
+    def note(self, step: int, score: float | None) -> None:
+        """Tells the score of a checkpoint, None for none."""
+        if score is not None:
+            self._scores[step] = score
+
+    def beaten_by(self, score: float | None) -> bool:
+        """Whether a score is above all that are known."""
+        return score is not None and all(score > other for other in self._scores.values())
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        """Orbax asks this of all checkpoints, oldest first."""
+        del context
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        known = {step: self._scores[step] for step in steps if step in self._scores}
+        best = max(known, key=known.get) if known else None
+        return [step == best for step in steps]
 
 
 def check_settings(*, every: int = 1000, keep: int = 2, best: str | None = None) -> None:

@@ -88,30 +88,44 @@ def fit(
       RunError: a loss or gradient that is not finite, or a checkpoint that cannot be written.
     """
     step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
-    train_step = jax.jit(step, donate_argnums=0)
-    between = _Between(recipe, batch_at, checkpoints, writer, progress, evaluate)
+    kept = jax.tree.map(lambda leaf: leaf.sharding, state)  # else XLA might lay out what comes back in its own way
+    train_step = jax.jit(step, donate_argnums=0, out_shardings=(kept, None))
+    between = _Between(recipe, batch_at, checkpoints, writer, progress, evaluate, saved=int(state.step))
     begun = time.monotonic()
-    for t, batch in batches:
+    for t, batch in _until_stopped(batches, stop):
         state, values = train_step(state, meshes.put_rows(batch, recipe.mesh))
         between.after(t + 1, state, values)
-        if stop.requested and t + 1 < recipe.steps:
-            if between.saved != t + 1:
-                between.save(t + 1, state, {})
-            break
     between.write(between.pending.flush(), state)
+    done = int(state.step)
+    if done != between.saved:
+        between.save(done, state, {})
     checkpoints.wait()
-    return Outcome(state, stopped=int(state.step) < recipe.steps, seconds=time.monotonic() - begun)
+    return Outcome(state, stopped=done < recipe.steps, seconds=time.monotonic() - begun)
+
+
+def _until_stopped(batches: Iterator[tuple[int, HostBatch]], stop: StopSignal) -> Iterator[tuple[int, HostBatch]]:
+    """The batches until a signal comes, which may have reached the processes that read, too: then reading fails."""
+    try:
+        for item in batches:
+            yield item
+            if stop.requested:
+                return
+    except Exception:
+        if not stop.requested:
+            raise
 
 
 class _Between:
     """What happens between steps."""
 
-    def __init__(self, recipe: Recipe, batch_at: Callable, checkpoints: Checkpoints, writer, progress, evaluate):
+    def __init__(
+        self, recipe: Recipe, batch_at: Callable, checkpoints: Checkpoints, writer, progress, evaluate, *, saved: int
+    ):
         self.recipe, self.batch_at, self.checkpoints = recipe, batch_at, checkpoints
         self.writer, self.progress, self.evaluate = writer, progress, evaluate
         self.pending, self.running = Pending(), collections.deque()
         self.clock: tuple[float, int] | None = None
-        self.saved = 0
+        self.saved = saved
 
     def after(self, done: int, state: TrainState, values: dict[str, jax.Array]) -> None:
         """Logs, evaluates and saves where that is due after step number `done` (counted from 1)."""
@@ -131,7 +145,7 @@ class _Between:
         scores = self.evaluate(state) if evaluated else {}
         if scores:
             self.writer.write(done, scores)
-        if saved:
+        if saved or self.checkpoints.is_best(scores):
             self.save(done, state, scores)
         self.clock = (time.monotonic(), done)
 
@@ -170,5 +184,6 @@ class _Between:
         culprit = first_bad_tensor(recipe.graphdef, state, batch, recipe.seed, bad_step)
         raise RunError(
             f"Step {bad_step + 1} is not finite; the first bad tensor is: {culprit}. Checkpoints kept, none of them "
-            f"bad: {self.checkpoints.steps() or 'none yet'}. Lower the learning rate or look at the data."
+            f"bad: {self.checkpoints.steps() or 'none yet'}. Look at the data, or lower the learning rate "
+            "in a new --workdir."
         )

@@ -91,12 +91,15 @@ class Pending:
 
 
 class Progress:
-    """A bar with throughput and time left on a terminal; a plain line every `seconds` seconds elsewhere."""
+    """A bar with throughput and time left on a terminal; a plain line every `seconds` seconds elsewhere.
+
+    The clock starts with the first step done, so that compiling it does not count.
+    """
 
     def __init__(self, title: str, steps: int, start: int, batch_size: int, seconds: float = 10.0):
-        self._steps, self._start, self._batch_size = steps, start, batch_size
-        self._title, self._seconds, self._began = title, seconds, time.monotonic()
-        self._last, self._bar = self._began, _bar() if sys.stdout.isatty() else None
+        self._steps, self._batch_size, self._title, self._seconds = steps, batch_size, title, seconds
+        self._began: tuple[float, int] | None = None
+        self._last, self._bar = time.monotonic(), _bar() if sys.stdout.isatty() else None
         if self._bar:
             self._bar.start()
             self._task = self._bar.add_task(title, total=steps, completed=start, rate="")
@@ -104,12 +107,13 @@ class Progress:
     def update(self, step: int) -> None:
         """`step`: number of steps done."""
         now = time.monotonic()
-        rate = (step - self._start) * self._batch_size / max(now - self._began, 1e-9)
+        self._began = self._began or (now, step)
+        rate = (step - self._began[1]) * self._batch_size / max(now - self._began[0], 1e-9)
         if self._bar:
             self._bar.update(self._task, completed=step, rate=f"{rate:,.0f} examples/s")
         elif now - self._last >= self._seconds or step == self._steps:
-            left = (self._steps - step) * self._batch_size / max(rate, 1e-9)
-            print(f"{self._title}: step {step}/{self._steps}, {rate:,.0f} examples/s, {left:.0f} s left", flush=True)
+            left = f", {(self._steps - step) * self._batch_size / rate:.0f} s left" if rate else ""
+            print(f"{self._title}: step {step}/{self._steps}, {rate:,.0f} examples/s{left}", flush=True)
             self._last = now
 
     def close(self) -> None:

@@ -54,9 +54,9 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         variables = _follow(graphdef, params, variables, state.step)
 
-        # 4. A loss, gradient or update that is not finite leaves everything as it was and marks the step.
+        # 4. A loss, gradient, update or variable that is not finite leaves everything as it was and marks the step.
         grad_norm = optax.tree.norm(grads)
-        good = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & _finite(updates) & (state.bad_step < 0)
+        good = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & _finite((updates, variables)) & (state.bad_step < 0)
         new = (params, variables, optimizer_state)
         old = (state.params, state.variables, state.optimizer)
         params, variables, optimizer_state = jax.tree.map(lambda n, o: jnp.where(good, n, o), new, old)
@@ -68,8 +68,9 @@ def make_train_step(
     return train_step
 
 
-def _finite(tree: optax.Updates) -> jax.Array:
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
+def _finite(tree: tuple[optax.Updates, nnx.State]) -> jax.Array:
+    floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in floats]).all()
 
 
 def _follow(graphdef: nnx.GraphDef, params: nnx.State, variables: nnx.State, step: jax.Array) -> nnx.State:

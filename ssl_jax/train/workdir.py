@@ -60,20 +60,28 @@ class Workdir:
         Raises:
           UserError: the file is there and holds no JSON object.
         """
-        path = self.path / name
-        if not path.exists():
-            return None
-        try:
-            content = json.loads(path.read_text())
-        except (ValueError, OSError) as error:
-            raise UserError(f"{path} cannot be read ({error}); remove it, or choose another --workdir.") from error
-        if not isinstance(content, dict):
-            raise UserError(f"{path} holds no JSON object; remove it, or choose another --workdir.")
-        return content
+        return read_json(self.path / name)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file of the folder so that it is there whole or not at all."""
         write_atomically(self.path / name, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any] | None:
+    """The JSON object in a file, None where there is no file.
+
+    Raises:
+      UserError: the file is there and holds no JSON object.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} cannot be read ({error}); remove it, or choose another --workdir.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object; remove it, or choose another --workdir.")
+    return content
 
 
 def write_atomically(path: pathlib.Path, text: str) -> None:

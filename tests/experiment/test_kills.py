@@ -17,6 +17,7 @@ from tests import tiny
 
 KILLS = int(os.environ.get("SSL_JAX_KILLS", "4"))
 STEPS = 90
+DEVICES = {"simclr": 1, "mae": 8, "bert": 1}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -71,11 +72,12 @@ def assert_same(one: tuple, other: tuple) -> None:
 def test_kill_nine(method, tmp_path):
     """Kills fall on the preparation of the data (the first ones), on compiling, training, evaluating and saving."""
     began = time.monotonic()
-    finish(start(method, tmp_path / "whole", tmp_path / "data_whole"))
+    devices = DEVICES[method]
+    finish(start(method, tmp_path / "whole", tmp_path / "data_whole", devices=devices))
     duration = time.monotonic() - began
     draw, seen, hits = random.Random(method), [], 0
     for kill in range(KILLS):
-        process = start(method, tmp_path / "killed", tmp_path / "data_killed")
+        process = start(method, tmp_path / "killed", tmp_path / "data_killed", devices=devices)
         if kill < KILLS // 3:
             time.sleep(draw.uniform(1.5, duration * 0.4))
         else:
@@ -86,8 +88,8 @@ def test_kill_nine(method, tmp_path):
         hits += process.wait() == -signal.SIGKILL
         process.stderr.close()
         seen.append(last_step(tmp_path / "killed"))
-    finish(start(method, tmp_path / "killed", tmp_path / "data_killed"))
-    print(f"{method}: {KILLS} kills, steps logged at each: {seen}")
+    finish(start(method, tmp_path / "killed", tmp_path / "data_killed", devices=devices))
+    print(f"{method} on {devices} devices: {KILLS} kills, steps logged at each: {seen}")
     assert hits >= KILLS - 1 and seen[-1] > 0, "the run ended before it could be killed"
     assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "killed"))
 

@@ -7,6 +7,8 @@ import pytest
 from flax import nnx
 
 from ssl_jax.train.checkpoints import Checkpoints
+from ssl_jax.train.checksums import checksums
+from ssl_jax.train.mesh import by_row, make_mesh
 from ssl_jax.train.state import TrainState
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Orbax's own threads and deprecations
@@ -25,6 +27,48 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path):
     checkpoints.wait()
     assert checkpoints.steps() == [2, 4, 5]
     checkpoints.close()
+
+
+def test_the_best_is_kept_over_a_restart(tmp_path):
+    for steps in ({1: 0.1, 2: 0.9, 3: 0.3}, {4: 0.2, 5: None, 6: 0.1}):
+        checkpoints = Checkpoints(tmp_path, every=1, keep=2, best="eval/knn_full")
+        for step, score in steps.items():
+            metrics = {} if score is None else {"eval/knn_full": score}
+            assert checkpoints.is_best(metrics) == (step in (1, 2))
+            checkpoints.save(step, state(step), metrics)
+        checkpoints.close()
+    assert Checkpoints(tmp_path, best="eval/knn_full").steps() == [2, 5, 6]
+
+
+def test_of_a_loss_the_lowest_is_best(tmp_path):
+    checkpoints = Checkpoints(tmp_path, every=1, keep=2, best="eval/loss")
+    for step, loss in enumerate([0.3, 0.1, 0.5, 0.6], start=1):
+        checkpoints.save(step, state(step), {"eval/loss": loss})
+    checkpoints.close()
+    assert Checkpoints(tmp_path).steps() == [2, 3, 4]
+
+
+def test_only_what_is_on_disk_is_told(tmp_path):
+    checkpoints = Checkpoints(tmp_path, every=1)
+    checkpoints.save(1, state(1), {})
+    on_disk = [int(path.name) for path in checkpoints.folder.iterdir() if path.name.isdecimal()]
+    assert checkpoints.steps() in (on_disk, [1])  # it may have been finished in between
+    checkpoints.close()
+    assert checkpoints.steps() == [1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "uint8", "int32", "bool"])
+def test_one_flipped_bit_changes_the_checksum(dtype, eight_devices):
+    array = np.random.default_rng(0).integers(0, 2, (8, 5, 3)).astype(dtype)
+    whole = checksums({"a": jnp.asarray(array), "b": jnp.zeros(())})
+    spread = jax.device_put(array, by_row(make_mesh(eight_devices)))
+    np.testing.assert_array_equal(checksums({"a": spread, "b": jnp.zeros(())}), whole)
+    for place in [(0, 0, 0), (7, 4, 2), (3, 0, 1)]:
+        changed = array.copy()
+        changed.view(np.uint8).reshape(*array.shape, -1)[*place, 0] ^= 1
+        assert checksums({"a": jnp.asarray(changed), "b": jnp.zeros(())})[0] != whole[0]
+    swapped = array[::-1]
+    assert checksums({"a": jnp.asarray(swapped), "b": jnp.zeros(())})[0] != whole[0]
 
 
 def test_restored_is_what_was_saved(tmp_path):
