@@ -11,14 +11,18 @@ stopped at any moment.
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import pathlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from ssl_jax.errors import RunError, UserError, unknown
-from ssl_jax.train.signals import EXIT_STOPPED, Stopped
+from ssl_jax.train.signals import EXIT_STOPPED, Stopped, StopSignal
 
 DEFAULT_CONFIG = "configs/quickstart.py"
 
@@ -41,30 +45,58 @@ def main(arguments: list[str]) -> int:
         print(f"Failed: {error}. What was saved is whole: mend this, then run the same command again.", file=sys.stderr)
         return 1
     except (Stopped, KeyboardInterrupt) as stopped:
-        print(f"{stopped or 'Stopped by SIGINT.'} Run the same command to go on.", file=sys.stderr)
+        print(f"{str(stopped) or 'Stopped by SIGINT.'} Run the same command to go on.", file=sys.stderr)
         return EXIT_STOPPED
 
 
 def _train(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
-    from ssl_jax import config as configs
+    spec = options.config or _beside(DEFAULT_CONFIG)
+    with _stoppable() as stop:
+        with _later(stop):
+            from ssl_jax import config as configs
 
-    path = options.config or _beside(DEFAULT_CONFIG)
-    config = configs.load(path)
-    for leaf, value in overrides:
-        configs.override(config, leaf, value)
-    from ssl_jax.experiment import run
+            config = configs.load(spec)
+            for leaf, value in overrides:
+                configs.override(config, leaf, value)
+            from ssl_jax.experiment import run
+        workdir = options.workdir or _default_workdir(spec)
+        return run(configs.plain(config), workdir, data_dir=options.data_dir, stop=stop)
 
-    name = pathlib.Path(path.partition(":")[0]).stem + path.partition(":")[2]
-    return run(configs.plain(config), options.workdir or f"runs/{name}", data_dir=options.data_dir)
+
+def _default_workdir(spec: str) -> str:
+    """runs/simclr for configs/simclr.py, runs/simclr_smoke for configs/simclr.py:smoke."""
+    path, _, variant = spec.partition(":")
+    return "_".join(filter(None, (f"runs/{pathlib.Path(path).stem}", variant)))
 
 
 def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
-    from ssl_jax import data
-
     if not options.name or overrides:
         raise UserError("prepare takes the name of a TFDS data set: python launch.py prepare NAME [--data_dir=DIR].")
-    print(f"{options.name} is ready in {data.prepare(options.name, options.data_dir)}")
+    with _stoppable() as stop:
+        with _later(stop):
+            from ssl_jax import data
+        print(f"{options.name} is ready in {data.prepare(options.name, options.data_dir)}")
     return 0
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[StopSignal | None]:
+    """Handles SIGTERM and SIGINT; None outside of the main thread, which alone can."""
+    stop = StopSignal() if threading.current_thread() is threading.main_thread() else None
+    try:
+        yield stop
+    finally:
+        if stop:
+            stop.restore()
+
+
+@contextlib.contextmanager
+def _later(stop: StopSignal | None) -> Iterator[None]:
+    """Holds a stop back until the end: imports take seconds, and jaxlib aborts if an exception ends its own."""
+    with stop or contextlib.nullcontext():
+        yield
+    if stop and stop.requested:
+        raise Stopped(f"Stopped by {stop.requested.name}.")
 
 
 def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
@@ -107,9 +139,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("command", nargs="?", default="train", help=f"{', '.join(COMMANDS)} (default train)")
     parser.add_argument("name", nargs="?", help="of the data set, for prepare")
-    parser.add_argument("--config", metavar="FILE[:VARIANT]", help=f"config file (default {DEFAULT_CONFIG})")
+    parser.add_argument(
+        "--config",
+        metavar="FILE[:VARIANT]",
+        help=f"config file, and which of its variants, such as smoke (default {DEFAULT_CONFIG})",
+    )
     parser.add_argument("--config.a.b", metavar="VALUE", help="overrides one leaf of the config, here config.a.b")
-    parser.add_argument("--workdir", metavar="DIR", help="the run's folder (default runs/NAME_OF_CONFIG)")
+    parser.add_argument("--workdir", metavar="DIR", help="the run's folder (default runs/NAME_OF_CONFIG[_VARIANT])")
     parser.add_argument("--data_dir", metavar="DIR", help="where TFDS data lies (default: TFDS's own)")
     return parser
 
@@ -130,13 +166,20 @@ def _split_overrides(arguments: list[str]) -> tuple[list[str], list[tuple[str, s
 
 
 def _set_logging() -> None:
-    """Warnings as one line each, without the tracebacks that Orbax's threads tell of errors that it raises as well."""
+    """Warnings as one line each, without the tracebacks that Orbax's threads tell of errors that it raises as well.
+
+    A stop that was lost in a callback, such as those of the garbage collector, is sent again.
+    """
 
     def ours(record: logging.LogRecord) -> bool:
         return record.name != "asyncio" and f"{os.sep}orbax{os.sep}" not in record.pathname
 
     def unraisable(told: Any) -> None:
-        if "Event loop is closed" not in str(told.exc_value):
+        if isinstance(told.exc_value, Stopped):
+            again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM))
+            again.daemon = True
+            again.start()
+        elif "Event loop is closed" not in str(told.exc_value):
             sys.__unraisablehook__(told)
 
     handler = logging.StreamHandler()
@@ -152,6 +195,17 @@ def _set_compilation_cache() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # a hundred small programs add up
 
 
+def _leave(code: int) -> NoReturn:
+    """Ends the process; at once after a stop: XLA may be compiling in a thread that would crash at Python's own end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # there is nothing left to stop
+    if code == EXIT_STOPPED:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def _beside(name: str) -> str:
     """A path of the project, however the working directory is chosen."""
     return str(pathlib.Path(__file__).resolve().parent / name)
@@ -159,4 +213,4 @@ def _beside(name: str) -> str:
 
 if __name__ == "__main__":
     _set_logging()
-    sys.exit(main(sys.argv[1:]))
+    _leave(main(sys.argv[1:]))

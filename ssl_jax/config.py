@@ -21,7 +21,6 @@ from ssl_jax.errors import UserError, unknown
 
 LEAVES = ("seed", "steps", "batch_size")
 OPTIONAL_LEAVES = ("log_every",)
-Leaf = int | float | str | bool | None | tuple
 PARTS = ("data", "views", "method", "model", "optimizer", "schedule", "checkpoint", "evaluate", "expected")
 
 
@@ -29,13 +28,15 @@ def load(spec: str) -> ml_collections.ConfigDict:
     """Returns `get_config()` of a file; 'file.py:variant' calls `get_config('variant')`.
 
     Raises:
-      UserError: no such file, a syntax error, no `get_config`, a variant that the config does not have.
+      UserError: no such file, no Python file, a syntax error, no `get_config`, a variant that the config does not have.
     """
     name, _, variant = spec.partition(":")
     path = pathlib.Path(name)
     if not path.is_file():
         near = path.parent if path.parent.is_dir() else pathlib.Path("configs")
         raise unknown("--config", name, [str(near / p.name) for p in near.glob("*.py")])
+    if path.suffix != ".py":
+        raise UserError(f"--config: {path} is no Python file; write the path of a config file, which ends in .py.")
     module = _import(path)
     if not callable(getattr(module, "get_config", None)):
         raise UserError(f"{path} has no function get_config(); it must return an ml_collections.ConfigDict.")
@@ -70,7 +71,7 @@ def override(config: ml_collections.ConfigDict, path: str, text: str) -> None:
     The leaf may be one that the config file leaves at its default; the checks of the whole config find a wrong name.
 
     Raises:
-      UserError: the part does not exist, or the path names a part and not a leaf.
+      UserError: the part does not exist, the path names a part and not a leaf, or nothing can hold the value.
     """
     *parents, leaf = path.split(".")
     node, where = config, "config"
@@ -79,23 +80,34 @@ def override(config: ml_collections.ConfigDict, path: str, text: str) -> None:
         where += f".{name}"
         if not isinstance(node, ml_collections.ConfigDict):
             raise UserError(f"{where} is a single value and has nothing called {leaf!r} below it.")
-    if isinstance(node.get(leaf), ml_collections.ConfigDict):
+    if isinstance(_peek(node, leaf), ml_collections.ConfigDict):
         leaves = ", ".join(sorted(node[leaf])) or "NAME"
         raise UserError(f"{where}.{leaf} is a part, not a leaf; set one of its leaves: {leaves}.")
-    with node.unlocked(), node.ignore_type():
-        node[leaf] = _literal(text)
+    try:
+        with node.unlocked(), node.ignore_type():
+            node[leaf] = _literal(text)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{where}.{leaf} cannot be {_shown(text)}: {_line(error).rstrip('.')}.") from error
 
 
 def _child(node: ml_collections.ConfigDict, name: str, where: str) -> Any:
     if name not in node:
         raise unknown(where, name, node.keys())
-    return node[name]
+    return _peek(node, name)
+
+
+def _peek(node: ml_collections.ConfigDict, name: str) -> Any:
+    """What `name` holds, None where that is nothing or a required placeholder without a value."""
+    try:
+        return node.get(name)
+    except config_dict.RequiredValueError:
+        return None
 
 
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # the last two: nested too deep to parse
         return text
 
 
@@ -103,11 +115,22 @@ def plain(node: Any, path: str = "config") -> Any:
     """The same config as dicts, tuples and scalars, in alphabetical order; FieldReferences are resolved.
 
     Raises:
-      UserError: a required placeholder has no value yet.
+      UserError: a required placeholder has no value yet, or a name is no string.
     """
     if isinstance(node, (ml_collections.ConfigDict, Mapping)):
-        return {key: plain(_value(node, key, path), f"{path}.{key}") for key in sorted(node.keys())}
+        return {key: plain(_value(node, key, path), f"{path}.{key}") for key in _names(node, path)}
     return tuple(plain(item, path) for item in node) if isinstance(node, (list, tuple)) else node
+
+
+def _names(node: Mapping[str, Any], path: str) -> list[str]:
+    """The keys in alphabetical order."""
+    try:
+        names = sorted(node.keys())
+    except TypeError:  # they are of several types
+        names = [None]
+    if not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path} has a name that is no string; write all names in it as strings.")
+    return names
 
 
 def _value(node: Mapping[str, Any], key: str, path: str) -> Any:
@@ -137,21 +160,32 @@ def check_frame(config: Mapping[str, Any]) -> None:
     for name, value in config.items():
         if name in PARTS:
             if not isinstance(value, Mapping):
-                raise UserError(f"config.{name} is {value!r}; it must be a part with leaves below it.")
+                raise UserError(f"config.{name} is {_shown(value)}; it must be a part with leaves below it.")
         elif name in (*LEAVES, *OPTIONAL_LEAVES):
             _check_count(value, f"config.{name}", at_least=0 if name == "seed" else 1)
         else:
             raise unknown("config", name, (*LEAVES, *OPTIONAL_LEAVES, *PARTS))
     for path, value in flat(config).items():
-        if not _fits(value, Leaf):
+        if not _is_leaf(value):
             kinds = "finite numbers, strings, True, False, None and tuples of these"
-            raise UserError(f"{path} is {value!r} ({type(value).__name__}); the leaves of a config are {kinds}.")
+            raise UserError(f"{path} is {_shown(value)} ({type(value).__name__}); the leaves of a config are {kinds}.")
+    _check_expected(config["expected"])
+
+
+def _check_expected(expected: Mapping[str, Any]) -> None:
+    """What is compared with the results must be numbers, or a run would fail at its very end."""
+    if not isinstance(expected.get("results", {}), Mapping):
+        shown = _shown(expected["results"])
+        raise UserError(f"config.expected.results is {shown}; it must be a part with a number for each measure.")
+    for name, measures in expected.items():
+        for measure, number in measures.items() if isinstance(measures, Mapping) else ():
+            _check_type(number, float, f"config.expected.{name}.{measure}")
 
 
 def _check_count(value: Any, path: str, *, at_least: int) -> None:
     _check_type(value, int, path)
     if not at_least <= value < 2**31:
-        raise UserError(f"{path} is {value}; it must be at least {at_least} and below 2**31.")
+        raise UserError(f"{path} is {_shown(value)}; it must be at least {at_least} and below 2**31.")
 
 
 def choose(choices: Mapping[str, Callable], node: Mapping[str, Any], path: str, *, by: str = "name") -> Callable:
@@ -162,7 +196,7 @@ def choose(choices: Mapping[str, Callable], node: Mapping[str, Any], path: str, 
     """
     if by not in node:
         raise UserError(f"{path}.{by} is missing. Valid: {', '.join(sorted(choices))}.")
-    if node[by] not in choices:
+    if not isinstance(node[by], str) or node[by] not in choices:
         raise unknown(f"{path}.{by}", node[by], choices)
     return choices[node[by]]
 
@@ -233,7 +267,22 @@ def without(node: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def _check_type(value: Any, kind: Any, path: str) -> None:
     if not _fits(value, kind):
         hint = f"; write {(value,)!r}" if _fits((value,), kind) else ""
-        raise UserError(f"{path} is {value!r} ({type(value).__name__}); it must be {_describe(kind)}{hint}.")
+        raise UserError(f"{path} is {_shown(value)} ({type(value).__name__}); it must be {_describe(kind)}{hint}.")
+
+
+def _is_leaf(value: Any) -> bool:
+    """Whether config.json can hold it."""
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_leaf, value))
+    return value is None or isinstance(value, str) or _is_finite(value)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number, True and False among them, that a float can hold."""
+    try:
+        return isinstance(value, (int, float)) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -245,7 +294,7 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is tuple or kind is tuple:
         return isinstance(value, (tuple, list)) and _items_fit(value, arguments)
     if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return _is_finite(value) and not isinstance(value, bool)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if kind is type(None):
@@ -274,6 +323,15 @@ def _describe(kind: Any) -> str:
 
 _KINDS = {int: "an int", float: "a finite number", str: "a string", bool: "True or False", type(None): "None"}
 _PLURALS = {int: "ints", float: "numbers", str: "strings"}
+
+
+def _shown(value: Any) -> str:
+    """A value as it is written, on one line and cut off where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python prints no number of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 120 else text[:119] + "…"
 
 
 def _line(error: Exception) -> str:

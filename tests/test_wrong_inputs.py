@@ -1,27 +1,33 @@
 """Wrong inputs: the right exit status, one line that says what to write instead, and nothing that was saved is lost."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from ml_collections import config_dict
 
 import launch
 from ssl_jax import config as configs
-from ssl_jax import data
-from ssl_jax.errors import RunError
+from ssl_jax import data, experiment
+from ssl_jax.errors import RunError, UserError
 from ssl_jax.experiment import build, run
 from ssl_jax.methods.simclr import SimCLR
-from ssl_jax.train.checkpoints import Checkpoints, to_flat
+from ssl_jax.train.checkpoints import CHECKSUMS, Checkpoints, to_flat
+from ssl_jax.train.signals import StopSignal
 from ssl_jax.train.step import step_keys
 from tests import tiny
 
@@ -37,6 +43,12 @@ SHORT = dict(
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preparing data takes long on a busy machine, and would say so beside the line that these tests are about."""
+    monkeypatch.setattr(data.progress, "PATIENCE", 1e9)
 
 
 def short_config(**leaves) -> dict:
@@ -100,6 +112,21 @@ WRONG_CONFIGS = [
     ("simclr", "evaluate.tasks=knn_full", "config.evaluate.tasks is 'knn_full' (str)", "write ('knn_full',)"),
     ("simclr", "views.scale=(1,)", "config.views.scale is (1,)", "a tuple of 2 numbers"),
     ("simclr", "data.name=7", "config.data.name must be the name of a data set"),
+    ("simclr", "model.name={}", "config.model.name: {} does not exist", "Valid: resnet"),
+    ("simclr", "seed={[]:1}", "config.seed is '{[]:1}' (str); it must be an int"),
+    ("simclr", "seed={[]}", "config.seed is '{[]}' (str)"),
+    ("simclr", f"seed={'-' * 100_000}1", "config.seed is '-----", "… (str); it must be an int"),
+    ("simclr", f"seed={'1+' * 5000}1", "config.seed is '1+1+1", "… (str); it must be an int"),
+    ("simclr", f"seed={'(' * 1000}", "config.seed is '(((((", "… (str); it must be an int"),
+    ("simclr", f"seed=0x{'f' * 6000}", "config.seed is a number of thousands of digits", "below 2**31"),
+    ("simclr", f"optimizer.learning_rate=1{'0' * 400}", "config.optimizer.learning_rate cannot be '1000", "too large"),
+    ("simclr", f"optimizer.weight_decay=(1{'0' * 400},)", "config.optimizer.weight_decay is (1000", "finite numbers"),
+    ("simclr", f"method.temperature=1{'0' * 400}", "config.method.temperature is 1000", "finite numbers"),
+    ("simclr", "expected.x=({'a': 1},)", "config.expected.x is ({'a': 1},) (tuple)", "tuples of these"),
+    ("simclr", "expected.x=(1, (2, [1e999]))", "config.expected.x is (1, (2, (inf,)))", "finite numbers"),
+    ("simclr", "expected.x={'a.b': 1}", "config.expected.x cannot be", "does not accept dots"),
+    ("simclr", "expected.x={1: 2, 'a': 3}", "config.expected.x has a name that is no string"),
+    ("simclr", "expected.margins={'linear': 'high'}", "config.expected.margins.linear is 'high' (str)"),
     # parts and leaves
     ("simclr", "model=resnet", "config.model is a part, not a leaf", "base_width, channels"),
     ("simclr", "seed.low=3", "config.seed is a single value and has nothing called 'low' below it"),
@@ -154,6 +181,7 @@ WRONG_CONFIGS = [
     ("simclr", "data.train_split=trian", "train_split", "'trian'", "Did you mean 'train'?", "Valid: test, train"),
     ("simclr", "data.train_split=train[:", "split 'train[:' is malformed", "'train[:90%]'"),
     ("simclr", "data.eval_split=test[:0]", "split 'test[:0]' of 'digits' has no examples"),
+    ("simclr", "data.eval_split=test[:2]", "config.data.eval_split of 'digits' has 2 examples", "at least 3"),
     ("simclr", "data.eval_split=validation", "eval_split", "'validation'", "Valid: test, train"),
     ("simclr", "data.image_key=img", "config.data.image_key", "Did you mean 'image'?", "Valid: image, label"),
     ("simclr", "data.label_key=labels", "config.data.label_key", "Did you mean 'label'?"),
@@ -198,6 +226,8 @@ WRONG_COMMANDS = [
     (["prepare", "digits", "--data_dir=/proc/none"], "/proc/none", "cannot be written", "another --data_dir"),
     (["report"], "python launch.py report --workdir=DIR"),
     (["report", "--workdir=/no/run"], "/no/run holds no run"),
+    (["--config=README.md"], "--config: README.md is no Python file", "ends in .py"),
+    (["--config=tests/__init__"], "--config: 'tests/__init__' does not exist", "Did you mean 'tests/__init__.py'?"),
     (["--config=configs/quickstrat.py"], "--config: 'configs/quickstrat.py'", "Did you mean 'configs/quickstart.py'?"),
     (["--config=configs/quickstart.py:fast"], "configs/quickstart.py has no variants", "without ':fast'"),
     ([f"--config={TINY}:nope"], "tiny.py:nope failed: KeyError: 'nope'"),
@@ -233,6 +263,26 @@ WRONG_FILES = {
         "config.model is 3; it must be a part",
     ),
     "a function": ("config = tiny.get_config()\nconfig.expected.more = print\n", "config.expected.more is <built-in"),
+    "a function in a tuple": (
+        "config = tiny.get_config()\nconfig.expected.more = (1, (print,))\n",
+        "config.expected.more is (1, (<built-in function print>,)) (tuple); the leaves of a config are",
+    ),
+    "a dict in a tuple": (
+        "config = tiny.get_config()\nconfig.expected.more = ({'a': 1},)\n",
+        "config.expected.more is ({'a': 1},) (tuple)",
+    ),
+    "not finite in a tuple": (
+        "config = tiny.get_config()\nconfig.expected.more = (float('nan'),)\n",
+        "config.expected.more is (nan,) (tuple)",
+    ),
+    "an array": (
+        "import numpy\nconfig = tiny.get_config()\nconfig.expected.more = numpy.zeros((3, 3))\n",
+        "config.expected.more is array([[0., 0., 0.], [0., 0., 0.], [0., 0., 0.]]) (ndarray)",
+    ),
+    "expected results": (
+        "config = tiny.get_config()\ndel config.expected.results\nconfig.expected.results = 3\n",
+        "config.expected.results is 3; it must be a part with a number for each measure",
+    ),
     "placeholder": (
         "from ml_collections import config_dict\nconfig = tiny.get_config()\ndel config.seed\n"
         "config.seed = config_dict.required_placeholder(int)\n",
@@ -250,6 +300,139 @@ def test_wrong_config_file(text, fragments, tmp_path, capsys):
     line = refused(capsys, f"--config={path}", f"--workdir={tmp_path / 'run'}")
     for fragment in fragments:
         assert fragment in line
+
+
+def with_placeholders() -> ml_collections.ConfigDict:
+    config = tiny.get_config()
+    del config.seed, config.data.name
+    config.seed = config_dict.required_placeholder(int)
+    config.data.name = config_dict.required_placeholder(str)
+    return config
+
+
+def test_the_advice_on_placeholders_can_be_followed():
+    config = with_placeholders()
+    for leaf, text in (("data.name", "digits"), ("seed", "3")):
+        with pytest.raises(UserError, match=f"config.{leaf} has no value yet; write --config.{leaf}=VALUE"):
+            configs.plain(config)
+        configs.override(config, leaf, text)
+    plain = configs.plain(config)
+    assert plain["seed"] == 3 and plain["data"]["name"] == "digits"
+
+
+def test_a_placeholder_is_no_part():
+    with pytest.raises(UserError, match="config.seed is a single value and has nothing called 'low' below it"):
+        configs.override(with_placeholders(), "seed.low", "3")
+
+
+@pytest.mark.parametrize("suffix", ["", ".json"])
+def test_config_that_is_no_python_file(suffix, tmp_path, capsys):
+    path = tmp_path / f"config{suffix}"
+    path.write_text("{}")
+    assert f"--config: {path} is no Python file" in refused(capsys, f"--config={path}", f"--workdir={tmp_path}/run")
+
+
+@pytest.mark.parametrize("spec, workdir", [(f"{TINY}", "runs/tiny"), (f"{TINY}:mae", "runs/tiny_mae")])
+def test_default_workdir_names_the_variant(spec, workdir, monkeypatch):
+    given = {}
+    monkeypatch.setattr(experiment, "run", lambda config, workdir, **_: given.update(workdir=workdir) or 0)
+    assert launch.main([f"--config={spec}"]) == 0
+    assert given == {"workdir": workdir}
+
+
+# Signals before training --------------------------------------------------------------------------------------------
+
+TERMINATE = "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
+
+
+def stopped(process: subprocess.CompletedProcess) -> bool:
+    line = "Stopped by SIGTERM. Run the same command to go on.\n"
+    return (process.returncode, process.stderr) == (75, line)
+
+
+def python(*arguments: str, **settings) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, **settings)
+
+
+def test_stop_during_the_imports(tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text(f"{TERMINATE}from tests.tiny import get_config\n")
+    done = python("launch.py", f"--config={path}", f"--workdir={tmp_path / 'run'}")
+    assert stopped(done), done
+    assert not (tmp_path / "run").exists()
+
+
+def test_stop_during_prepare():
+    code = f"""
+import launch
+from ssl_jax import data
+data.prepare = lambda *_: exec({TERMINATE!r})
+raise SystemExit(launch.main(["prepare", "digits"]))
+"""
+    done = python("-c", code)
+    assert stopped(done), done
+
+
+def test_stop_while_xla_compiles(tmp_path, data_dir):
+    """The compiling thread of XLA outlives the exception, and must not meet the end of the interpreter."""
+    command = [sys.executable, "launch.py", *in_workdir(tmp_path / "run", data_dir)]
+    env = os.environ | {"XLA_FLAGS": "", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=ROOT, env=env, **pipes) as process:
+        assert any(line.startswith("files: ") for line in process.stdout)
+        time.sleep(1.2)
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+    assert stopped(subprocess.CompletedProcess(command, process.returncode, out, err)), (process.returncode, err)
+
+
+def test_stop_that_is_lost_in_a_callback_comes_again():
+    code = f"""
+import launch, time, weakref
+class Thing:
+    pass
+def die(_):
+    exec({TERMINATE!r})
+    time.sleep(0)
+launch._set_logging()
+with launch._stoppable():
+    thing = Thing()
+    reference = weakref.ref(thing, die)
+    del thing
+    print("lost", flush=True)
+    time.sleep(30)
+"""
+    done = python("-c", code, timeout=25)
+    assert done.stdout == "lost\n" and "Exception ignored" not in done.stderr, done
+    assert done.stderr.endswith("ssl_jax.train.signals.Stopped: Stopped by SIGTERM.\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_after_the_end_does_not_change_the_status(number):
+    code = f"import atexit, launch, os\natexit.register(lambda: os.kill(os.getpid(), {number}))\nlaunch._leave(0)"
+    done = python("-c", code)
+    assert (done.returncode, done.stderr) == (0, ""), done
+
+
+def test_handlers_come_back_after_a_command():
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    for arguments in ([f"--config={TINY}:nope"], ["prepare", "digit"]):
+        assert launch.main(arguments) == 2
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_run_is_given_the_handlers(monkeypatch):
+    given = []
+    monkeypatch.setattr(experiment, "run", lambda config, workdir, *, data_dir, stop: given.append(stop) or 0)
+    assert launch.main([f"--config={TINY}"]) == 0
+    assert isinstance(given[0], StopSignal)
+
+
+def test_commands_can_be_called_from_a_thread(capsys):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(launch.main, ["prepare", "digit"]).result() == 2
+        assert pool.submit(launch.main, [f"--config={TINY}", "--config.seed=x"]).result() == 2
+    assert capsys.readouterr().err.count("Error: ") == 2
 
 
 # Data on disk ------------------------------------------------------------------------------------------------------
@@ -340,7 +523,7 @@ def unfinished(finished) -> pathlib.Path:
 
 def arrays(workdir: pathlib.Path, step: int) -> dict[str, np.ndarray]:
     restored = ocp.StandardCheckpointer().restore(workdir / "checkpoints" / str(step) / "state")
-    return {name: np.asarray(array) for name, array in restored.items()}
+    return {name: np.asarray(array) for name, array in restored.items() if name != CHECKSUMS}
 
 
 def assert_same(one: dict, other: dict) -> None:
@@ -351,24 +534,6 @@ def assert_same(one: dict, other: dict) -> None:
 
 def in_workdir(workdir: pathlib.Path, data_dir: str, **leaves) -> list[str]:
     return [f"--config={TINY}", f"--workdir={workdir}", f"--data_dir={data_dir}", *options(short_config(**leaves))]
-
-
-@pytest.fixture
-def tmpfs(tmp_path):
-    """Mounts a small file system where that is allowed; a function (options) -> folder."""
-    mounted = []
-
-    def mount(options: str) -> pathlib.Path:
-        folder = tmp_path / "tmpfs"
-        folder.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True).returncode:
-            pytest.skip("only root can mount")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.mark.parametrize("where", ["/proc/run", f"{__file__}/run"])
@@ -426,6 +591,14 @@ def cut_arrays(checkpoint: pathlib.Path) -> None:
         cut(path)
 
 
+def flip_bits(checkpoint: pathlib.Path) -> None:
+    for path in (checkpoint / "state").rglob("d/*"):
+        content = bytearray(path.read_bytes())
+        middle = len(content) // 2
+        content[middle : middle + 64] = bytes(255 - byte for byte in content[middle : middle + 64])
+        path.write_bytes(content)
+
+
 def empty_metadata(checkpoint: pathlib.Path) -> None:
     (checkpoint / "state" / "_METADATA").write_text("")
 
@@ -438,7 +611,7 @@ def remove_state(checkpoint: pathlib.Path) -> None:
     shutil.rmtree(checkpoint / "state")
 
 
-@pytest.mark.parametrize("damage", [cut_arrays, empty_metadata, remove_manifest, remove_state])
+@pytest.mark.parametrize("damage", [cut_arrays, flip_bits, empty_metadata, remove_manifest, remove_state])
 def test_damaged_newest_checkpoint_is_passed_over(damage, unfinished, data_dir, caplog):
     good = arrays(unfinished, 4)
     damage(unfinished / "checkpoints" / "6")
@@ -505,7 +678,7 @@ def test_learning_rate_that_explodes(begun, data_dir):
     done = launched(begun, data_dir, short_config(optimizer=optimizer, checkpoint=dict(every=1, keep=6)))
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
     found = re.match(r"Failed: Step (\d) is not finite; the first bad tensor is: \w+", done.stderr)
-    assert found and "Lower the learning rate" in done.stderr
+    assert found and "lower the learning rate" in done.stderr
     assert_all_finite(begun, list(range(1, int(found[1]))))
 
 

@@ -7,6 +7,7 @@ import contextlib
 import difflib
 import importlib
 import io
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from absl import logging
 
 from ssl_jax.data import files
-from ssl_jax.errors import UserError
+from ssl_jax.errors import RunError, UserError
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -105,12 +106,13 @@ def prepared(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
 
     Raises:
       UserError: something has to be installed or downloaded by hand first, or the folder cannot be written.
-      RunError: the disk is full.
+      RunError: the disk is full, or would be.
     """
     data_dir = resolve(data_dir)
     if files.is_remote(data_dir):
         return _prepare(name, data_dir)
-    with files.locked(Path(data_dir), name):
+    folder = find(name, data_dir).data_path  # one lock for a folder, however its set is spelled
+    with files.locked(Path(data_dir), os.path.relpath(folder, data_dir)):
         return _prepare(name, data_dir)
 
 
@@ -174,7 +176,29 @@ def _explained(name: str, builder: "tfds.core.DatasetBuilder", data_dir: str) ->
     except OSError as error:
         if _is_network(error):
             raise UserError(f"Preparing {name!r} could not download its files: {_one_line(error)}") from error
+        if error.errno is None and "disk space" in str(error):  # TFDS's own, before it begins
+            line = f"Preparing {name!r} in {data_dir}: {_one_line(error)}"
+            raise RunError(f"{line}. Free some, or choose another --data_dir.") from error
         raise
+    except Exception as error:
+        if failure := _failed_download(name, error):
+            raise failure from error
+        raise
+
+
+def _failed_download(name: str, error: Exception) -> UserError | None:
+    """What to say of TFDS's own exceptions: a server refused, or a file is not the one that was expected."""
+    from tensorflow_datasets.core import download
+
+    if isinstance(error, download.util.DownloadError):
+        return UserError(f"Preparing {name!r} could not download its files: {_one_line(error)}")
+    if isinstance(error, download.download_manager.NonMatchingChecksumError):
+        what = str(error).splitlines()[0].rstrip(":")
+        return UserError(
+            f"Preparing {name!r}: {what}. Delete it and run the same command again; if that does not help, the file has"
+            " changed at its source: pip install -U tensorflow-datasets"
+        )
+    return None
 
 
 def _missing_package(name: str, error: ImportError) -> UserError:

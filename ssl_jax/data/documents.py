@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from absl import logging
 
+from ssl_jax.data import progress
 from ssl_jax.data.records import Records
 from ssl_jax.errors import UserError
 
@@ -100,15 +100,16 @@ def write(
     Raises:
       UserError: there is no text at all.
     """
-    logging.info("Tokenizing %d documents of %s (%s)", len(records), records.name, records.split)
     dtype = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
     out = _Writer(folder, dtype, capacity)
-    for start in range(0, len(records), _DOCUMENTS_AT_A_TIME):
-        batch = records.read(np.arange(start, min(start + _DOCUMENTS_AT_A_TIME, len(records))))
-        texts = [split(record[text_key].decode(errors="replace"), sentences) for record in batch]
-        labels = [-1 if label_key is None else int(record[label_key]) for record in batch]
-        for tokens, label in zip(_encode(tokenizer, texts), labels, strict=True):
-            out.add([piece for sentence in tokens for piece in _pieces(sentence, max(1, capacity // 2))], label)
+    what = f"{records.name} ({records.split})"
+    with progress.announced(f"Tokenizing {len(records):,} documents of {what} into {folder.parent}"):
+        for indices in progress.chunks(len(records), _DOCUMENTS_AT_A_TIME, f"Tokenizing {what}"):
+            batch = records.read(indices)
+            texts = [split(record[text_key].decode(errors="replace"), sentences) for record in batch]
+            labels = [-1 if label_key is None else int(record[label_key]) for record in batch]
+            for tokens, label in zip(_encode(tokenizer, texts), labels, strict=True):
+                out.add([piece for sentence in tokens for piece in _pieces(sentence, max(1, capacity // 2))], label)
     out.close()
     if not out.chunk_count:
         raise UserError(f"config.data: the split {records.split!r} of {records.name!r} has no text.")

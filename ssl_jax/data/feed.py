@@ -5,14 +5,16 @@ once an example. Batch `step` is a pure function of (seed, step), so nothing has
 on any number of hosts.
 """
 
+import contextlib
 import dataclasses
 import gc
+import itertools
 from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 
-from ssl_jax.data import order
+from ssl_jax.data import order, workers
 
 
 class Source(Protocol):
@@ -80,9 +82,9 @@ def batches(
     read = _read_step(dataset, batch_size, seed, rows)
     if start >= stop:
         return
-    steps = iter(_schedule(read, start, stop, workers=dataset.workers, prefetch=dataset.prefetch))
+    steps = iter(_schedule(read, start, stop, processes=dataset.workers, prefetch=dataset.prefetch))
     try:
-        for step, batch in zip(range(start, stop), steps, strict=True):
+        for step, batch in zip(range(start, stop), _started(steps, dataset.workers), strict=True):
             # What comes from a worker lies in shared memory, which is only free again when nobody holds the array.
             yield step, {key: np.array(value) for key, value in batch.items()} if dataset.workers else batch
     finally:
@@ -91,25 +93,39 @@ def batches(
             gc.collect()  # Grain's iterators hold the last shared arrays in a cycle, called leaked at exit
 
 
-def _schedule(read: ReadStep, start: int, stop: int, *, workers: int, prefetch: int):
+def _started(steps: Iterator, processes: int) -> Iterator:
+    """The same batches; Grain's worker processes are started when the first one is asked for."""
+    with workers.starting() if processes else contextlib.nullcontext():
+        first = next(steps)
+    return itertools.chain((first,), steps)
+
+
+def _schedule(read: ReadStep, start: int, stop: int, *, processes: int, prefetch: int):
     """The batches of [start, stop) as a Grain dataset."""
     import grain
 
     threads = min(read.source.threads, prefetch)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
     steps = grain.MapDataset.range(start, stop).map(read).to_iter_dataset(options)
-    if not workers:
+    if not processes:
         return steps
     from absl import flags
 
     if not flags.FLAGS.is_parsed():  # Grain's workers are handed the flags; a notebook never parsed any
         flags.FLAGS.mark_as_parsed()
-    return steps.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch))
+    options = grain.MultiprocessingOptions(num_workers=processes, per_worker_buffer_size=prefetch)
+    return steps.mp_prefetch(options, worker_init_fn=workers.begin)
 
 
-def batch_at(dataset, *, batch_size: int, seed: int, step: int) -> dict[str, np.ndarray]:
-    """The whole global batch of one step, equal to what `batches` gives."""
-    return _read_step(dataset, batch_size, seed, (0, batch_size))(step)
+def batch_at(
+    dataset, *, batch_size: int, seed: int, step: int, host_index: int = 0, host_count: int = 1
+) -> dict[str, np.ndarray]:
+    """This host's rows of the batch of one step, equal to what `batches` gives; read here and now, without Grain.
+
+    Raises:
+      UserError: the batch is larger than the set, or cannot be split over the hosts.
+    """
+    return _read_step(dataset, batch_size, seed, order.host_rows(batch_size, host_index, host_count))(step)
 
 
 def _read_step(dataset, batch_size: int, seed: int, rows: tuple[int, int]) -> ReadStep:

@@ -12,6 +12,7 @@ from pathlib import Path
 import filelock
 from absl import logging
 
+from ssl_jax.data import progress
 from ssl_jax.errors import RunError, UserError
 
 _MANIFEST = "manifest.json"
@@ -70,8 +71,8 @@ def locked(folder: Path, name: str) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            logging.info("Waiting for another process that prepares %s in %s", name, folder)
-            lock.acquire()
+            with progress.announced(f"Waiting for another process that prepares {name} in {folder}"):
+                lock.acquire()
     try:
         yield
     finally:

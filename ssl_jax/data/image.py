@@ -1,5 +1,6 @@
 """Pictures with labels, from any TFDS set that has an image."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -8,9 +9,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from absl import logging
 
-from ssl_jax.data import catalogue, files, pictures
+from ssl_jax.data import catalogue, files, pictures, progress
 from ssl_jax.data.records import Records
 from ssl_jax.data.spec import Spec
 from ssl_jax.errors import UserError
@@ -242,16 +242,14 @@ def cached(source: ImageSource, root: Path) -> CachedImages:
 
 
 def _write(source: ImageSource, folder: Path) -> None:
-    """Decodes all of `source` into one .npy file an array."""
-    logging.info("Decoding %d pictures of %s into %s", len(source), source.records.name, folder.parent)
-    arrays = {}
-    for name, shape in source.spec.shapes.items():
-        dtype = np.uint8 if name == "image" else np.int32
-        path = folder / f"{name}.npy"
-        arrays[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(len(source), *shape))
-    for start in range(0, len(source), _CHUNK):
-        indices = np.arange(start, min(start + _CHUNK, len(source)))
-        for name, values in source.read(indices).items():
-            arrays[name][indices] = values
-    for array in arrays.values():
-        array.flush()
+    """Decodes all of `source` into one .npy file an array; not through a mapping, where a full disk is a SIGBUS."""
+    what = f"{source.records.name} ({source.records.split})"
+    announced = progress.announced(f"Decoding {len(source):,} pictures of {what} into {folder.parent}")
+    with announced, contextlib.ExitStack() as stack:
+        out = {name: stack.enter_context((folder / f"{name}.npy").open("wb")) for name in source.spec.shapes}
+        for name, shape in source.spec.shapes.items():
+            header = {"descr": "|u1" if name == "image" else "<i4", "fortran_order": False}
+            np.lib.format.write_array_header_1_0(out[name], header | {"shape": (len(source), *shape)})
+        for indices in progress.chunks(len(source), _CHUNK, f"Decoding {what}"):
+            for name, values in source.read(indices).items():
+                out[name].write(values.data)

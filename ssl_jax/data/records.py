@@ -9,7 +9,7 @@ import numpy as np
 
 from ssl_jax import errors
 from ssl_jax.data import catalogue, mock
-from ssl_jax.errors import UserError
+from ssl_jax.errors import RunError, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Records:
         """The records at `indices` (int64 [n]) as dicts of `keys`.
 
         Raises:
-          UserError: a file is truncated or unreadable.
+          UserError: a file is missing, truncated or damaged.
+          RunError: something else went wrong.
         """
-        with reading(self):
+        with reading(self, np.asarray(indices)):
             return self._source.__getitems__([int(index) for index in indices])
 
     def split_info(self):
@@ -132,11 +133,20 @@ def _undecoded(features: dict) -> dict:
 
 
 @contextlib.contextmanager
-def reading(records: Records) -> Iterator[None]:
-    """Turns failures to read records into one line that names the files."""
+def reading(records: Records, indices: np.ndarray | None = None) -> Iterator[None]:
+    """Turns failures to read records into one line.
+
+    Args:
+      records: what is read.
+      indices: which of them; None: nothing yet, they are opened.
+
+    Raises:
+      UserError: a file is missing or damaged; the line names it.
+      RunError: something else went wrong.
+    """
     try:
         yield
-    except (UserError, MemoryError):
+    except (UserError, RunError, MemoryError):
         raise
     except NotImplementedError as error:
         raise UserError(
@@ -145,21 +155,47 @@ def reading(records: Records) -> Iterator[None]:
             f" python launch.py prepare {records.name} --data_dir=ANOTHER"
         ) from error
     except Exception as error:
+        broken = _broken_file(records, indices)
+        if broken is None:
+            first_line = str(error).partition("\n")[0][:300]
+            raise RunError(
+                f"The records of {records.name!r} ({records.split}) could not be read:"
+                f" {type(error).__name__}: {first_line}. Run the same command again."
+            ) from error
         raise UserError(
-            f"{_broken_file(records)} is missing, truncated or unreadable: delete {records.builder.data_path}"
+            f"{broken} is missing, truncated or unreadable: delete {records.builder.data_path}"
             f" and run: python launch.py prepare {records.name} --data_dir={catalogue.resolve(records.data_dir)}"
         ) from error
 
 
-def _broken_file(records: Records) -> str:
-    """The first file of a split that cannot be opened or read at its end, or all of them if none stands out."""
+def _broken_file(records: Records, indices: np.ndarray | None) -> str | None:
+    """The first file that is missing or damaged: of those that hold the records `indices`, or of all."""
+    first = 0
+    for shard in () if records.mock else records.split_info().file_instructions:
+        inside = np.arange(0) if indices is None else indices[(first <= indices) & (indices < first + shard.take)]
+        if (indices is None or len(inside)) and _is_broken(shard, inside - first + shard.skip):
+            return shard.filename
+        first += shard.take
+    return None
+
+
+def _is_broken(shard, positions: np.ndarray) -> bool:
+    """Whether a file is missing, or its first, its last or one of the records at `positions` cannot be read."""
+    import tensorflow_datasets as tfds
     from array_record.python import array_record_module
 
-    paths = [str(path) for path in records.split_info().filepaths]
-    for path in paths:
-        try:
-            reader = array_record_module.ArrayRecordReader(path)
-            reader.read([0, reader.num_records() - 1])
-        except Exception:
-            return path
-    return ", ".join(paths[:3])
+    try:
+        tfds.core.Path(shard.filename).open("rb").close()
+    except FileNotFoundError:
+        return True
+    except Exception:  # not allowed, too many open files, no connection: says nothing of the file
+        return False
+    try:
+        reader = array_record_module.ArrayRecordReader(shard.filename)
+        for position in (0, shard.examples_in_shard - 1, *positions):
+            reader.read([int(position)])
+    except MemoryError:
+        raise
+    except Exception:
+        return True
+    return False

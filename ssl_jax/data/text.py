@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from absl import logging
 
-from ssl_jax.data import catalogue, documents, files, wordpiece
+from ssl_jax.data import catalogue, documents, files, progress, wordpiece
 from ssl_jax.data.documents import Documents
 from ssl_jax.data.image import check_feeding
 from ssl_jax.data.pairs import Pairs
@@ -223,9 +222,9 @@ def _check_features(records: Records, text_key: str, label_key: str | None) -> N
 
 def _learn(records: Records, text_key: str, vocab_size: int, folder: Path) -> None:
     """Trains a tokenizer on (a part of) the documents and saves it."""
-    logging.info("Learning %d word pieces from %s", vocab_size, records.name)
     texts = functools.partial(_texts, records, text_key)
-    wordpiece.train(texts, vocab_size).save(str(folder / "tokenizer.json"))
+    with progress.announced(f"Learning {vocab_size:,} word pieces from {records.name} ({records.split})"):
+        wordpiece.train(texts, vocab_size).save(str(folder / "tokenizer.json"))
 
 
 def _texts(records: Records, text_key: str) -> Iterator[str]:

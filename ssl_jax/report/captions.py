@@ -31,7 +31,6 @@ _KNOWN = {
         "at what lies between two groups. Distances between far groups mean little.",
     ),
 }
-_ALIASES = {"nearest_neighbours": "neighbours"}
 
 
 def caption(stem: str) -> dict[str, str]:
@@ -57,8 +56,8 @@ def heading(name: str) -> str:
 
 def _recognised(stem: str) -> tuple[str, str] | None:
     """The known kind of figure that a file name begins with, and the rest of the name."""
-    for beginning, kind in [*((name, name) for name in _KNOWN), *_ALIASES.items()]:
-        rest = re.fullmatch(re.escape(beginning) + r"(?:[_-](.*))?", stem)
+    for kind in _KNOWN:
+        rest = re.fullmatch(re.escape(kind) + r"(?:[_-](.*))?", stem)
         if rest:
             return kind, rest[1] or ""
     return None

@@ -1,7 +1,6 @@
 """A map of the embeddings: each held-out example a point, similar ones close together."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -11,28 +10,19 @@ from matplotlib.axes import Axes
 from ssl_jax.report.style import INK, MANY, Target, figure
 
 _NAMED = 24  # more names than this would hide the points
+_DRAWN = 1500  # t-SNE of more points takes long, and they would hide each other
 
 
-def embedding_map(
-    embeddings: np.ndarray,
-    labels: np.ndarray,
-    class_names: Sequence[str],
-    target: Target,
-    *,
-    method: Literal["tsne", "pca"] = "tsne",
-    examples: int = 1500,
-    seed: int = 0,
-) -> None:
-    """Draws the embeddings in two dimensions, as PNG. Labels only colour the points and name the groups.
+def embedding_map(embeddings: np.ndarray, labels: np.ndarray, class_names: Sequence[str], target: Target) -> None:
+    """Draws the embeddings in two dimensions by t-SNE, as PNG. Labels only colour the points and name the groups.
+
+    At most 1500 of them are drawn, chosen at random but each time the same.
 
     Args:
       embeddings: [N, D] any float type; scaled to unit length first, as kNN sees them.
       labels: int [N].
       class_names: one name a class; empty: their numbers.
       target: where the picture goes.
-      method: t-SNE (distances between far groups mean little) or the two main directions (PCA).
-      examples: at most so many are drawn, chosen at random.
-      seed: of that choice and of t-SNE.
 
     Raises:
       ValueError: fewer than three examples, or labels that do not fit.
@@ -42,32 +32,28 @@ def embedding_map(
         raise ValueError(
             f"embeddings {embeddings.shape} and labels {labels.shape} must be [N, D] and [N], N at least 3"
         )
-    if len(labels) > examples:
-        chosen = np.random.default_rng(seed).choice(len(labels), examples, replace=False)
+    if len(labels) > _DRAWN:
+        chosen = np.random.default_rng(0).choice(len(labels), _DRAWN, replace=False)
         embeddings, labels = embeddings[chosen], labels[chosen]
-    points = project(embeddings, method=method, seed=seed)
+    points = project(embeddings)
     with figure(6.4, 5.6, target) as drawn:
         _scatter(drawn.add_subplot(), points, labels, class_names)
 
 
-def project(embeddings: np.ndarray, *, method: str = "tsne", seed: int = 0) -> np.ndarray:
-    """float [N, 2]: unit vectors of the embeddings reduced by PCA, and from 50 dimensions on by t-SNE (cosine)."""
+def project(embeddings: np.ndarray) -> np.ndarray:
+    """float [N, 2]: unit vectors of the embeddings reduced by PCA to 50 dimensions, and from there by t-SNE."""
     from sklearn.decomposition import PCA  # imported here because it takes a second
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
     length = np.linalg.norm(embeddings, axis=1, keepdims=True)
     unit = embeddings / np.where(length > 0, length, 1)
-    if method == "pca":
-        return PCA(2, random_state=seed).fit_transform(unit)
-    if method != "tsne":
-        raise ValueError(f"method {method!r} is neither 'tsne' nor 'pca'")
-    reduced = PCA(min(50, *unit.shape), random_state=seed).fit_transform(unit)
+    reduced = PCA(min(50, *unit.shape), random_state=0).fit_transform(unit)
     perplexity = min(30.0, (len(unit) - 1) / 3)
     with threadpool_limits(
         1
     ):  # on a busy machine its OpenMP threads wait for each other: a minute in place of a second
-        return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+        return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
 
 
 def _scatter(axes: Axes, points: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> None:

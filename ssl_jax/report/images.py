@@ -12,9 +12,7 @@ from ssl_jax.report.style import BAD, GOOD, INK, MUTED, Target, blank_axes, figu
 _CELL, _GAP, _EDGE, _WORDS = 0.9, 0.07, 0.06, 0.21
 
 
-def image_grid(
-    images: np.ndarray, target: Target, *, columns: Sequence[str] = (), rows: Sequence[str] = (), stretch: bool = False
-) -> None:
+def image_grid(images: np.ndarray, target: Target, *, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> None:
     """Pictures in rows and columns, as PNG.
 
     Args:
@@ -23,7 +21,6 @@ def image_grid(
       target: where the picture goes.
       columns: headings, one a column.
       rows: names, one a row.
-      stretch: whether each picture's own lowest and highest value become black and white (for normalised inputs).
 
     Raises:
       ValueError: any other shape, no picture at all, or a number of headings that does not fit.
@@ -41,25 +38,24 @@ def image_grid(
         axes = blank_axes(drawn, (0, width), (height, 0))
         for i, row in enumerate(grid):
             for j, image in enumerate(row):
-                _place(axes, _shown(image, stretch), left + j * (_CELL + _GAP), top + i * (tall + _GAP), tall)
+                _place(axes, _shown(image), left + j * (_CELL + _GAP), top + i * (tall + _GAP), tall)
         for j, name in enumerate(columns):
             _word(axes, left + j * (_CELL + _GAP) + _CELL / 2, top - _WORDS / 2, name, MUTED)
         for i, name in enumerate(rows):
             _word(axes, left - 0.08, top + i * (tall + _GAP) + tall / 2, name, INK, align="right")
 
 
-def views(originals: np.ndarray, augmented: np.ndarray, target: Target, *, stretch: bool = False) -> None:
+def views(originals: np.ndarray, augmented: np.ndarray, target: Target) -> None:
     """Each picture beside random views of it: what the network will see.
 
     Args:
       originals: [N, H, W, C], uint8 or float in 0..1.
       augmented: [N, V, h, w, C], uint8 or float in 0..1.
       target: where the picture goes.
-      stretch: whether each view's own lowest and highest value become black and white (for normalised views).
     """
     height, width = augmented.shape[2:4]
-    first = np.stack([_resized(_shown(image, False), height, width) for image in originals])
-    rest = np.stack([[_shown(image, stretch) for image in row] for row in np.asarray(augmented)])
+    first = np.stack([_resized(_shown(image), height, width) for image in originals])
+    rest = np.stack([[_shown(image) for image in row] for row in np.asarray(augmented)])
     headings = ["original", *(f"view {i + 1}" for i in range(augmented.shape[1]))]
     image_grid(np.concatenate([first[:, None], rest], axis=1), target, columns=headings)
 
@@ -73,7 +69,7 @@ def reconstructions(original: np.ndarray, masked: np.ndarray, reconstructed: np.
       reconstructed: the network's picture.
       target: where the picture goes.
     """
-    rows = np.stack([np.stack([_shown(image, False) for image in part]) for part in (masked, reconstructed, original)])
+    rows = np.stack([np.stack([_shown(image) for image in part]) for part in (masked, reconstructed, original)])
     image_grid(rows, target, rows=("seen", "rebuilt", "original"))
 
 
@@ -111,7 +107,7 @@ def nearest_neighbours_images(
         for i in range(count):
             top = _EDGE + _WORDS + i * step
             for left, image in zip(lefts, (queries[i], *neighbours[i]), strict=True):
-                _place(axes, _shown(image, False), left, top, tall)
+                _place(axes, _shown(image), left, top, tall)
             if judged:
                 _judge(axes, lefts, top, tall, query_labels[i], neighbour_labels[i], class_names)
 
@@ -156,13 +152,10 @@ def _as_grid(images: np.ndarray) -> list[np.ndarray]:
     return [images[i : i + 8] for i in range(0, len(images), 8)]
 
 
-def _shown(image: np.ndarray, stretch: bool) -> np.ndarray:
+def _shown(image: np.ndarray) -> np.ndarray:
     """RGB float32 in 0..1, [H, W, 3]."""
     image = np.asarray(image)
     image = image / 255 if image.dtype == np.uint8 else np.nan_to_num(image.astype(np.float32))
-    if stretch:
-        low, high = image.min(), image.max()
-        image = (image - low) / (high - low if high > low else 1)
     image = np.clip(image, 0, 1).astype(np.float32)
     return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
 

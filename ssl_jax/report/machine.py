@@ -6,6 +6,8 @@ import os
 import pathlib
 import platform
 
+from ssl_jax.train.workdir import write_atomically
+
 _PACKAGES = (
     *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets", "ml_collections"),
     *("numpy", "scikit-learn"),
@@ -30,10 +32,7 @@ def environment() -> dict[str, str]:
 
 def record_environment(workdir: str | os.PathLike) -> None:
     """Writes `environment.json` into the workdir, so that a report made later tells where the run ran."""
-    path = pathlib.Path(workdir) / FILE
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(environment(), indent=2) + "\n")
-    temporary.replace(path)
+    write_atomically(pathlib.Path(workdir) / FILE, json.dumps(environment(), indent=2) + "\n")
 
 
 def _version(package: str) -> str | None:

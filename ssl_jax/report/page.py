@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import io
-import json
 import os
 import pathlib
 import struct
@@ -19,7 +18,7 @@ from ssl_jax.report.machine import FILE as ENVIRONMENT
 from ssl_jax.report.machine import environment
 from ssl_jax.report.style import DPI
 from ssl_jax.train.metrics import read as read_metrics
-from ssl_jax.train.workdir import write_atomically
+from ssl_jax.train.workdir import read_json, write_atomically
 
 
 def write(workdir: str | os.PathLike, *, results: Mapping[str, float] | None = None) -> pathlib.Path:
@@ -40,12 +39,10 @@ def write(workdir: str | os.PathLike, *, results: Mapping[str, float] | None = N
       OSError: the page cannot be written; an older one stays whole.
     """
     folder = pathlib.Path(workdir)
-    config = _read_json(folder / "config.json")
-    if config is None:
-        raise UserError(f"{folder} holds no run: there is no config.json in it.")
-    finished = results if results is not None else _read_json(folder / "results.json")
-    shown = finished if finished is not None else _read_json(folder / "baselines.json") or {}
-    metrics, recorded = read_metrics(folder), _read_json(folder / ENVIRONMENT)
+    config = _read_config(folder / "config.json")
+    finished = results if results is not None else _read_results(folder / "results.json")
+    shown = finished if finished is not None else _read_results(folder / "baselines.json") or {}
+    metrics, recorded = read_metrics(folder), read_json(folder / ENVIRONMENT)
     if panels.panels_of(metrics):
         panels.curves(metrics, folder / "figures" / "curves.png", results=shown)
     page = _template().render(
@@ -53,8 +50,8 @@ def write(workdir: str | os.PathLike, *, results: Mapping[str, float] | None = N
         facts=_facts(config, metrics),
         finished=finished is not None,
         headline=_headline(shown),
-        table=table.build(shown, config.get("expected")),
-        expectation=_expectation(config.get("expected", {})),
+        table=table.build(shown, config["expected"]),
+        expectation=_expectation(config["expected"]),
         panels=_panels(metrics, shown),
         figures=_figures(folder / "figures"),
         config=_config_lines(config),
@@ -65,13 +62,23 @@ def write(workdir: str | os.PathLike, *, results: Mapping[str, float] | None = N
     return folder / "report.html"
 
 
-def _read_json(path: pathlib.Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
+def _read_config(path: pathlib.Path) -> dict[str, Any]:
+    config = read_json(path)
+    if config is None:
+        raise UserError(f"{path.parent} holds no run: there is no config.json in it.")
     try:
-        return json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read ({error}); mend or remove it.") from error
+        configs.check_frame(config)
+    except UserError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    return config
+
+
+def _read_results(path: pathlib.Path) -> dict[str, float] | None:
+    results = read_json(path)
+    for key, value in (results or {}).items():
+        if not isinstance(value, (int, float)):
+            raise UserError(f"{path} is damaged: {key} is {value!r}, not a number. Remove it.")
+    return results
 
 
 def _template() -> jinja2.Template:
@@ -86,28 +93,28 @@ def _title(config: Mapping[str, Any]) -> str:
     return f"{names.method(_leaf(config, 'method', 'name'))} on {_leaf(config, 'data', 'name')}"
 
 
-def _leaf(config: Mapping[str, Any], part: str, leaf: str) -> Any:
-    return config.get(part, {}).get(leaf, "?")
+def _leaf(config: Mapping[str, Any], part: str, leaf: str) -> str:
+    return str(config[part].get(leaf, "?"))
 
 
 def _facts(config: Mapping[str, Any], metrics: panels.Metrics) -> list[tuple[str, str]]:
     """What was run: pairs of name and value."""
-    steps, batch_size = config.get("steps", 0), config.get("batch_size", 0)
+    steps, batch_size = config["steps"], config["batch_size"]
     done = int(max((line["step"] for line in metrics), default=0))
     seconds = training_seconds(metrics, batch_size)
     return [
         ("Method", names.method(_leaf(config, "method", "name"))),
-        ("Data", str(_leaf(config, "data", "name"))),
-        ("Network", _network(config.get("model", {}))),
+        ("Data", _leaf(config, "data", "name")),
+        ("Network", _network(config)),
         ("Steps", f"{done:,} of {steps:,}" if done < steps else f"{steps:,}"),
         ("Batch", f"{batch_size:,} examples"),
         ("Training took", f"about {_duration(seconds)}" if seconds else "not recorded"),
-        ("Seed", str(config.get("seed", "?"))),
+        ("Seed", str(config["seed"])),
     ]
 
 
-def _network(model: Mapping[str, Any]) -> str:
-    name = names.network(model.get("name", "?"))
+def _network(config: Mapping[str, Any]) -> str:
+    model, name = config["model"], names.network(_leaf(config, "model", "name"))
     shape = {
         "depth": "depth {}",
         "size": "size {}",
@@ -153,8 +160,6 @@ def _headline(results: Mapping[str, float]) -> str:
 
 def _expectation(expected: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the config says about its expected numbers besides the numbers."""
-    if "results" not in expected:
-        expected = {key: value for key, value in expected.items() if isinstance(value, str)}
     return [
         (captions.heading(key), _expected_value(value))
         for key, value in expected.items()

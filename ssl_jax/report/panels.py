@@ -80,7 +80,7 @@ def curves(
       panels: which panels to draw. None: all of `panels_of(metrics)`.
 
     Raises:
-      ValueError: no metric has two points to draw.
+      ValueError: no metric has a finite value, or `panels` is empty.
     """
     panels = panels_of(metrics) if panels is None else panels
     if not panels:

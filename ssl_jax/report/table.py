@@ -43,25 +43,21 @@ def build(results: Mapping[str, float], expected: Mapping[str, Any] | None = Non
 
     Args:
       results: `STAGE/MEASURE` -> value, and `STAGE/MEASURE/std` -> its spread. Keys without a stage are left out.
-      expected: `config.expected`. Its numbers are those of `expected['results']`, or its own where it has no such
-        part, named `MEASURE` or `pretrained/MEASURE` as in results.
+      expected: `config.expected`. Its numbers are those of `expected['results']`, named `MEASURE` or
+        `pretrained/MEASURE` as in results.
     """
     values = {key: value for key, value in results.items() if key.count("/") == 1}
     stages = sorted({key.split("/")[0] for key in values}, key=names.stage_order)
     wanted = expected_numbers(expected or {})
-    measures = {key.split("/")[1] for key in values}
-    measures |= wanted.keys() if (expected or {}).get("results") else set()
-    measures = sorted(measures, key=names.metric_order)
+    measures = sorted({key.split("/")[1] for key in values} | wanted.keys(), key=names.metric_order)
     rows = tuple(_row(measure, stages, results, wanted.get(measure)) for measure in measures)
     return Table(tuple(names.stage(stage) for stage in stages), rows)
 
 
-def results_table(
-    results: Mapping[str, float], expected: Mapping[str, Any] | None = None, *, title: str | None = None
-) -> rich.table.Table:
+def results_table(results: Mapping[str, float], expected: Mapping[str, Any] | None = None) -> rich.table.Table:
     """The same as a table for the terminal; print it with `rich.print`. Arguments as in `build`."""
     table = build(results, expected)
-    shown = rich.table.Table(title=title, title_justify="left", header_style="bold")
+    shown = rich.table.Table(header_style="bold")
     shown.add_column("held-out data")
     for stage in table.stages:
         shown.add_column(stage, justify="right", no_wrap=True)
@@ -75,9 +71,8 @@ def results_table(
 
 def expected_numbers(expected: Mapping[str, Any]) -> dict[str, float]:
     """The numbers that `config.expected` holds for the pretrained network, by measure."""
-    numbers = expected.get("results", expected)
-    named = {key.removeprefix("pretrained/"): value for key, value in numbers.items()}
-    return {key: float(value) for key, value in named.items() if isinstance(value, int | float) and "/" not in key}
+    named = {key.removeprefix("pretrained/"): value for key, value in expected.get("results", {}).items()}
+    return {key: float(value) for key, value in named.items() if "/" not in key}
 
 
 def _row(measure: str, stages: list[str], results: Mapping[str, float], wanted: float | None) -> Row:

@@ -11,6 +11,8 @@ from ssl_jax.report.style import BAD, GOOD, INK, MUTED, RULE, Target, blank_axes
 
 _WIDTH = 60  # characters
 _SIZE = 8.5  # points
+_LONGEST = 150  # characters after which a text is cut off
+_SENTENCES = 3  # with their guesses they fill a screen
 _ACROSS, _DOWN = 0.602 * _SIZE / 72, 1.62 * _SIZE / 72  # inches a character, of DejaVu Sans Mono, and a line
 
 
@@ -34,9 +36,8 @@ def nearest_neighbours_text(
     query_labels: Sequence[str] | None = None,
     neighbour_labels: Sequence[Sequence[str]] | None = None,
     similarities: Sequence[Sequence[float]] | None = None,
-    longest: int = 150,
 ) -> None:
-    """Held-out passages, each with the training passages nearest to it, as PNG.
+    """Held-out passages, each with the training passages nearest to it, as PNG. Long ones are cut off.
 
     Args:
       queries: N texts.
@@ -45,20 +46,19 @@ def nearest_neighbours_text(
       query_labels: the name of the class of each query.
       neighbour_labels: the name of the class of each neighbour; a tick or a cross says whether it is the query's.
       similarities: of each neighbour to its query.
-      longest: characters after which a text is cut off.
     """
     runs, line = [], 0.0
     for i, query in enumerate(queries):
         label = query_labels[i] if query_labels is not None else None
         line = _heading(runs, line, "query" if label is None else f"query · {label}")
-        line = _paragraph(runs, line, query, longest, bold=True)
+        line = _paragraph(runs, line, query, bold=True)
         for j, text in enumerate(neighbours[i]):
             other = neighbour_labels[i][j] if neighbour_labels is not None else None
             heading, colour = _neighbour_heading(
                 j, label, other, similarities[i][j] if similarities is not None else None
             )
             runs.append(_Run(line + 0.15, 2, heading, colour))
-            line = _paragraph(runs, line + 1.15, text, longest, indent=2)
+            line = _paragraph(runs, line + 1.15, text, indent=2)
         line += 0.9
     _draw(runs, line - 0.9, target)
 
@@ -68,11 +68,8 @@ def masked_tokens(
     positions: Sequence[Sequence[int]],
     predictions: Sequence[Sequence[Sequence[str]]],
     target: Target,
-    *,
-    probabilities: Sequence[Sequence[Sequence[float]]] | None = None,
-    limit: int = 3,
 ) -> None:
-    """Sentences with the words that were hidden from the network, and what it put there, as PNG.
+    """The first three sentences with the words that were hidden from the network, and what it put there, as PNG.
 
     Hidden words stand in a numbered box: green with a tick where the first guess was right. Below, the guesses.
 
@@ -81,8 +78,6 @@ def masked_tokens(
       positions: for each sentence the places of the hidden pieces.
       predictions: for each hidden piece some guesses, best first; as many are shown as fit on a line.
       target: where the picture goes.
-      probabilities: of the guesses.
-      limit: at most so many sentences are drawn, the first ones.
 
     Raises:
       ValueError: the three do not go together.
@@ -92,15 +87,13 @@ def masked_tokens(
             f"{len(tokens)} sentences, {len(positions)} lists of positions, {len(predictions)} of predictions"
         )
     runs, line = [], 0.0
-    for i, (sentence, hidden, guesses) in enumerate(zip(tokens, positions, predictions, strict=True)):
-        if i == limit:
-            break
+    for sentence, hidden, guesses in list(zip(tokens, positions, predictions, strict=True))[:_SENTENCES]:
         if len(hidden) != len(guesses):
             raise ValueError(f"{len(hidden)} hidden pieces, but predictions for {len(guesses)}")
         line = _sentence(runs, line, sentence, {p: g[0] == sentence[p] for p, g in zip(hidden, guesses, strict=True)})
         line += 0.3
-        for j, (place, best) in enumerate(zip(hidden, guesses, strict=True)):
-            line = _guesses(runs, line, j + 1, sentence[place], best, probabilities[i][j] if probabilities else None)
+        for number, (place, best) in enumerate(zip(hidden, guesses, strict=True), start=1):
+            line = _guesses(runs, line, number, sentence[place], best)
         line += 1.0
     _draw(runs, line - 1.0, target)
 
@@ -122,9 +115,9 @@ def _neighbour_heading(place: int, label: str | None, other: str | None, similar
     return " · ".join(parts), colour
 
 
-def _paragraph(runs: list[_Run], line: float, text: str, longest: int, *, bold: bool = False, indent: int = 0) -> float:
+def _paragraph(runs: list[_Run], line: float, text: str, *, bold: bool = False, indent: int = 0) -> float:
     text = " ".join(text.split())
-    text = text if len(text) <= longest else text[:longest].rsplit(" ", 1)[0] + " …"
+    text = text if len(text) <= _LONGEST else text[:_LONGEST].rsplit(" ", 1)[0] + " …"
     for part in textwrap.wrap(text, _WIDTH - indent) or [""]:
         runs.append(_Run(line, indent, part, bold=bold))
         line += 1
@@ -153,18 +146,15 @@ def _sentence(runs: list[_Run], line: float, tokens: Sequence[str], right: dict[
     return line + 1.15
 
 
-def _guesses(
-    runs: list[_Run], line: float, number: int, truth: str, guesses: Sequence[str], shares: Sequence[float] | None
-) -> float:
+def _guesses(runs: list[_Run], line: float, number: int, truth: str, guesses: Sequence[str]) -> float:
     right = guesses[0] == truth
     runs.append(_Run(line, 1, f"{number:>2} {'✓' if right else '✗'}", GOOD if right else BAD))
     column = 6
     for i, piece in enumerate(guesses):
-        text = piece if shares is None else f"{piece} {100 * shares[i]:.0f}%"
-        if i and column + len(text) > _WIDTH:
+        if i and column + len(piece) > _WIDTH:
             break
-        runs.append(_Run(line, column, text, INK if piece == truth else MUTED, bold=piece == truth))
-        column += len(text) + 3
+        runs.append(_Run(line, column, piece, INK if piece == truth else MUTED, bold=piece == truth))
+        column += len(piece) + 3
     return line + 1
 
 

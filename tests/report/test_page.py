@@ -1,3 +1,4 @@
+import errno
 import html.parser
 import json
 import re
@@ -17,6 +18,7 @@ CONFIG = {
     "views": {"name": "affine"},
     "method": {"name": "simclr", "temperature": 0.2},
     "model": {"name": "resnet", "depth": 18},
+    **dict.fromkeys(("optimizer", "schedule", "checkpoint", "evaluate"), {}),
     "expected": {"results": {"pretrained/knn_1shot": 0.8}, "source": "a <paper> & table 6"},
 }
 RESULTS = {
@@ -84,6 +86,14 @@ def test_tells_what_was_run_and_what_came_out(workdir):
     assert "not finished" not in page.text
 
 
+def test_expected_margins_are_shown_by_measure(workdir):
+    expected = {"results": {}, "margins": {"linear": 0.1, "rank_me": 5.0}, "hours": 15.0, "notes": "", "more": {}}
+    (workdir / "config.json").write_text(json.dumps(CONFIG | {"expected": expected}))
+    text = page_of(workdir).text
+    assert "Expected: margins Linear probe 10.0 %, Effective rank 5 Expected: hours 15.0" in text
+    assert "Expected: notes" not in text and "Expected: more" not in text and "Expected: results" not in text
+
+
 def test_loads_nothing_from_anywhere(workdir):
     report.image_grid(np.zeros((1, 4, 4, 1)), workdir / "figures" / "views.png")
     page = page_of(workdir)
@@ -94,7 +104,7 @@ def test_loads_nothing_from_anywhere(workdir):
 
 
 def test_figures_come_in_order_with_what_to_look_at(workdir):
-    for name in ("zebra", "embedding_map_untrained", "views", "nearest_neighbours", "views_2"):
+    for name in ("zebra", "embedding_map_untrained", "views", "neighbours", "views_2"):
         report.image_grid(np.zeros((1, 4, 4, 1)), workdir / "figures" / f"{name}.png")
     text = page_of(workdir).text
     titles = (
@@ -155,10 +165,60 @@ def test_a_line_cut_off_by_a_kill_is_left_out(workdir):
 
 
 @pytest.mark.parametrize("name", ["config.json", "results.json", "environment.json"])
-def test_damaged_files_are_named(workdir, name):
-    (workdir / name).write_text("{")
+@pytest.mark.parametrize("text", ["{", "[1]", "\xff"])
+def test_damaged_files_are_named(workdir, name, text):
+    (workdir / name).write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match=name):
         report.write(workdir)
+
+
+@pytest.mark.parametrize(
+    "leaves, message",
+    [
+        ({"method": 3}, "config.method is 3; it must be a part"),
+        ({"model": []}, r"config.model is \[\]; it must be a part"),
+        ({"steps": "many"}, "config.steps is 'many'"),
+        ({"expected": {"results": 3}}, "config.expected.results is 3; it must be a part"),
+        ({"expected": {"results": {"linear": "high"}}}, "config.expected.results.linear is 'high'"),
+        ({"expected": {"margins": {"linear": [1]}}}, r"config.expected.margins.linear is \[1\]"),
+    ],
+)
+def test_configs_of_another_shape_are_one_line(workdir, leaves, message):
+    (workdir / "config.json").write_text(json.dumps(CONFIG | leaves))
+    with pytest.raises(UserError, match=f"config.json is damaged: {message}") as caught:
+        report.write(workdir)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_alone_of_its_method_is_one_line(workdir):
+    (workdir / "config.json").write_text('{"method": 3}')
+    with pytest.raises(UserError, match="config.json is damaged: config.seed is missing"):
+        report.write(workdir)
+
+
+def test_names_that_are_no_strings_are_shown(workdir):
+    (workdir / "config.json").write_text(json.dumps(CONFIG | {"method": {"name": 3}, "model": {"name": [1]}}))
+    assert "3 on digits" in page_of(workdir).text
+
+
+@pytest.mark.parametrize("name", ["results.json", "baselines.json"])
+def test_results_that_are_no_numbers_are_named(workdir, name):
+    (workdir / "results.json").unlink()
+    (workdir / name).write_text('{"pretrained/linear": "high"}')
+    with pytest.raises(UserError, match=f"{name} is damaged: pretrained/linear is 'high'"):
+        report.write(workdir)
+
+
+def test_a_record_of_the_environment_is_written_whole_or_not_at_all(workdir, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    report.record_environment(workdir)
+    before = (workdir / "environment.json").read_text()
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="environment.json"):
+        report.record_environment(workdir)
+    assert (workdir / "environment.json").read_text() == before and not list(workdir.glob("*.tmp"))
 
 
 def test_damaged_pictures_are_named(workdir):

@@ -77,6 +77,7 @@ def test_held_out_curves_begin_with_the_untrained_network(monkeypatch):
     assert "Linear probe" not in drawn
 
 
-def test_nothing_to_draw():
-    with pytest.raises(ValueError, match="nothing to draw"):
-        curves([], io.BytesIO())
+@pytest.mark.parametrize("lines", [[], [{"step": 1, "train/loss": float("nan")}]])
+def test_nothing_to_draw(lines):
+    with pytest.raises(ValueError, match="no metric has a finite value"):
+        curves(lines, io.BytesIO())

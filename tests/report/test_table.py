@@ -40,6 +40,10 @@ def test_expected_numbers_stand_beside_ours():
     assert {row.name: row.cells for row in built.rows}["Linear probe"] == ("", "", "")
 
 
+def test_numbers_beside_the_expected_results_are_no_results():
+    assert table.expected_numbers({"hours": 15.0, "margins": {"linear": 0.1}}) == {}
+
+
 def test_expected_of_the_untrained_network_is_not_taken_for_ours():
     assert table.expected_numbers({"results": {"untrained/linear": 0.3, "pretrained/linear": 0.9}}) == {"linear": 0.9}
 
