@@ -85,9 +85,21 @@ def _stoppable() -> Iterator[StopSignal | None]:
     stop = StopSignal() if threading.current_thread() is threading.main_thread() else None
     try:
         yield stop
+    except Exception as error:
+        found = _stop_behind(error)
+        if found is None:
+            raise
+        raise found from None
     finally:
         if stop:
             stop.restore()
+
+
+def _stop_behind(error: BaseException | None) -> Stopped | None:
+    """The stop that led to an error: extension modules turn one that falls into their import into an ImportError."""
+    while error and not isinstance(error, Stopped):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 @contextlib.contextmanager

@@ -373,6 +373,26 @@ raise SystemExit(launch.main(["prepare", "digits"]))
     assert stopped(done), done
 
 
+def test_stop_that_an_import_turned_into_an_error():
+    code = f"""
+import launch
+from ssl_jax import data
+from ssl_jax.errors import UserError
+def prepare(*_):
+    try:
+        try:
+            exec({TERMINATE!r})
+        except BaseException as error:
+            raise ImportError("initialization failed") from error
+    except ImportError as error:
+        raise UserError("a package is missing") from error
+data.prepare = prepare
+raise SystemExit(launch.main(["prepare", "digits"]))
+"""
+    done = python("-c", code)
+    assert stopped(done), done
+
+
 def test_stop_while_xla_compiles(tmp_path, data_dir):
     """The compiling thread of XLA outlives the exception, and must not meet the end of the interpreter."""
     command = [sys.executable, "launch.py", *in_workdir(tmp_path / "run", data_dir)]

@@ -71,7 +71,8 @@ class Checkpoints:
         score, arrays = self._score(metrics), to_flat(state)
         self._best.note(step, score)
         try:
-            args = ocp.args.Composite(state=ocp.args.StandardSave(arrays | {CHECKSUMS: checksums(arrays)}))
+            saved = jax.tree.map(_one_copy, arrays | {CHECKSUMS: checksums(arrays)})
+            args = ocp.args.Composite(state=ocp.args.StandardSave(saved))
             self._manager.save(step, args=args, custom_metadata={"score": score}, force=True)
         except Exception as error:
             raise self._failed(error) from error
@@ -226,6 +227,11 @@ def from_flat(arrays: dict[str, Any], like: TrainState) -> TrainState:
     """The inverse of `to_flat`, with the structure of `like`."""
     paths, treedef = jax.tree_util.tree_flatten_with_path(like)
     return treedef.unflatten([arrays[leaf_name(path)] for path, _ in paths])
+
+
+def _one_copy(leaf: jax.Array) -> jax.Array:
+    """One device's copy of what all hold: Orbax would cut it among them, and compile a program for each array."""
+    return leaf.addressable_data(0) if leaf.is_fully_replicated and leaf.is_fully_addressable else leaf
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:

@@ -16,15 +16,15 @@ import pytest
 from tests import tiny
 
 KILLS = int(os.environ.get("SSL_JAX_KILLS", "4"))
-STEPS = 90
+STEPS = 400
 DEVICES = {"simclr": 1, "mae": 8, "bert": 1}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def start(method: str, workdir: pathlib.Path, data_dir: pathlib.Path, *, devices: int = 1) -> subprocess.Popen:
     command = [sys.executable, "launch.py", f"--config=tests/tiny.py:{method}", f"--workdir={workdir}"]
-    command += [f"--data_dir={data_dir}", f"--config.steps={STEPS}", "--config.checkpoint.every=3"]
-    command += ["--config.evaluate.every=20", "--config.log_every=2"]
+    command += [f"--data_dir={data_dir}", f"--config.steps={STEPS}", "--config.checkpoint.every=10"]
+    command += ["--config.evaluate.every=100", "--config.log_every=2"]
     flags = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"XLA_FLAGS": flags}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -83,7 +83,7 @@ def test_kill_nine(method, tmp_path):
         else:
             reach = last_step(tmp_path / "killed") + draw.randint(1, max(1, STEPS // 2 // (KILLS - KILLS // 3)))
             wait_for_step(process, tmp_path / "killed", reach)
-            time.sleep(draw.uniform(0, 0.2))
+            time.sleep(draw.uniform(0, 0.1))
         process.kill()
         hits += process.wait() == -signal.SIGKILL
         process.stderr.close()
