@@ -15,14 +15,13 @@ import contextlib
 import logging
 import os
 import pathlib
-import signal
 import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from ssl_jax.errors import RunError, UserError, unknown
-from ssl_jax.train.signals import EXIT_STOPPED, Stopped, StopSignal
+from ssl_jax.train.signals import EXIT_STOPPED, StopSignal
 
 DEFAULT_CONFIG = "configs/quickstart.py"
 
@@ -44,21 +43,21 @@ def main(arguments: list[str]) -> int:
             raise
         print(f"Failed: {error}. What was saved is whole: mend this, then run the same command again.", file=sys.stderr)
         return 1
-    except (Stopped, KeyboardInterrupt) as stopped:
-        print(f"{str(stopped) or 'Stopped by SIGINT.'} Run the same command to go on.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Stopped by SIGINT. Run the same command to go on.", file=sys.stderr)
         return EXIT_STOPPED
 
 
 def _train(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
-    spec = options.config or _beside(DEFAULT_CONFIG)
     with _stoppable() as stop:
-        with _later(stop):
-            from ssl_jax import config as configs
+        from ssl_jax import config as configs
 
-            config = configs.load(spec)
-            for leaf, value in overrides:
-                configs.override(config, leaf, value)
-            from ssl_jax.experiment import run
+        spec = options.config or _beside(DEFAULT_CONFIG)
+        config = configs.load(spec)
+        for leaf, value in overrides:
+            configs.override(config, leaf, value)
+        from ssl_jax.experiment import run
+
         workdir = options.workdir or _default_workdir(spec)
         return run(configs.plain(config), workdir, data_dir=options.data_dir, stop=stop)
 
@@ -72,9 +71,9 @@ def _default_workdir(spec: str) -> str:
 def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
     if not options.name or overrides:
         raise UserError("prepare takes the name of a TFDS data set: python launch.py prepare NAME [--data_dir=DIR].")
-    with _stoppable() as stop:
-        with _later(stop):
-            from ssl_jax import data
+    with _stoppable():
+        from ssl_jax import data
+
         print(f"{options.name} is ready in {data.prepare(options.name, options.data_dir)}")
     return 0
 
@@ -82,33 +81,22 @@ def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> i
 @contextlib.contextmanager
 def _stoppable() -> Iterator[StopSignal | None]:
     """Handles SIGTERM and SIGINT; None outside of the main thread, which alone can."""
-    stop = StopSignal() if threading.current_thread() is threading.main_thread() else None
+    stop = StopSignal(_leave) if threading.current_thread() is threading.main_thread() else None
     try:
         yield stop
-    except Exception as error:
-        found = _stop_behind(error)
-        if found is None:
-            raise
-        raise found from None
     finally:
         if stop:
             stop.restore()
 
 
-def _stop_behind(error: BaseException | None) -> Stopped | None:
-    """The stop that led to an error: extension modules turn one that falls into their import into an ImportError."""
-    while error and not isinstance(error, Stopped):
-        error = error.__cause__ or error.__context__
-    return error
+def _leave(line: str) -> NoReturn:
+    """Ends the process here and now, which loses no more than kill -9.
 
-
-@contextlib.contextmanager
-def _later(stop: StopSignal | None) -> Iterator[None]:
-    """Holds a stop back until the end: imports take seconds, and jaxlib aborts if an exception ends its own."""
-    with stop or contextlib.nullcontext():
-        yield
-    if stop and stop.requested:
-        raise Stopped(f"Stopped by {stop.requested.name}.")
+    An exception would come out of any line: imports take it for a failure of their own, callbacks swallow it, and XLA's
+    compiling threads crash at the end of an interpreter that does not wait for them.
+    """
+    os.write(2, f"{line} Run the same command to go on.\n".encode())
+    os._exit(EXIT_STOPPED)
 
 
 def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
@@ -178,20 +166,13 @@ def _split_overrides(arguments: list[str]) -> tuple[list[str], list[tuple[str, s
 
 
 def _set_logging() -> None:
-    """Warnings as one line each, without the tracebacks that Orbax's threads tell of errors that it raises as well.
-
-    A stop that was lost in a callback, such as those of the garbage collector, is sent again.
-    """
+    """Warnings as one line each, without the tracebacks that Orbax's threads tell of errors that it raises as well."""
 
     def ours(record: logging.LogRecord) -> bool:
         return record.name != "asyncio" and f"{os.sep}orbax{os.sep}" not in record.pathname
 
     def unraisable(told: Any) -> None:
-        if isinstance(told.exc_value, Stopped):
-            again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM))
-            again.daemon = True
-            again.start()
-        elif "Event loop is closed" not in str(told.exc_value):
+        if "Event loop is closed" not in str(told.exc_value):
             sys.__unraisablehook__(told)
 
     handler = logging.StreamHandler()
@@ -207,17 +188,6 @@ def _set_compilation_cache() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # a hundred small programs add up
 
 
-def _leave(code: int) -> NoReturn:
-    """Ends the process; at once after a stop: XLA may be compiling in a thread that would crash at Python's own end."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # there is nothing left to stop
-    if code == EXIT_STOPPED:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-        os._exit(code)
-    sys.exit(code)
-
-
 def _beside(name: str) -> str:
     """A path of the project, however the working directory is chosen."""
     return str(pathlib.Path(__file__).resolve().parent / name)
@@ -225,4 +195,4 @@ def _beside(name: str) -> str:
 
 if __name__ == "__main__":
     _set_logging()
-    _leave(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

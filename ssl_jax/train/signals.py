@@ -1,7 +1,9 @@
 """Stopping on SIGTERM and Ctrl-C without losing anything."""
 
 import signal
+from collections.abc import Callable
 from types import FrameType
+from typing import NoReturn
 
 EXIT_STOPPED = 75
 
@@ -13,15 +15,21 @@ class Stopped(BaseException):
     """
 
 
+def _raise(line: str) -> NoReturn:
+    raise Stopped(line)
+
+
 class StopSignal:
     """Turns SIGTERM and SIGINT into a wish that the loop grants after saving.
 
-    Outside of a `with` block there is nothing to save: a signal raises `Stopped` at once. Within it the first one is
-    only noted (`requested`); a second SIGINT raises KeyboardInterrupt.
+    Outside of a `with` block there is nothing to save: a signal stops at once. Within it the first one is only noted
+    (`requested`); a second SIGINT raises KeyboardInterrupt.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: Callable[[str], NoReturn] = _raise) -> None:
+        """Takes the signals; `at_once(line)` stops where there is nothing to save, by default by raising `Stopped`."""
         self.requested: signal.Signals | None = None
+        self._at_once = at_once
         self._deferring = False
         self._before = {number: signal.signal(number, self._on) for number in (signal.SIGTERM, signal.SIGINT)}
 
@@ -30,7 +38,7 @@ class StopSignal:
             raise KeyboardInterrupt
         self.requested = signal.Signals(number)
         if not self._deferring:
-            raise Stopped(f"Stopped by {self.requested.name}.")
+            self._at_once(f"Stopped by {self.requested.name}.")
 
     def __enter__(self) -> "StopSignal":
         self._deferring = True
