@@ -1,5 +1,6 @@
 """What can only be seen in processes of their own: what they import, and what is left when they are killed."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -109,8 +110,9 @@ def _let_go(*processes: subprocess.Popen) -> None:
 
 
 def _sums(process: subprocess.Popen) -> list[str]:
-    """What it prints at its end (before that it may say that it waits for another)."""
-    return process.communicate(timeout=600)[0].splitlines()[-2:]
+    """The pairs of numbers that it prints (beside them it may say that it waits for another, or what takes long)."""
+    lines = process.communicate(timeout=600)[0].splitlines()
+    return [line for line in lines if re.fullmatch(r"\d+ \d+", line)]
 
 
 def test_two_processes_prepare_at_once(tmp_path: Path):

@@ -12,7 +12,8 @@ from tests import tiny
 # LARS and SGD beside AdamW, which hardly feels the scale of a gradient: a sum in place of a mean would hide behind it.
 CASES = {
     **{method: (method, {}) for method in tiny.METHODS},
-    "simclr-lars": ("simclr", dict(optimizer=dict(name="lars", learning_rate=0.1, trust_coefficient=0.01))),
+    # A small rate: LARS does not adapt biases, and where those leap, rounding grows by half with each step.
+    "simclr-lars": ("simclr", dict(optimizer=dict(name="lars", learning_rate=0.003, trust_coefficient=1.0))),
     "mae-sgd": ("mae", dict(optimizer=dict(name="sgd", learning_rate=0.1))),
     "bert-sgd": ("bert", dict(optimizer=dict(name="sgd", learning_rate=0.3))),
 }
