@@ -16,7 +16,6 @@ import logging
 import os
 import pathlib
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -79,14 +78,13 @@ def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> i
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[StopSignal | None]:
-    """Handles SIGTERM and SIGINT; None outside of the main thread, which alone can."""
-    stop = StopSignal(_leave) if threading.current_thread() is threading.main_thread() else None
+def _stoppable() -> Iterator[StopSignal]:
+    """Handles SIGTERM and SIGINT."""
+    stop = StopSignal(_leave)
     try:
         yield stop
     finally:
-        if stop:
-            stop.restore()
+        stop.restore()
 
 
 def _leave(line: str) -> NoReturn:

@@ -139,9 +139,11 @@ class Checkpoints:
         return arrays
 
     def _score(self, metrics: dict[str, float]) -> float | None:
-        """What `best` ranks by, higher is better; None where it was not measured."""
+        """What `best` ranks by, higher is better; None where it was not measured, or is no finite number."""
         value = metrics.get(self.best)
-        return -value if value is not None and self.best.endswith("loss") else value
+        if value is None or not np.isfinite(value):
+            return None
+        return -value if self.best.endswith("loss") else value
 
     def _saved_score(self, step: int) -> float | None:
         try:
@@ -156,6 +158,7 @@ class Checkpoints:
             aside.mkdir(exist_ok=True)
             number = len(list(aside.iterdir()))
             (self.folder / str(step)).rename(aside / f"{step}_{number}")
+            self._best.forget(step)
         if steps:
             self._manager.reload()
 
@@ -194,6 +197,10 @@ class _Best(preservation_policy.PreservationPolicy):
         """Tells the score of a checkpoint, None for none."""
         if score is not None:
             self._scores[step] = score
+
+    def forget(self, step: int) -> None:
+        """The checkpoint of that step is gone."""
+        self._scores.pop(step, None)
 
     def beaten_by(self, score: float | None) -> bool:
         """Whether a score is above all that are known."""

@@ -15,6 +15,8 @@ def checksums(arrays: dict[str, jax.Array]) -> jax.Array:
 
 def _checksum(array: jax.Array) -> jax.Array:
     """The sum of all words, each times an odd number of its own (odd numbers have an inverse modulo 2**32)."""
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        array = jax.random.key_data(array)
     array = array.astype(jnp.uint8) if array.dtype == jnp.bool else array
     words = lax.bitcast_convert_type(array, _WORDS[array.dtype.itemsize]).astype(jnp.uint32)
     place, stride = jnp.zeros(words.shape, jnp.uint32), 1

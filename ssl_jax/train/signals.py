@@ -1,6 +1,7 @@
 """Stopping on SIGTERM and Ctrl-C without losing anything."""
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
@@ -27,11 +28,15 @@ class StopSignal:
     """
 
     def __init__(self, at_once: Callable[[str], NoReturn] = _raise) -> None:
-        """Takes the signals; `at_once(line)` stops where there is nothing to save, by default by raising `Stopped`."""
+        """Takes the signals, in the main thread, which alone can; in another one they stay as they are.
+
+        Args: at_once: is called with one line to stop where there is nothing to save; by default it raises `Stopped`.
+        """
         self.requested: signal.Signals | None = None
         self._at_once = at_once
         self._deferring = False
-        self._before = {number: signal.signal(number, self._on) for number in (signal.SIGTERM, signal.SIGINT)}
+        numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
+        self._before = {number: signal.signal(number, self._on) for number in numbers}
 
     def _on(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:

@@ -40,6 +40,31 @@ def test_the_best_is_kept_over_a_restart(tmp_path):
     assert Checkpoints(tmp_path, best="eval/knn_full").steps() == [2, 5, 6]
 
 
+def test_a_score_that_is_no_number_is_none(tmp_path):
+    checkpoints = Checkpoints(tmp_path, every=1, best="eval/knn_full")
+    assert not checkpoints.is_best({"eval/knn_full": float("nan")})
+    checkpoints.save(1, state(1), {"eval/knn_full": float("nan")})
+    assert checkpoints.is_best({"eval/knn_full": 0.1})
+    checkpoints.close()
+
+
+def test_a_damaged_best_is_forgotten(tmp_path):
+    checkpoints = Checkpoints(tmp_path, every=1, best="eval/knn_full")
+    for step, score in ((1, 0.1), (2, 0.9)):
+        checkpoints.save(step, state(step), {"eval/knn_full": score})
+    checkpoints.wait()
+    for path in (checkpoints.folder / "2" / "state").rglob("d/*"):
+        path.write_bytes(path.read_bytes()[:10])
+    assert checkpoints.restore(state(0)).step == 1
+    assert checkpoints.is_best({"eval/knn_full": 0.9})
+    checkpoints.close()
+
+
+def test_random_keys_have_checksums():
+    first, second = (checksums({"key": jax.random.key(seed)}) for seed in (0, 1))
+    assert first[0] != second[0]
+
+
 def test_of_a_loss_the_lowest_is_best(tmp_path):
     checkpoints = Checkpoints(tmp_path, every=1, keep=2, best="eval/loss")
     for step, loss in enumerate([0.3, 0.1, 0.5, 0.6], start=1):
