@@ -17,14 +17,17 @@ from tests import tiny
 
 KILLS = int(os.environ.get("SSL_JAX_KILLS", "4"))
 STEPS = 800
+MOVED_STEPS = 90  # over many more, training would amplify the rounding of another number of devices
 DEVICES = {"simclr": 1, "mae": 8, "bert": 1}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def start(method: str, workdir: pathlib.Path, data_dir: pathlib.Path, *, devices: int = 1) -> subprocess.Popen:
+def start(
+    method: str, workdir: pathlib.Path, data_dir: pathlib.Path, *, steps: int = STEPS, devices: int = 1
+) -> subprocess.Popen:
     command = [sys.executable, "launch.py", f"--config=tests/tiny.py:{method}", f"--workdir={workdir}"]
-    command += [f"--data_dir={data_dir}", f"--config.steps={STEPS}", "--config.checkpoint.every=10"]
-    command += ["--config.evaluate.every=200", "--config.log_every=2"]
+    command += [f"--data_dir={data_dir}", f"--config.steps={steps}", "--config.checkpoint.every=10"]
+    command += [f"--config.evaluate.every={steps // 4}", "--config.log_every=2"]
     flags = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"XLA_FLAGS": flags}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -48,10 +51,10 @@ def wait_for_step(process: subprocess.Popen, workdir: pathlib.Path, step: int) -
         time.sleep(0.01)
 
 
-def outcome(workdir: pathlib.Path) -> tuple[dict[str, np.ndarray], list[dict], dict]:
+def outcome(workdir: pathlib.Path, steps: int = STEPS) -> tuple[dict[str, np.ndarray], list[dict], dict]:
     """Final arrays (parameters, optimizer state, all), metrics without the clock's, results."""
     manager = ocp.CheckpointManager(workdir / "checkpoints")
-    arrays = manager.restore(STEPS, args=ocp.args.Composite(state=ocp.args.StandardRestore()))["state"]
+    arrays = manager.restore(steps, args=ocp.args.Composite(state=ocp.args.StandardRestore()))["state"]
     manager.close()
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     metrics = [{name: value for name, value in line.items() if name != "examples_per_second"} for line in lines]
@@ -96,17 +99,17 @@ def test_kill_nine(method, tmp_path):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", tiny.METHODS)
 def test_stopped_on_one_device_and_continued_on_eight(method, tmp_path, data_dir):
-    finish(start(method, tmp_path / "whole", data_dir))
+    finish(start(method, tmp_path / "whole", data_dir, steps=MOVED_STEPS))
     workdir, codes = tmp_path / "moved", []
     for devices in (1, 8, 1):
-        before, process = last_step(workdir), start(method, workdir, data_dir, devices=devices)
+        before, process = last_step(workdir), start(method, workdir, data_dir, steps=MOVED_STEPS, devices=devices)
         if len(codes) < 2:
             wait_for_step(process, workdir, before + 1)
             process.send_signal(signal.SIGTERM)
         codes.append(finish(process))
     assert codes[-1] == 0
     assert codes[:2] == [75, 75], "a run ended before it could be stopped"
-    (_, whole, _), (_, moved, _) = outcome(tmp_path / "whole"), outcome(workdir)
+    (_, whole, _), (_, moved, _) = outcome(tmp_path / "whole", MOVED_STEPS), outcome(workdir, MOVED_STEPS)
     assert [line["step"] for line in whole] == [line["step"] for line in moved]
     pairs = [(a["train/loss"], b["train/loss"]) for a, b in zip(whole, moved) if "train/loss" in a]
     difference = max(abs(a - b) / abs(a) for a, b in pairs)
