@@ -50,3 +50,19 @@ def weighted_mean(values: jax.Array, weights: jax.Array, axis_name: AxisName) ->
     kept = jnp.where(weights > 0, values * weights, 0.0)
     count = total(weights, axis_name)
     return total(kept, axis_name) / jnp.where(count > 0, count, 1.0)
+
+
+def log_sum_exp(values: jax.Array, axis: int, axis_name: AxisName, *, keepdims: bool = False) -> jax.Array:
+    """`log sum exp(values)` over one axis, and over all devices."""
+    if axis_name is None:
+        return jax.nn.logsumexp(values, axis=axis, keepdims=keepdims)
+    largest = lax.pmax(lax.stop_gradient(jnp.max(values, axis=axis, keepdims=True)), axis_name)
+    largest = jnp.where(jnp.isfinite(largest), largest, 0.0)
+    summed = lax.psum(jnp.sum(jnp.exp(values - largest), axis=axis, keepdims=True), axis_name)
+    result = jnp.log(summed) + largest
+    return result if keepdims else jnp.squeeze(result, axis)
+
+
+def size(rows: int, axis_name: AxisName) -> int:
+    """How many rows all devices hold together."""
+    return rows if axis_name is None else rows * lax.axis_size(axis_name)

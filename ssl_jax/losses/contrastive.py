@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ssl_jax.losses.across import AxisName, gather_rows, mean, own_columns
+from ssl_jax.losses.checks import check_positive, check_same
 
 # Stands for log(0). Finite, so that a batch of one example (nothing but masked entries) has finite gradients.
 _NEVER = -1e30
@@ -36,8 +37,8 @@ def nt_xent(
     Raises:
       ValueError: `z1` and `z2` differ in shape or are not matrices, or `temperature` is not positive.
     """
-    _check_views(z1, z2)
-    _check_temperature(temperature)
+    check_same("[N, D]", z1=z1, z2=z2)
+    check_positive(temperature=temperature)
     z1, z2 = unit_length(z1), unit_length(z2)
     all1, all2 = gather_rows(z1, axis_name), gather_rows(z2, axis_name)
     itself = own_columns(z1.shape[0], axis_name)
@@ -63,13 +64,3 @@ def _log_denominator(z, own_view, other_view, itself, temperature):
 def _similarities(rows, columns):
     # Accelerators multiply float32 in fewer bits by default, which a division by 0.1 or less would make visible.
     return jnp.matmul(rows, columns.T, precision=jax.lax.Precision.HIGHEST)
-
-
-def _check_views(z1, z2):
-    if z1.ndim != 2 or z1.shape != z2.shape:
-        raise ValueError(f"z1 and z2 must both be [N, D], not {z1.shape} and {z2.shape}")
-
-
-def _check_temperature(temperature):
-    if isinstance(temperature, int | float) and not temperature > 0:
-        raise ValueError(f"temperature {temperature} is not positive")

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ssl_jax.losses.across import AxisName, weighted_mean
+from ssl_jax.losses.checks import check_same, check_shape
 
 
 def masked_patches(
@@ -35,8 +36,8 @@ def masked_patches(
     Raises:
       ValueError: the shapes do not fit, or patches of a single value are to be normalised.
     """
-    _check_same_shape(predictions=predictions, targets=targets)
-    _check_shape("mask", mask, predictions.shape[:2])
+    check_same("[B, N, P]", predictions=predictions, targets=targets)
+    check_shape("mask", mask, predictions.shape[:2])
     targets = normalize_patches(targets) if normalize_targets else targets.astype(jnp.float32)
     counted = jnp.broadcast_to(mask[..., None] > 0, targets.shape)  # before the square, or 0 * NaN is in the gradient
     difference = jnp.where(counted, predictions.astype(jnp.float32) - targets, 0.0)
@@ -76,8 +77,8 @@ def masked_lm(logits: jax.Array, targets: jax.Array, weights: jax.Array, *, axis
     Raises:
       ValueError: the shapes do not fit.
     """
-    _check_shape("targets", targets, logits.shape[:2])
-    _check_shape("weights", weights, logits.shape[:2])
+    check_shape("targets", targets, logits.shape[:2])
+    check_shape("weights", weights, logits.shape[:2])
     counted = weights > 0
     logits = jnp.where(counted[..., None], logits, jnp.zeros_like(logits))  # here, or 0 * NaN is in the gradient
     losses = cross_entropy(logits, jnp.where(counted, targets, 0))
@@ -89,14 +90,3 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     logits = logits.astype(jnp.float32)
     chosen = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
     return jax.nn.logsumexp(logits, axis=-1) - chosen
-
-
-def _check_same_shape(**arrays):
-    (first, a), (second, b) = arrays.items()
-    if a.ndim != 3 or a.shape != b.shape:
-        raise ValueError(f"{first} and {second} must both be [B, N, P], not {a.shape} and {b.shape}")
-
-
-def _check_shape(name, array, shape):
-    if array.shape != tuple(shape):
-        raise ValueError(f"{name} must be {tuple(shape)}, not {array.shape}")

@@ -1,6 +1,7 @@
 """Each loss over 2 and 8 devices is the loss of the global batch, in value and in gradient.
 
-A loss is given as a function of (weights, rows): weights are replicated parameters, rows are spread.
+The rows of a case are multiplied by replicated weights first, so that there are gradients of parameters and of rows.
+All losses of a group are compiled together: their sum, and each. Each has arguments, and so gradients, of its own.
 """
 
 import functools
@@ -9,66 +10,68 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import GROUPS, N
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from ssl_jax import losses
 
-N, D = 16, 6
+
+def weights_of(case):
+    keys = jax.random.split(jax.random.key(9), len(case.rows))
+    width = {name: rows.shape[-1] if rows.ndim > 1 else 1 for name, rows in case.rows.items()}
+    return {name: jax.random.normal(k, (d, d)) / d**0.5 for k, (name, d) in zip(keys, width.items())}
 
 
-def contrastive(w, rows, axis_name=None):
-    return losses.nt_xent(rows["a"] @ w, rows["b"] @ w, temperature=0.2, axis_name=axis_name)
+def weighted(rows, weights):
+    """The last axis of the rows multiplied by the weights."""
+    return {name: x @ weights[name] if x.ndim > 1 else x * weights[name][0, 0] for name, x in rows.items()}
 
 
-def patches(w, rows, axis_name=None):
-    return losses.masked_patches((rows["a"] @ w)[:, None], rows["b"][:, None], rows["m"], axis_name=axis_name)
+def inputs(group):
+    cases = GROUPS[group]
+    params = {name: {"weights": weights_of(case), "shared": dict(case.shared)} for name, case in cases.items()}
+    rows, rest = ({name: dict(getattr(case, what)) for name, case in cases.items()} for what in ("rows", "rest"))
+    return params, rows, rest
 
 
-def tokens(w, rows, axis_name=None):
-    return losses.masked_lm((rows["a"] @ w)[:, None], rows["t"][:, None], rows["m"], axis_name=axis_name)
-
-
-def sentences(w, rows, axis_name=None):
-    return losses.next_sentence((rows["a"] @ w)[:, :2], rows["t"] % 2, axis_name=axis_name)
-
-
-LOSSES = {"contrastive": contrastive, "patches": patches, "tokens": tokens, "sentences": sentences}
-
-
-def every(params, floats, rest, axis_name=None):
-    """All losses in one compilation: their sum, and each. Each has arguments, and so gradients, of its own."""
-    values = {name: LOSSES[name](params[name], {**floats[name], **rest}, axis_name) for name in LOSSES}
+def every(group, params, rows, rest, axis_name=None):
+    values = {
+        name: case.loss(
+            weighted(rows[name], params[name]["weights"]), params[name]["shared"], rest[name], axis_name
+        )
+        for name, case in GROUPS[group].items()
+    }  # fmt: skip
     return sum(values.values()), values
 
 
-def inputs():
-    """Parameters and rows with gradients, for each loss its own, and the rows that have none."""
-    keys = jax.random.split(jax.random.key(0), 3)
-    params = jax.random.normal(keys[0], (len(LOSSES), D, D))
-    rows = jax.random.normal(keys[1], (len(LOSSES), 2, N, D))
-    mask = jnp.array([0, 0, 1, 0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0.0])[:, None]  # some of 8 devices hide nothing
-    rest = {"m": mask, "t": jax.random.randint(keys[2], (N,), 0, D)}
-    floats = {name: {"a": rows[i, 0], "b": rows[i, 1]} for i, name in enumerate(LOSSES)}
-    return {name: params[i] for i, name in enumerate(LOSSES)}, floats, rest
+def gradient_of(function):
+    return jax.value_and_grad(function, argnums=(0, 1), has_aux=True)
 
 
-gradient_of = functools.partial(jax.value_and_grad, argnums=(0, 1), has_aux=True)
+def over_axis(group, axis_name="data"):
+    return functools.partial(every, group, axis_name=axis_name)
 
 
 @pytest.fixture(scope="module")
 def one_device():
-    return jax.jit(gradient_of(every))(*inputs())
+    """Value and gradient of a group on one device."""
+    return functools.cache(lambda group: jax.jit(gradient_of(functools.partial(every, group)))(*inputs(group)))
+
+
+def close(ours, exact, what):
+    """To 1e-5 of the largest entry: single entries may be differences of large numbers."""
+    np.testing.assert_allclose(ours, exact, rtol=1e-5, atol=1e-5 * max(np.abs(exact).max(), 1e-3), err_msg=what)
 
 
 def check(found, expected):
     (_, values), gradients = found
     (_, exact), exact_gradients = expected
-    for name in LOSSES:
-        np.testing.assert_allclose(values[name], exact[name], rtol=1e-5, err_msg=name)
-        for ours, plain, what in zip(gradients, exact_gradients, ("parameters", "rows")):
-            for g, e in zip(jax.tree.leaves(ours[name]), jax.tree.leaves(plain[name]), strict=True):
-                np.testing.assert_allclose(g, e, rtol=1e-5, atol=1e-6, err_msg=f"{name}: {what}")
+    for name in exact:
+        np.testing.assert_allclose(values[name], exact[name], rtol=1e-5, atol=1e-6, err_msg=name)
+        for ours, plain in zip(gradients, exact_gradients, strict=True):
+            for (path, g), e in zip(jax.tree.leaves_with_path(ours[name]), jax.tree.leaves(plain[name]), strict=True):
+                close(g, e, f"{name}: gradient of {jax.tree_util.keystr(path)}")
 
 
 def mesh(devices):
@@ -80,58 +83,91 @@ def pieces(tree, devices):
 
 
 SPECS = (P(), P("data"), P("data"))
+groups = pytest.mark.parametrize("group", GROUPS)
 
 
+@groups
 @pytest.mark.parametrize("devices, checked", [(2, True), (8, True), (8, False)])
-def test_gradient_outside_of_shard_map(devices, checked, one_device):
-    spread = functools.partial(every, axis_name="data")
-    spread = jax.shard_map(spread, mesh=mesh(devices), in_specs=SPECS, out_specs=P(), check_vma=checked)
-    check(jax.jit(gradient_of(spread))(*inputs()), one_device)
+def test_gradient_outside_of_shard_map(group, devices, checked, one_device):
+    spread = jax.shard_map(over_axis(group), mesh=mesh(devices), in_specs=SPECS, out_specs=P(), check_vma=checked)
+    check(jax.jit(gradient_of(spread))(*inputs(group)), one_device(group))
 
 
+@groups
 @pytest.mark.parametrize("devices", [2, 8])
-def test_gradient_inside_of_shard_map(devices, one_device):
-    step = gradient_of(functools.partial(every, axis_name="data"))
+def test_gradient_inside_of_shard_map(group, devices, one_device):
+    step = gradient_of(over_axis(group))
     spread = jax.shard_map(step, mesh=mesh(devices), in_specs=SPECS, out_specs=(P(), (P(), P("data"))))
-    check(jax.jit(spread)(*inputs()), one_device)
+    check(jax.jit(spread)(*inputs(group)), one_device(group))
 
 
+@groups
 @pytest.mark.parametrize("devices", [2, 8])
-def test_gradient_inside_of_pmap_is_averaged(devices, one_device):
-    def step(params, floats, rest):
-        values, (dparams, dfloats) = gradient_of(functools.partial(every, axis_name="data"))(params, floats, rest)
-        return values, (jax.lax.pmean(dparams, "data"), jax.tree.map(lambda g: g / devices, dfloats))
+def test_gradient_inside_of_pmap_is_averaged(group, devices, one_device):
+    def step(params, rows, rest):
+        values, (dparams, drows) = gradient_of(over_axis(group))(params, rows, rest)
+        return values, (jax.lax.pmean(dparams, "data"), jax.tree.map(lambda g: g / devices, drows))
 
     spread = jax.pmap(step, axis_name="data", in_axes=(None, 0, 0), devices=jax.devices()[:devices])
-    params, floats, rest = inputs()
-    values, (dparams, dfloats) = spread(params, pieces(floats, devices), pieces(rest, devices))
+    params, rows, rest = inputs(group)
+    values, (dparams, drows) = spread(params, pieces(rows, devices), pieces(rest, devices))
     for value in jax.tree.leaves(values):
         np.testing.assert_array_equal(value, value[0])
-    first = lambda tree: jax.tree.map(lambda x: x[0], tree)  # noqa: E731
-    check((first(values), (first(dparams), jax.tree.map(lambda g: g.reshape(N, D), dfloats))), one_device)
+    first = lambda tree: jax.tree.map(lambda x: x[0], tree)
+    check(
+        (first(values), (first(dparams), jax.tree.map(lambda g: g.reshape(N, *g.shape[2:]), drows))), one_device(group)
+    )
 
 
-def test_gradient_outside_of_pmap(eight_devices, one_device):
-    spread = jax.pmap(functools.partial(every, axis_name="data"), axis_name="data", in_axes=(None, 0, 0))
+@groups
+def test_gradient_outside_of_pmap(group, eight_devices, one_device):
+    spread = jax.pmap(over_axis(group), axis_name="data", in_axes=(None, 0, 0))
 
-    def mean(params, floats, rest):
-        return jax.tree.map(jnp.mean, spread(params, pieces(floats, 8), pieces(rest, 8)))
+    def mean(params, rows, rest):
+        return jax.tree.map(jnp.mean, spread(params, pieces(rows, 8), pieces(rest, 8)))
 
-    check(gradient_of(mean)(*inputs()), one_device)
-
-
-def test_global_batch_under_jit_with_a_mesh(eight_devices, one_device):
-    params, floats, rest = inputs()
-    floats, rest = jax.device_put((floats, rest), jax.sharding.NamedSharding(mesh(8), P("data")))
-    check(jax.jit(gradient_of(every))(params, floats, rest), one_device)
+    check(gradient_of(mean)(*inputs(group)), one_device(group))
 
 
-def test_two_axes_at_once(eight_devices, one_device):
+@groups
+def test_global_batch_under_jit_with_a_mesh(group, eight_devices, one_device):
+    params, rows, rest = inputs(group)
+    rows, rest = jax.device_put((rows, rest), jax.sharding.NamedSharding(mesh(8), P("data")))
+    check(jax.jit(gradient_of(functools.partial(every, group)))(params, rows, rest), one_device(group))
+
+
+@groups
+def test_two_axes_at_once(group, eight_devices, one_device):
     axes = ("hosts", "devices")
-    spread = functools.partial(every, axis_name=axes)
     grid = Mesh(np.array(eight_devices).reshape(4, 2), axes)
-    spread = jax.shard_map(spread, mesh=grid, in_specs=(P(), P(axes), P(axes)), out_specs=P())
-    check(jax.jit(gradient_of(spread))(*inputs()), one_device)
+    specs = (P(), P(axes), P(axes))
+    spread = jax.shard_map(over_axis(group, axes), mesh=grid, in_specs=specs, out_specs=P())
+    check(jax.jit(gradient_of(spread))(*inputs(group)), one_device(group))
+
+
+def descend(group, axis_name, params, rows, rest):
+    """Ten steps of SGD; the losses before each."""
+
+    def step(params, _):
+        (_, values), gradient = jax.value_and_grad(functools.partial(every, group, axis_name=axis_name), has_aux=True)(
+            params, rows, rest
+        )
+        return jax.tree.map(lambda p, g: p - 0.01 * g, params, gradient), values
+
+    return jax.lax.scan(step, params, None, length=10)
+
+
+@groups
+def test_ten_steps_of_sgd_are_the_same_on_1_2_and_8_devices(group):
+    expected_params, expected = jax.jit(functools.partial(descend, group, None))(*inputs(group))
+    for devices in (2, 8):
+        spread = functools.partial(descend, group, "data")
+        spread = jax.shard_map(spread, mesh=mesh(devices), in_specs=SPECS, out_specs=(P(), P()))
+        params, values = jax.jit(spread)(*inputs(group))
+        for name, exact in expected.items():
+            close(values[name], exact, f"{name}: losses on {devices} devices")
+            for found, final in zip(*map(jax.tree.leaves, (params[name], expected_params[name])), strict=True):
+                close(found, final, f"{name}: parameters on {devices} devices")
 
 
 def test_weights_made_inside_count_on_every_device():

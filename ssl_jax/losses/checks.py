@@ -1,0 +1,32 @@
+"""Checks of shapes and settings; each raises a ValueError of one line, at trace time."""
+
+import jax
+
+
+def check_shape(name: str, array: jax.Array, shape: tuple[int, ...]) -> None:
+    """`array` has exactly this shape."""
+    if array.shape != tuple(shape):
+        raise ValueError(f"{name} must be {tuple(shape)}, not {array.shape}")
+
+
+def check_same(form: str, **arrays: jax.Array) -> None:
+    """All arrays have one shape, with as many axes as `form` names: `check_same("[N, D]", z1=z1, z2=z2)`."""
+    axes = form.count(",") + 1
+    shapes = [array.shape for array in arrays.values()]
+    if len(shapes[0]) != axes or len(set(shapes)) > 1:
+        every = {1: "", 2: "both "}.get(len(shapes), "all ")
+        raise ValueError(f"{' and '.join(arrays)} must {every}be {form}, not {' and '.join(map(str, shapes))}")
+
+
+def check_positive(**settings: float | jax.Array) -> None:
+    """Settings given as numbers are greater than 0. Arrays (learned ones) are not looked at."""
+    for name, value in settings.items():
+        if isinstance(value, int | float) and not value > 0:
+            raise ValueError(f"{name} {value} is not positive")
+
+
+def check_range(low: float, high: float, **settings: float | jax.Array) -> None:
+    """Settings given as numbers lie in [low, high]."""
+    for name, value in settings.items():
+        if isinstance(value, int | float) and not low <= value <= high:
+            raise ValueError(f"{name} {value} is not between {low} and {high}")

@@ -1,0 +1,59 @@
+"""Balanced assignments of a batch to prototypes."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ssl_jax.losses.across import AxisName, log_sum_exp, size, total
+from ssl_jax.losses.checks import check_positive, check_shape
+
+
+def sinkhorn_knopp(
+    scores: jax.Array,
+    *,
+    temperature: float | jax.Array = 0.05,
+    iterations: int = 3,
+    weights: jax.Array | None = None,
+    axis_name: AxisName = None,
+) -> jax.Array:
+    """Soft assignments whose batch uses all prototypes equally: the Sinkhorn-Knopp algorithm.
+
+    From `exp(scores / temperature)`, each iteration scales the columns (prototypes) to equal sums and then the rows
+    (examples) to a sum of 1, so it is the rows that come out exact. Computed on logarithms, which cannot overflow at
+    small temperatures as the authors' code can. No gradient flows through it, as there.
+
+    Source: Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments" (SwAV), 2020,
+    section 3.1 and appendix A; DINOv2 uses the same for its teacher, over its masked tokens with weights.
+
+    Args:
+      scores: similarities with K prototypes, [N, K], any float type.
+      temperature: the entropy's weight (epsilon in the paper).
+      iterations: of both scalings.
+      weights: 1 for rows that count, 0 for padding, [N]; None: all count. Padding's assignments come out as 0.
+      axis_name: the mapped axis that holds the rest of the batch, if any.
+
+    Returns:
+      float32 [N, K]; each row that counts sums to 1, each column nearly to N / K.
+
+    Raises:
+      ValueError: the shapes do not fit, the temperature is not positive, or there is no iteration.
+    """
+    if scores.ndim != 2:
+        raise ValueError(f"scores must be [N, K], not {scores.shape}")
+    check_positive(temperature=temperature, iterations=iterations)
+    n, k = scores.shape
+    log_q = lax.stop_gradient(scores.astype(jnp.float32) / temperature)
+    count = jnp.float32(size(n, axis_name))
+    if weights is not None:
+        check_shape("weights", weights, (n,))
+        log_q = jnp.where(weights[:, None] > 0, log_q, -jnp.inf)
+        count = jnp.maximum(total((weights > 0).astype(jnp.float32), axis_name), 1.0)
+    for _ in range(iterations):
+        log_q = _scaled(log_q, log_sum_exp(log_q, 0, axis_name, keepdims=True) + jnp.log(float(k)))
+        log_q = _scaled(log_q, jax.nn.logsumexp(log_q, axis=1, keepdims=True) + jnp.log(count))
+    return jnp.exp(log_q + jnp.log(count))
+
+
+def _scaled(log_q, log_sums):
+    """Less the sums; where there is nothing to sum, nothing."""
+    return log_q - jnp.where(jnp.isfinite(log_sums), log_sums, 0.0)

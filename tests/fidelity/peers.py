@@ -1,0 +1,75 @@
+"""Comparing a loss with someone else's, in value and gradient, and noting the errors for `docs/losses.md`."""
+
+import importlib.util
+import sys
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+import torch
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    """Standard normal numbers that record gradients."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+
+
+def bare(package: str) -> None:
+    """Makes the files of an installed package importable without running its `__init__.py`s.
+
+    Those of training frameworks import all of the framework, of which the comparison of a loss needs nothing.
+    """
+    if package in sys.modules:
+        return
+    root = Path(importlib.util.find_spec(package).origin).parent
+    for folder in (root, *(path for path in root.rglob("*") if path.is_dir() and path.name.isidentifier())):
+        name = ".".join((package, *folder.relative_to(root).parts))
+        module = types.ModuleType(name)
+        module.__path__ = [str(folder)]
+        sys.modules.setdefault(name, module)
+
+
+def check_loss(
+    record_property: Callable[[str, object], None],
+    *,
+    loss: str,
+    peer: str,
+    ours: Callable[..., jax.Array],
+    theirs: torch.Tensor,
+    inputs: Sequence[torch.Tensor],
+    tolerance: float = 1e-5,
+    reason: str = "",
+) -> None:
+    """Holds `ours(*inputs)` to `theirs`, a scalar computed from the same inputs, and notes the errors.
+
+    Args:
+      record_property: pytest's fixture.
+      loss: the name in `ssl_jax.losses`.
+      peer: what it is compared with, as the table shall say: "lightly NTXentLoss", "formula of facebookresearch/msn".
+      ours: jitted here; takes the inputs as arrays.
+      theirs: differentiable with respect to every input.
+      inputs: leaf tensors.
+      tolerance: of relative errors: largest difference over largest entry, of the value and of each gradient.
+      reason: why the tolerance has to be larger than 1e-5, for the table.
+    """
+    assert tolerance <= 1e-5 or reason
+    arrays = [tensor.detach().numpy() for tensor in inputs]
+    value, gradients = jax.jit(jax.value_and_grad(ours, tuple(range(len(arrays)))))(*arrays)
+    theirs.backward()
+    value_error = largest_error(value, theirs)
+    gradient_error = max(largest_error(g, x.grad) for g, x in zip(gradients, inputs, strict=True))
+    for name, found in dict(
+        loss=loss, peer=peer, reason=reason, value_error=value_error, gradient_error=gradient_error
+    ).items():
+        record_property(name, found)
+    print(f"{loss} against {peer}: value {value_error:.1e} gradient {gradient_error:.1e}")
+    assert max(value_error, gradient_error) <= tolerance
+
+
+def largest_error(ours: jax.Array, theirs: torch.Tensor) -> float:
+    """The largest difference, relative to the largest entry."""
+    ours, theirs = np.asarray(ours, np.float64), theirs.detach().double().numpy()
+    assert ours.shape == theirs.shape
+    return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), np.finfo(np.float32).tiny))
