@@ -18,10 +18,10 @@ from ssl_jax import losses  # noqa: E402
 
 TOP = """# Losses
 
-Made by `make docs/losses.md` from the tests in `tests/fidelity/`, on random inputs of several shapes and settings.
-An error is the largest difference over the largest entry, in float32, and the largest of all cases and inputs. "Formula of"
-means: the public code of that repository, restated in the test in PyTorch. O(N): `block_size` chooses the form whose
-memory grows with the batch, not with its square.
+Made by `make docs/losses.md` from the tests in `tests/fidelity/`, on random inputs of several shapes and settings. An
+error is the largest difference over the largest entry, in float32, and the largest of all cases and inputs. "Formula
+of" means: the public code of that repository, restated in the test in PyTorch. O(N): `block_size` chooses the form
+whose memory grows with the batch, not with its square.
 
 | `ssl_jax.losses.` | paper | compared with | cases | value | gradient | O(N) |
 |---|---|---|---|---|---|---|
