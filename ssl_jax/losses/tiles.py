@@ -1,8 +1,8 @@
 """Sums over all pairs, tile by tile, with a backward pass that makes the tiles again: what `pairs.py` is built on.
 
-A tile is a block of rows times a block of columns. The forward pass keeps a running maximum and a sum of exponentials
-for each row (and each column, where asked for), so any float32 scores are safe. With P_ij the share of pair (i, j) in
-its row's sum and g the sums' cotangents, the backward pass needs `dx_i = sum_j g_i P_ij y_j` and
+A tile is a block of rows times a block of as many columns. The forward pass keeps a running maximum and a sum of
+exponentials for each row (and each column, where asked for), so any float32 scores are safe. With P_ij the share of
+pair (i, j) in its row's sum and g the sums' cotangents, the backward pass needs `dx_i = sum_j g_i P_ij y_j` and
 `dy_j = sum_i g_i P_ij x_i`, plus the like for sums over columns. Over a mapped axis, whatever belongs to columns moves
 on by one device after each visit, and is back home after as many as there are devices.
 """
@@ -21,9 +21,6 @@ from ssl_jax.losses.across import AxisName
 NEVER = -1e30
 """Stands for log(0). Finite, so that rows that are compared with nothing have finite gradients."""
 
-COLUMNS = 2048
-"""Columns of a tile: enough that a product is worth its start, few enough that a tile stays in a cache."""
-
 Tags = tuple[jax.Array, ...]
 """What is known of each row or column beside its vector: integers [n], such as its number or its label."""
 Score = Callable[[jax.Array, Tags, Tags], jax.Array]
@@ -38,7 +35,7 @@ class Plan:
       score: what becomes of a product; symmetric in its tags where columns are the rows.
       exponential: whether the result is the logarithm of the sum of exponentials, or the plain sum.
       sides: whose sums: of "rows"; of "both" rows and columns; or of "same" rows, which are the columns, too.
-      block_size: rows of a tile.
+      block_size: rows of a tile, and its columns.
       axis_name: the mapped axis over which there are more columns.
     """
 
@@ -71,7 +68,8 @@ def tiled(plan: Plan, rows: jax.Array, columns: jax.Array | None, row_tags: Tags
 
 
 def _forward(plan, rows, columns, row_tags, column_tags):
-    mine, moving = _sides(plan, rows, columns, row_tags, column_tags)
+    mine = _side(rows, row_tags, plan.block_size)
+    moving = mine if plan.sides == "same" else _side(columns, column_tags, plan.block_size)
     row_sums = _start(plan, mine)
     column_sums = _start(plan, moving) if plan.sides == "both" else ()
 
@@ -88,18 +86,17 @@ def _forward(plan, rows, columns, row_tags, column_tags):
 
 def _backward(plan, saved, cotangents):
     rows, columns, row_tags, column_tags, *totals = saved
-    mine, moving = _sides(plan, rows, columns, row_tags, column_tags)
-    share = _share(totals[0], cotangents[0], plan.block_size)
-    moving_share = (
-        _share(totals[0], cotangents[0], COLUMNS) if plan.sides == "same" else _share(totals[1], cotangents[1], COLUMNS)
-    )
+    mine = _side(rows, row_tags, plan.block_size)
+    moving = mine if plan.sides == "same" else _side(columns, column_tags, plan.block_size)
+    share, moving_share = (_share(plan, *of_side) for of_side in zip(totals, cotangents, strict=True))
+    moving_share = share if plan.sides == "same" else moving_share
     d_rows = _like(mine.vectors, 0.0)
     d_columns = () if plan.sides == "same" else _like(moving.vectors, 0.0)
 
     def visit(state):
         (moving, moving_share, d_columns), d_rows = state
-        d_rows, d_columns = _spread_tiles(plan, mine, share, moving, moving_share, d_rows, d_columns)
-        return _pass_on(plan, moving, moving_share, d_columns), d_rows
+        added, d_columns = _spread_tiles(plan, mine, share, moving, moving_share, d_columns)
+        return _pass_on(plan, moving, moving_share, d_columns), d_rows + added
 
     (_, _, d_columns), d_rows = _around(plan, visit, ((moving, moving_share, d_columns), d_rows))
     d_columns = None if plan.sides == "same" else _joined(d_columns, columns.shape[0])
@@ -128,11 +125,11 @@ def _sum_tiles(plan, rows, columns, row_sums, column_sums):
     return row_sums, column_sums
 
 
-def _spread_tiles(plan, rows, row_share, columns, column_share, d_rows, d_columns):
-    """Adds what all tiles of the given columns hand back to rows and columns."""
+def _spread_tiles(plan, rows, row_share, columns, column_share, d_columns):
+    """What all tiles of the given columns hand back to the rows; and to the columns, added to `d_columns`."""
 
     def block_of_rows(d_columns, block):
-        row, row_share, d_row = block
+        row, row_share = block
 
         def tile(d_row, block):
             column, column_share, d_column = block
@@ -141,10 +138,10 @@ def _spread_tiles(plan, rows, row_share, columns, column_share, d_rows, d_column
             d_row = d_row + product(weights, column.vectors)
             return d_row, () if plan.sides == "same" else d_column + product(weights.T, row.vectors)
 
-        d_row, d_columns = lax.scan(tile, d_row, (columns, column_share, d_columns))
+        d_row, d_columns = lax.scan(tile, _like(row.vectors, 0.0), (columns, column_share, d_columns))
         return d_columns, d_row
 
-    d_columns, d_rows = lax.scan(block_of_rows, d_columns, (rows, row_share, d_rows))
+    d_columns, d_rows = lax.scan(block_of_rows, d_columns, (rows, row_share))
     return d_rows, d_columns
 
 
@@ -194,15 +191,8 @@ def _finish(plan, sums, count):
     return _joined(largest + jnp.log(summed), count)
 
 
-def _share(total, cotangent, size):
-    return None if total is None else Share(_blocks(total, size), _blocks(cotangent, size))
-
-
-def _sides(plan, rows, columns, row_tags, column_tags):
-    mine = _side(rows, row_tags, plan.block_size)
-    if plan.sides == "same":
-        return mine, _side(rows, row_tags, COLUMNS)
-    return mine, _side(columns, column_tags, COLUMNS)
+def _share(plan, total, cotangent):
+    return None if total is None else Share(*(_blocks(x, plan.block_size) for x in (total, cotangent)))
 
 
 def _side(vectors, tags, size):

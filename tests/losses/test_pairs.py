@@ -9,19 +9,13 @@ import pytest
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from ssl_jax.losses import pairs, tiles
+from ssl_jax.losses import pairs
 
 N, D = 16, 6
 X, Y = 3 * jax.random.normal(jax.random.key(0), (2, N, D))  # not of unit length
 COTANGENT = jax.random.normal(jax.random.key(1), (N,))
 IDS = jnp.arange(N)
 TAGS = (IDS, IDS % 3)
-
-
-@pytest.fixture(autouse=True)
-def small_tiles(monkeypatch):
-    """Several blocks of columns, too, the last not full."""
-    monkeypatch.setattr(tiles, "COLUMNS", 7)
 
 
 def squared_if_alike(scores, row, column):
