@@ -83,7 +83,7 @@ def simmim(predictions: jax.Array, targets: jax.Array, mask: jax.Array, *, axis_
     Raises:
       ValueError: the shapes do not fit.
     """
-    return _mean_of_patches(lambda p, t: jnp.mean(jnp.abs(p - t), axis=-1), predictions, targets, mask, axis_name)
+    return _mean_of_patches(_distances, predictions, targets, mask, axis_name)
 
 
 def normalize_windows(images: jax.Array, *, window: int = 47) -> jax.Array:
@@ -175,6 +175,11 @@ def _mean_of_patches(loss, predictions, targets, mask, axis_name):
 
 def _squares(predictions, targets):
     return jnp.mean(jnp.square(predictions - targets), axis=-1)
+
+
+def _distances(predictions, targets):
+    difference = predictions - targets
+    return jnp.mean(difference * jnp.sign(difference), axis=-1)  # jnp.abs has a gradient of 1 at 0, PyTorch's of 0
 
 
 def _normalized_squares(predictions, targets):
