@@ -117,6 +117,7 @@ def inputs(name, seed=0):
     return (a[..., 0], b[..., 0] > 0) if name == "replaced_tokens" else (a, jnp.array([[0, 1, 2], [3, 1, 0]]))
 
 
+@functools.cache
 def with_gradient(name):
     loss = {**PATCHES, **TOKENS, "replaced_tokens": losses.replaced_tokens}[name]
     return jax.jit(jax.value_and_grad(loss, (0, 1) if name in PATCHES else 0))
@@ -220,10 +221,10 @@ def test_windows_of_a_constant_are_zero_with_finite_gradients():
 
 
 def test_replaced_tokens_by_hand():
-    # Probabilities of "replaced" 1/2, 3/4 and 3/4; the second is, the third is not. The fourth is padding.
-    logits = jnp.array([[0.0, np.log(3), np.log(3), 9]])
+    # Probabilities of "replaced" 1/2, 3/4 and 7/8; the second is, the third is not. The fourth is padding.
+    logits = jnp.log(jnp.array([[1.0, 3, 7, 9]]))
     replaced, weights = jnp.array([[1, 1, 0, 0]]), jnp.array([[1, 1, 1, 0]])
-    expected = np.log([2, 4 / 3, 4]).mean()
+    expected = np.log([2, 4 / 3, 8]).mean()
     np.testing.assert_allclose(losses.replaced_tokens(logits, replaced, weights), expected, rtol=1e-6)
     np.testing.assert_allclose(losses.replaced_tokens(-logits, 1 - replaced, weights), expected, rtol=1e-6)
 
