@@ -89,8 +89,8 @@ def simmim(predictions: jax.Array, targets: jax.Array, mask: jax.Array, *, axis_
 def normalize_windows(images: jax.Array, *, window: int = 47) -> jax.Array:
     """Each pixel less the mean of the window around it, over `sqrt(variance + 1e-6)`, channel by channel.
 
-    Source: Liu et al., "Swin Transformer V2: Scaling Up Capacity and Resolution", 2022; only the authors' code of
-    SimMIM for that model says how. Windows are cut off at the border. The variance is the unbiased one, of the pixels
+    Source: Liu et al., "Swin Transformer V2: Scaling Up Capacity and Resolution", 2022, as in the authors' code
+    of SimMIM for that model. Windows are cut off at the border. The variance is the unbiased one, of the pixels
     in the image. The code takes it as a difference of means of squares; here the image's own mean comes off first,
     which changes nothing but the rounding.
 

@@ -29,7 +29,7 @@ def next_sentence(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName =
 def sentence_order(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
     """Cross entropy of "do A and B stand in their order?", ALBERT's second objective.
 
-    Both segments come from one text, so that topics tell nothing. The arithmetic is that of `next_sentence`.
+    Both segments come from one text, so the topic does not tell. The arithmetic is that of `next_sentence`.
 
     Source: Lan et al., "ALBERT: A Lite BERT for Self-supervised Learning of Language Representations", 2020, section
     3.1, with the authors' coding of labels (also that of transformers).
