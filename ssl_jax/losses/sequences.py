@@ -125,5 +125,6 @@ def apc(
     weights = weights.astype(jnp.float32)
     paired = weights[:, :-shift] * weights[:, shift:]
     difference = predictions[:, :-shift].astype(jnp.float32) - frames[:, shift:].astype(jnp.float32)
-    difference = jnp.where(paired[..., None] > 0, difference, 0.0)
+    # Not where they are equal either: there JAX's abs has the gradient 1, not 0.
+    difference = jnp.where((paired[..., None] > 0) & (difference != 0), difference, 0.0)
     return weighted_mean(jnp.mean(jnp.abs(difference), axis=-1), paired, axis_name)

@@ -42,7 +42,7 @@ def wav2vec2(rows, shared, rest, axis_name):
 
 def codebook_diversity(rows, shared, rest, axis_name):
     # Some codes are used more than others, or the loss is a small difference of large numbers.
-    probabilities = jax.nn.softmax(rows["logits"].astype(jnp.float32) + jnp.arange(5.0))
+    probabilities = jax.nn.softmax(rows["logits"].astype(jnp.float32) + jnp.arange(5.0)[None, None, None])
     return losses.codebook_diversity(probabilities, rest["weights"], axis_name=axis_name)
 
 
