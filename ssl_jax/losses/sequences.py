@@ -49,8 +49,8 @@ def cpc(
       ValueError: the shapes do not fit, or `negatives` are not integers.
     """
     _check_cpc(predictions, encodings, negatives, weights)
+    weights = jnp.asarray(weights, jnp.float32)
     encodings = jnp.where(weights[..., None] > 0, encodings.astype(jnp.float32), 0.0)
-    weights = weights.astype(jnp.float32)
     futures, paired = _futures(encodings, weights, *predictions.shape[1:3])
     predictions = jnp.where(paired[..., None] > 0, predictions.astype(jnp.float32), 0.0)
     others, counted = _negatives(encodings, weights, negatives, axis_name if across_batch else None, across_batch)

@@ -2,9 +2,10 @@
 
 from ssl_jax.masking.negatives import sample_negatives
 from ssl_jax.masking.patches import count_visible, random_patches
+from ssl_jax.masking.spans import random_spans
 from ssl_jax.masking.tokens import bert_tokens
 from ssl_jax.masking.views import BertView
 
 VIEWS = {"bert": BertView}
 
-__all__ = ["VIEWS", "BertView", "bert_tokens", "count_visible", "random_patches", "sample_negatives"]
+__all__ = ["VIEWS", "BertView", "bert_tokens", "count_visible", "random_patches", "random_spans", "sample_negatives"]
