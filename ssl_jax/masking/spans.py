@@ -11,9 +11,10 @@ def random_spans(key: jax.Array, frames: jax.Array, *, start_rate: float = 0.065
     number is right on average; drawn without replacement among the L - span + 1 frames from which a whole span fits.
 
     Source: Baevski et al., "wav2vec 2.0", 2020, section 4.2 (0.065 and 10); Hsu et al., "HuBERT", 2021, starts at
-    0.08 of the frames. `mask_prob` in fairseq and transformers is `start_rate * span`. As in transformers: fairseq
-    never starts at the last possible frame, hides at least two spans, and then, by default, takes frames off until
-    all sequences of a device's batch have as many hidden ones.
+    0.08 of the frames. `mask_prob` in fairseq and transformers is `start_rate * span`. As in transformers, which also
+    allows no more than T / span starts (of consequence where `start_rate * span` is above 1). fairseq never starts at
+    the last possible frame, and by default takes frames off until all sequences of a device's batch have as many
+    hidden ones.
 
     Args:
       key: of this example.
