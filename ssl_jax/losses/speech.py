@@ -51,7 +51,7 @@ def wav2vec2(
     check_positive(temperature=temperature)
     masked = weights > 0
     predictions, targets = (jnp.where(masked[..., None], x.astype(jnp.float32), 0.0) for x in (predictions, targets))
-    same = jnp.all(targets[:, :, None] == targets[:, None], axis=-1)
+    same = _equal_pairs(targets)
     predictions, targets = unit_length(predictions), unit_length(targets)
     # All pairs of a sequence, and of those the drawn ones: smaller than M vectors for each place.
     scores = jnp.einsum("ntd,nsd->nts", predictions, targets, precision=jax.lax.Precision.HIGHEST)
@@ -62,6 +62,13 @@ def wav2vec2(
     positives = jnp.sum(predictions * targets, axis=-1)
     losses = true_among(positives / temperature, drawn(scores) / temperature, counted)
     return weighted_mean(losses, weights.astype(jnp.float32), axis_name)
+
+
+def _equal_pairs(rows):
+    """Which rows of a sequence are equal: [N, T, D] -> bool [N, T, T]. One column at a time, in memory for N T T."""
+    columns = jnp.moveaxis(jax.lax.stop_gradient(rows), -1, 0)
+    equal = lambda column: column[:, :, None] == column[:, None]
+    return jax.lax.scan(lambda same, column: (same & equal(column), None), equal(columns[0]), columns, unroll=8)[0]
 
 
 def hubert(
