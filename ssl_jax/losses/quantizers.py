@@ -90,7 +90,6 @@ def random_projection_quantizer(frames: jax.Array, projection: jax.Array, codebo
     if projection.ndim != 2 or codebook.ndim != 2 or projection.shape[1] != codebook.shape[1]:
         raise ValueError(f"projection {projection.shape} and codebook {codebook.shape} are not [F, P] and [V, P]")
     check_shape("frames", frames, (*frames.shape[:-1], projection.shape[0]))
-    frames, projection, codebook = jax.lax.stop_gradient((frames, projection, codebook))
     precise = dict(precision=jax.lax.Precision.HIGHEST)
     projected = jnp.matmul(frames.astype(jnp.float32), projection.astype(jnp.float32), **precise)
     # Of unit vectors the nearest is the one of the largest product; the frame's own length does not change which.
