@@ -10,19 +10,35 @@ from ssl_jax.losses.hypersphere import alignment, uniformity
 from ssl_jax.losses.image_text import clip, siglip
 from ssl_jax.losses.labels import sup_con, triplet
 from ssl_jax.losses.masked import beit, mask_feat, masked_patches, normalize_patches, normalize_windows, simmim
+from ssl_jax.losses.quantizers import (
+    codebook_diversity,
+    codebook_perplexity,
+    init_random_projection_quantizer,
+    random_projection_quantizer,
+)
 from ssl_jax.losses.sentences import next_sentence, sentence_order
+from ssl_jax.losses.sequences import apc, cpc
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
+from ssl_jax.losses.speech import best_rq, codeword_logits, hubert, wav2vec2
 from ssl_jax.losses.tokens import masked_lm, replaced_tokens, span_corruption
 from ssl_jax.losses.words import keep_probability, skip_gram, unigram_noise
 
 __all__ = [
     "alignment",
+    "apc",
     "beit",
+    "best_rq",
     "clip",
+    "codebook_diversity",
+    "codebook_perplexity",
+    "codeword_logits",
+    "cpc",
     "dcl",
     "dclw",
     "hog",
+    "hubert",
     "info_nce",
+    "init_random_projection_quantizer",
     "keep_probability",
     "mask_feat",
     "masked_lm",
@@ -34,6 +50,7 @@ __all__ = [
     "normalize_patches",
     "normalize_windows",
     "nt_xent",
+    "random_projection_quantizer",
     "replaced_tokens",
     "sentence_order",
     "siglip",
@@ -46,4 +63,5 @@ __all__ = [
     "triplet",
     "uniformity",
     "unigram_noise",
+    "wav2vec2",
 ]

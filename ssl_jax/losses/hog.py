@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ssl_jax.losses.checks import check_positive
-from ssl_jax.losses.contrastive import unit_length
+from ssl_jax.losses.rows import unit_length
 
 
 def hog(images: jax.Array, *, patch_size: int = 16, cell: int = 8, bins: int = 9) -> jax.Array:

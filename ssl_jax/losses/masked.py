@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from ssl_jax.losses.across import AxisName
 from ssl_jax.losses.checks import check_same, check_shape
 from ssl_jax.losses.places import mean_of_places
+from ssl_jax.losses.rows import absolute
 from ssl_jax.losses.tokens import cross_entropy
 
 
@@ -178,8 +179,7 @@ def _squares(predictions, targets):
 
 
 def _distances(predictions, targets):
-    difference = predictions - targets
-    return jnp.mean(difference * jnp.sign(difference), axis=-1)  # jnp.abs has a gradient of 1 at 0, PyTorch's of 0
+    return jnp.mean(absolute(predictions - targets), axis=-1)
 
 
 def _normalized_squares(predictions, targets):

@@ -1,4 +1,4 @@
-"""What many losses do to each row of a batch."""
+"""What many losses do to each row, or number, of a batch."""
 
 import jax
 import jax.numpy as jnp
@@ -8,3 +8,8 @@ def unit_length(rows: jax.Array) -> jax.Array:
     """Rows scaled to length one in float32; zero rows stay zero, with a finite gradient."""
     rows = rows.astype(jnp.float32)
     return rows * jax.lax.rsqrt(jnp.maximum(jnp.sum(rows * rows, axis=-1, keepdims=True), 1e-12))
+
+
+def absolute(values: jax.Array) -> jax.Array:
+    """`|values|` with the gradient 0 at 0, as in PyTorch, where `jnp.abs` has 1."""
+    return values * jnp.sign(values)

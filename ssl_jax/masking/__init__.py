@@ -1,9 +1,11 @@
 """What is hidden from a model: pure functions of a key, each for one example (`jax.vmap` them over a batch)."""
 
+from ssl_jax.masking.negatives import sample_negatives
 from ssl_jax.masking.patches import count_visible, random_patches
+from ssl_jax.masking.spans import random_spans
 from ssl_jax.masking.tokens import bert_tokens
 from ssl_jax.masking.views import BertView
 
 VIEWS = {"bert": BertView}
 
-__all__ = ["VIEWS", "BertView", "bert_tokens", "count_visible", "random_patches"]
+__all__ = ["VIEWS", "BertView", "bert_tokens", "count_visible", "random_patches", "random_spans", "sample_negatives"]
