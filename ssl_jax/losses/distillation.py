@@ -163,7 +163,7 @@ def ressl(
       keys: the teacher's projections of the weakly augmented views, [N, D]. No gradient flows into them.
       queue: keys of earlier batches, [Q, D], the same on all devices. No gradient flows into them.
       query_temperature: the student's; a positive number or a scalar array.
-      key_temperature: the teacher's; lower than the student's, or the targets are not sharp.
+      key_temperature: the teacher's, lower than the student's so that the targets are sharper.
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:

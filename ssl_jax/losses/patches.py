@@ -88,8 +88,7 @@ def gram_anchoring(
 
     Source: Siméoni et al., "DINOv3", 2025, section 4.2. The mean over the T x T entries and then over the images, as in
     the authors' code; the paper writes the squared Frobenius norm, T^2 times as much for one image. The published
-    configurations use `per_image` for the 7B model and all patches of a device's batch together for the distilled
-    ViT-L, and keep negative similarities everywhere.
+    configurations that use it compare patches within each image and keep negative similarities.
 
     Args:
       student: patch features, [N, T, D], any float type.

@@ -99,12 +99,16 @@ def test_vanishing_probabilities_stay_finite(loss, iterations):
     assert np.isfinite(value) and all(np.all(np.isfinite(g)) for g in gradients)
 
 
-def test_no_gradient_reaches_the_targets_nor_through_them_the_prototypes():
-    """Without anchors' predictions to change (a zero anchor's are uniform whatever the prototypes), there is none."""
-    loss = jax.jit(jax.grad(losses.msn, (1, 2)))
-    targets, prototypes = loss(jnp.zeros((4, 2, 6)), normal(1, 4, 6), normal(2, 5, 6))
+def test_prototypes_have_their_gradient_through_the_predictions_only():
+    """Of the cross entropy in p = (3/4, 1/4) with q = (9, 1) / 10, the second logit's gradient is p_2 - q_2; the first
+    prototype points along the anchor, so has none."""
+    anchor = jnp.array([[[2.0, 0.0]]])
+    loss = functools.partial(
+        losses.msn, temperature=1 / LOG3, target_sharpening=0.5, sinkhorn_iterations=0, me_max_weight=0
+    )
+    targets, prototypes = jax.jit(jax.grad(loss, (1, 2)))(anchor, anchor[:, 0], 7 * jnp.eye(2))
     np.testing.assert_array_equal(targets, 0)
-    np.testing.assert_array_equal(prototypes, 0)
+    np.testing.assert_allclose(prototypes, [[0, 0], [(1 / 4 - 1 / 10) * LOG3 / 7, 0]], atol=1e-7)
 
 
 @pytest.mark.parametrize("loss, weight", [(losses.msn, "me_max_weight"), (losses.pmsn, "prior_weight")])

@@ -60,14 +60,13 @@ def test_nothing_hidden_is_zero(settings, none):
 
 
 def test_sinkhorn_balances_the_hidden_patches_only():
-    """The hidden ones use both prototypes equally as they are, the visible one would spoil that."""
-    teacher = jnp.array([[[1.0, 0.0], [0.0, 1.0], [9.0, 0.0]]])
+    """Equal patches are balanced to uniform targets; a third, visible one would take its share."""
+    teacher = jnp.array([[[1.0, 0.0], [1.0, 0.0], [0.0, 9.0]]])
     student, mask = normal(0, 1, 3, 2), jnp.array([[1, 1, 0]])
-    plain = losses.ibot(student, teacher, mask, jnp.zeros(2), teacher_temperature=1.0)
-    balanced = losses.ibot(student, teacher, mask, teacher_temperature=1.0, centering="sinkhorn")
-    np.testing.assert_allclose(balanced, plain, rtol=1e-6)
-    everything = losses.ibot(student, teacher, jnp.ones((1, 3)), teacher_temperature=1.0, centering="sinkhorn")
-    assert not np.isclose(everything, plain)
+    uniform = -jax.nn.log_softmax(student[:, :2], axis=-1).mean()
+    loss = functools.partial(losses.ibot, student, teacher, student_temperature=1.0, centering="sinkhorn")
+    np.testing.assert_allclose(loss(mask), uniform, rtol=1e-6)
+    assert not np.isclose(loss(jnp.ones((1, 3))), uniform)
 
 
 @pytest.mark.parametrize("centering", ["softmax", "sinkhorn"])
