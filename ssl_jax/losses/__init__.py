@@ -4,32 +4,62 @@ Each takes `axis_name=None`. With a name it returns, on every device, the loss o
 spread in equal parts over that axis of `jax.pmap` or `jax.shard_map`; see `ssl_jax.losses.across` for gradients.
 """
 
-from ssl_jax.losses.contrastive import nt_xent
+from ssl_jax.losses.contrastive import dcl, dclw, info_nce, moco, moco_v3, nnclr, nt_xent, sim_cse
 from ssl_jax.losses.distillation import dino, ressl, update_center
-from ssl_jax.losses.masked import masked_lm, masked_patches, normalize_patches
+from ssl_jax.losses.hog import hog
+from ssl_jax.losses.hypersphere import alignment, uniformity
+from ssl_jax.losses.image_text import clip, siglip
+from ssl_jax.losses.labels import sup_con, triplet
+from ssl_jax.losses.masked import beit, mask_feat, masked_patches, normalize_patches, normalize_windows, simmim
 from ssl_jax.losses.masked_siamese import msn, pmsn
 from ssl_jax.losses.patches import gram_anchoring, ibot
 from ssl_jax.losses.regression import average_layers, byol, data2vec, i_jepa, simsiam
-from ssl_jax.losses.sentences import next_sentence
+from ssl_jax.losses.sentences import next_sentence, sentence_order
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
+from ssl_jax.losses.tokens import masked_lm, replaced_tokens, span_corruption
+from ssl_jax.losses.words import keep_probability, skip_gram, unigram_noise
 
 __all__ = [
+    "alignment",
     "average_layers",
+    "beit",
     "byol",
+    "clip",
     "data2vec",
+    "dcl",
+    "dclw",
     "dino",
     "gram_anchoring",
+    "hog",
     "i_jepa",
     "ibot",
+    "info_nce",
+    "keep_probability",
+    "mask_feat",
     "masked_lm",
     "masked_patches",
+    "moco",
+    "moco_v3",
     "msn",
     "next_sentence",
+    "nnclr",
     "normalize_patches",
+    "normalize_windows",
     "nt_xent",
     "pmsn",
+    "replaced_tokens",
     "ressl",
+    "sentence_order",
+    "siglip",
+    "sim_cse",
+    "simmim",
     "simsiam",
     "sinkhorn_knopp",
+    "skip_gram",
+    "span_corruption",
+    "sup_con",
+    "triplet",
+    "uniformity",
+    "unigram_noise",
     "update_center",
 ]

@@ -22,14 +22,6 @@ def gather_rows(rows: jax.Array, axis_name: AxisName) -> jax.Array:
     return rows if axis_name is None else lax.all_gather(rows, axis_name, tiled=True)
 
 
-def own_columns(rows: int, axis_name: AxisName) -> jax.Array:
-    """True where column j of the gathered batch is local row i: bool [rows, rows * devices]."""
-    if axis_name is None:
-        return jnp.eye(rows, dtype=bool)
-    index = lax.axis_index(axis_name) * rows + jnp.arange(rows)
-    return index[:, None] == jnp.arange(rows * lax.axis_size(axis_name))[None, :]
-
-
 def total(value: jax.Array, axis_name: AxisName) -> jax.Array:
     """The sum of all entries, over all devices."""
     value = jnp.sum(value)
@@ -66,3 +58,9 @@ def log_sum_exp(values: jax.Array, axis: int, axis_name: AxisName, *, keepdims: 
 def size(rows: int, axis_name: AxisName) -> int:
     """How many rows all devices hold together."""
     return rows if axis_name is None else rows * lax.axis_size(axis_name)
+
+
+def row_numbers(rows: int, axis_name: AxisName) -> jax.Array:
+    """The place of each local row in the global batch: int32 [rows]."""
+    first = 0 if axis_name is None else lax.axis_index(axis_name) * rows
+    return first + jnp.arange(rows)

@@ -6,7 +6,7 @@ from jax import lax
 
 from ssl_jax.losses.across import AxisName, mean, total, weighted_mean
 from ssl_jax.losses.checks import check_choice, check_positive, check_range, check_same, check_shape
-from ssl_jax.losses.contrastive import unit_length
+from ssl_jax.losses.rows import unit_length
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
 
 

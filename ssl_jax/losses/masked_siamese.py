@@ -6,7 +6,7 @@ from jax import lax
 
 from ssl_jax.losses.across import AxisName, log_sum_exp, mean, size
 from ssl_jax.losses.checks import check_positive, check_range, check_shape
-from ssl_jax.losses.contrastive import unit_length
+from ssl_jax.losses.rows import unit_length
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
 
 

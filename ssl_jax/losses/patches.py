@@ -6,8 +6,8 @@ from jax import lax
 
 from ssl_jax.losses.across import AxisName, gather_rows, mean, weighted_mean
 from ssl_jax.losses.checks import check_choice, check_positive, check_same, check_shape
-from ssl_jax.losses.contrastive import unit_length
 from ssl_jax.losses.distillation import soft_cross_entropy, teacher_probabilities
+from ssl_jax.losses.rows import unit_length
 
 
 def ibot(

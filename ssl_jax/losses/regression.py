@@ -11,7 +11,7 @@ from jax import lax
 
 from ssl_jax.losses.across import AxisName, mean, weighted_mean
 from ssl_jax.losses.checks import check_choice, check_range, check_same, check_shape
-from ssl_jax.losses.contrastive import unit_length
+from ssl_jax.losses.rows import unit_length
 
 
 def byol(predictions: jax.Array, targets: jax.Array, *, axis_name: AxisName = None) -> jax.Array:

@@ -3,7 +3,7 @@
 import jax
 
 from ssl_jax.losses.across import AxisName, mean
-from ssl_jax.losses.masked import cross_entropy
+from ssl_jax.losses.tokens import cross_entropy
 
 
 def next_sentence(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
@@ -23,6 +23,32 @@ def next_sentence(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName =
     Raises:
       ValueError: the shapes do not fit.
     """
+    return _two_way(logits, labels, axis_name)
+
+
+def sentence_order(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
+    """Cross entropy of "do A and B stand in their order?", ALBERT's second objective.
+
+    Both segments come from one text, so the topic does not tell. The arithmetic is that of `next_sentence`.
+
+    Source: Lan et al., "ALBERT: A Lite BERT for Self-supervised Learning of Language Representations", 2020, section
+    3.1, with the authors' coding of labels (also that of transformers).
+
+    Args:
+      logits: [B, 2], any float type.
+      labels: 0 where the segments are in order, 1 where they are swapped, int [B].
+      axis_name: the mapped axis that holds the rest of the batch, if any.
+
+    Returns:
+      The mean over the global batch in nats, a float32 scalar.
+
+    Raises:
+      ValueError: the shapes do not fit.
+    """
+    return _two_way(logits, labels, axis_name)
+
+
+def _two_way(logits, labels, axis_name):
     if logits.ndim != 2 or logits.shape[1] != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(f"logits must be [B, 2] and labels [B], not {logits.shape} and {labels.shape}")
     return mean(cross_entropy(logits, labels), axis_name)

@@ -1,4 +1,4 @@
-"""NT-Xent by hand, at its edges, and its symmetries."""
+"""Contrastive losses by hand, and what is special to each."""
 
 import jax
 import jax.numpy as jnp
@@ -7,13 +7,16 @@ import pytest
 
 from ssl_jax import losses
 
+VIEWS = jax.random.normal(jax.random.key(0), (2, 6, 5))
+blocks = pytest.mark.parametrize("block_size", [None, 4])
 
-def projections(seed, n=6, d=5):
-    return jax.random.normal(jax.random.key(seed), (2, n, d))
+
+def close(found, expected, **options):
+    np.testing.assert_allclose(found, expected, rtol=1e-5, **options)
 
 
 def plain(z1, z2, temperature):
-    """Equation 1 of the paper, one pair at a time, in float64."""
+    """NT-Xent's equation, one pair at a time, in float64."""
     z = np.concatenate([z1, z2]).astype(np.float64)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     n = len(z1)
@@ -24,81 +27,163 @@ def plain(z1, z2, temperature):
     return np.mean(terms)
 
 
+@blocks
 @pytest.mark.parametrize("temperature", [0.07, 0.5, 1.0])
-def test_equals_the_equation(temperature):
-    z1, z2 = projections(0)
-    loss = losses.nt_xent(z1, z2, temperature=temperature)
-    assert loss.dtype == jnp.float32 and loss.shape == ()
-    np.testing.assert_allclose(loss, plain(z1, z2, temperature), rtol=1e-6)
+def test_nt_xent_equals_the_equation(temperature, block_size):
+    close(losses.nt_xent(*VIEWS, temperature=temperature, block_size=block_size), plain(*VIEWS, temperature))
 
 
-def test_collapsed_embeddings_cost_the_log_of_the_number_of_candidates():
+@blocks
+def test_collapsed_embeddings_cost_the_log_of_the_number_of_candidates(block_size):
     z = jnp.ones((8, 3))
-    np.testing.assert_allclose(losses.nt_xent(z, z), np.log(15), rtol=1e-6)
+    close(losses.nt_xent(z, z, block_size=block_size), np.log(15))
+    close(losses.info_nce(z, z, block_size=block_size), np.log(8))
+    close(losses.info_nce(z, z, queue=jnp.ones((5, 3)), block_size=block_size), np.log(13))
+    close(losses.moco(z, z, jnp.ones((5, 3)), block_size=block_size), np.log(6))
+    close(losses.moco_v3(z, z, z, z, temperature=0.5, block_size=block_size), 2 * np.log(8))
+    close(losses.nnclr(z, z, z, z, jnp.ones((5, 3)), block_size=block_size), np.log(8))
+    close(losses.sim_cse(z, z, hard_negatives=z, block_size=block_size), np.log(16))
+    close(losses.dcl(z, z, block_size=block_size), np.log(14))  # similarities 1 cancel
+    close(losses.dclw(z, z, block_size=block_size), np.log(14))  # equal similarities: weights 1
+    close(losses.clip(z, z, block_size=block_size), np.log(8))
+    close(losses.sup_con(jnp.stack([z, z], 1), jnp.arange(8), block_size=block_size), np.log(15))
+    close(losses.uniformity(z, block_size=block_size), 0, atol=1e-5)
 
 
-def test_identical_views_of_orthogonal_examples():
-    z = jnp.eye(4)  # positive similarity 1, six negatives of similarity 0
-    expected = -np.log(np.exp(2) / (np.exp(2) + 6))
-    np.testing.assert_allclose(losses.nt_xent(z, 3 * z, temperature=0.5), expected, rtol=1e-6)
+@blocks
+def test_identical_views_of_orthogonal_examples(block_size):
+    """Positives have similarity 1, here divided by 0.5, and negatives 0."""
+    z, options = jnp.eye(4), dict(temperature=0.5, block_size=block_size)
+    e2 = np.exp(2)
+    close(losses.nt_xent(z, 3 * z, **options), -np.log(e2 / (e2 + 6)))
+    close(losses.info_nce(z, 3 * z, **options), -np.log(e2 / (e2 + 3)))
+    close(
+        losses.info_nce(z, z, queue=jnp.eye(4)[:1], **options), np.mean([np.log(2 * e2 + 3)] + 3 * [np.log(e2 + 4)]) - 2
+    )
+    close(losses.moco(z[:2], z[:2], z[2:], **options), np.log(e2 + 2) - 2)
+    close(losses.moco_v3(z, z, z, z, **options), 2 * -np.log(e2 / (e2 + 3)))
+    close(losses.nnclr(z, z, z, z, z[::-1], **options), -np.log(e2 / (e2 + 3)))
+    close(losses.sim_cse(z[:2], z[:2], hard_negatives=z[2:], **options), -np.log(e2 / (e2 + 3)))
+    close(losses.dcl(z, z, **options), -2 + np.log(6))
+    close(losses.dclw(z, z, **options), -2 + np.log(6))
+    close(losses.clip(z, z, **options), -np.log(e2 / (e2 + 3)))
+    close(losses.siglip(z, z, bias=0.0, **options), np.log1p(np.exp(-2)) + 3 * np.log(2))
+    close(losses.uniformity(z, block_size=block_size), -4)  # squared distance 2, t = 2
 
 
-def test_one_example_has_no_negatives():
-    value, gradient = jax.value_and_grad(losses.nt_xent)(*projections(1, n=1))
-    assert value == 0
+def test_weights_of_dclw():
+    """Similarities 1 and 0, sigma 1/2: of two examples, weights 2 - 2 softmax(2, 0)."""
+    z1, z2 = jnp.array([[1.0, 0, 0], [0, 1, 0]]), jnp.array([[1.0, 0, 0], [0, 0, 1]])
+    weights = 2 - 2 * np.array([np.exp(2), 1]) / (np.exp(2) + 1)
+    close(losses.dclw(z1, z2, temperature=1.0), np.log(2) - weights[0] / 2)
+
+
+def test_siglip_starts_at_the_bias():
+    """All similarities 0: one pair in N belongs together."""
+    zeros = jnp.zeros((4, 3))
+    close(losses.siglip(zeros, zeros), np.log1p(np.exp(10)) + 3 * np.log1p(np.exp(-10)))
+
+
+@blocks
+def test_sup_con_of_two_classes(block_size):
+    """Orthogonal classes of two examples, one view: one positive of similarity 1, two negatives of 0."""
+    z = jnp.repeat(jnp.eye(2), 2, axis=0)[:, None]
+    loss = losses.sup_con(z, jnp.array([3, 3, 7, 7]), temperature=0.5, block_size=block_size)
+    close(loss, -np.log(np.exp(2) / (np.exp(2) + 2)))
+
+
+@blocks
+def test_sup_con_of_distinct_labels_is_nt_xent(block_size):
+    loss = losses.sup_con(VIEWS.swapaxes(0, 1), jnp.arange(6), temperature=0.3, block_size=block_size)
+    close(loss, losses.nt_xent(*VIEWS, temperature=0.3))
+
+
+@blocks
+def test_sup_con_counts_embeddings_without_positives_as_zero(block_size):
+    z = VIEWS[0][:, None]
+    assert losses.sup_con(z, jnp.arange(6), block_size=block_size) == 0
+    two = losses.sup_con(z, jnp.array([0, 0, 1, 2, 3, 4]), block_size=block_size)
+    assert two > 0
+
+
+def test_nnclr_finds_the_neighbour():
+    """The support holds the other example's direction only nearby: swapping z1's rows swaps the neighbours."""
+    z, support = jnp.eye(3), jnp.array([[0.9, 0.1, 0], [0.1, 0.9, 0], [0, 0.1, 0.9]])
+    expected = (losses.info_nce(support, z) + losses.info_nce(support, z)) / 2
+    close(losses.nnclr(z, z, z, z, support[::-1]), expected)
+
+
+def test_triplet_by_hand():
+    a, p, n = jnp.array([[1.0, 0]]), jnp.array([[0, 2.0]]), jnp.array([[-3.0, 0]])
+    close(losses.triplet(a, p, n, margin=3.0), 2 - 4 + 3)
+    assert losses.triplet(a, p, n) == 0
+    close(losses.triplet(a, p, n, margin=0.5, squared=False, normalize=False), 0, atol=1e-6)
+    close(losses.triplet(a, p, n, margin=2.0, squared=False, normalize=False), np.sqrt(5) - 4 + 2)
+    value, gradient = jax.value_and_grad(losses.triplet)(a, a, a, squared=False)
+    close(value, 0.2)
     np.testing.assert_array_equal(gradient, 0)
 
 
-def test_zero_vectors_have_finite_gradients():
-    z1, z2 = projections(2)
-    value, gradients = jax.value_and_grad(losses.nt_xent, (0, 1))(z1.at[0].set(0), jnp.zeros_like(z2))
-    assert np.isfinite(value) and all(np.all(np.isfinite(g)) for g in gradients)
+def test_alignment_by_hand():
+    a, b = jnp.array([[1.0, 0], [0, 2]]), jnp.array([[0, 1.0], [0, 1]])
+    close(losses.alignment(a, b), 1)
+    close(losses.alignment(a, b, alpha=1), np.sqrt(2) / 2)
 
 
-def test_small_temperature_stays_finite():
-    value, gradient = jax.value_and_grad(lambda a, b: losses.nt_xent(a, b, temperature=1e-3))(*projections(3))
-    assert np.isfinite(value) and np.all(np.isfinite(gradient))
+@blocks
+def test_one_example_has_no_negatives(block_size):
+    z1, z2 = VIEWS[:, :1]
+    for loss in (losses.nt_xent, losses.info_nce, losses.clip):
+        value, gradient = jax.value_and_grad(loss)(z1, z2, block_size=block_size)
+        np.testing.assert_allclose(value, 0, atol=1e-6)
+        np.testing.assert_allclose(gradient, 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_inputs_are_computed_in_float32(dtype):
-    z1, z2 = projections(4).astype(dtype)
-    value, gradient = jax.value_and_grad(losses.nt_xent)(z1, z2)
-    exact, exact_gradient = jax.value_and_grad(losses.nt_xent)(z1.astype(jnp.float32), z2.astype(jnp.float32))
-    assert value.dtype == jnp.float32 and value == exact and gradient.dtype == dtype
-    np.testing.assert_allclose(gradient.astype(jnp.float32), exact_gradient, rtol=1e-2, atol=1e-6)
+def test_losses_without_the_positive_need_two_examples():
+    z1, z2 = VIEWS[:, :1]
+    for loss in (losses.dcl, losses.dclw):
+        with pytest.raises(ValueError, match="at least 2 examples"):
+            loss(z1, z2)
+    with pytest.raises(ValueError, match="at least 2 embeddings, not 1"):
+        losses.uniformity(z1)
 
 
-def test_symmetric_in_the_views_and_under_permutation_and_scale():
-    z1, z2 = projections(5)
-    loss = losses.nt_xent(z1, z2)
-    order = jax.random.permutation(jax.random.key(0), 6)
-    np.testing.assert_allclose(losses.nt_xent(z2, z1), loss, rtol=1e-6)
-    np.testing.assert_allclose(losses.nt_xent(z1[order], z2[order]), loss, rtol=1e-6)
-    np.testing.assert_allclose(losses.nt_xent(7 * z1, 0.1 * z2), loss, rtol=1e-6)
+@blocks
+@pytest.mark.parametrize("name", ["nt_xent", "dcl", "dclw", "info_nce", "sim_cse", "clip", "siglip"])
+def test_small_temperature_stays_finite(name, block_size):
+    loss = lambda a, b: getattr(losses, name)(a, b, temperature=1e-3, block_size=block_size)
+    value, gradients = jax.value_and_grad(loss, (0, 1))(*VIEWS)
+    assert np.isfinite(value) and np.all(np.isfinite(gradients))
 
 
 def test_temperature_can_be_learned():
-    z1, z2 = projections(6)
-    slope = jax.jit(jax.grad(lambda t: losses.nt_xent(z1, z2, temperature=t)))(0.5)
-    measured = (plain(z1, z2, 0.5 + 1e-4) - plain(z1, z2, 0.5 - 1e-4)) / 2e-4
+    slope = jax.jit(jax.grad(lambda t: losses.nt_xent(*VIEWS, temperature=t)))(0.5)
+    measured = (plain(*VIEWS, 0.5 + 1e-4) - plain(*VIEWS, 0.5 - 1e-4)) / 2e-4
     np.testing.assert_allclose(slope, measured, rtol=1e-4)
 
 
-def test_under_jit_vmap_and_remat():
-    z1, z2 = jax.random.normal(jax.random.key(7), (2, 3, 6, 5))
-    singly = [losses.nt_xent(a, b) for a, b in zip(z1, z2)]
-    np.testing.assert_allclose(jax.jit(jax.vmap(losses.nt_xent))(z1, z2), singly, rtol=1e-6)
-    gradient = jax.grad(lambda a: jax.remat(losses.nt_xent)(a, z2[0]))(z1[0])
-    np.testing.assert_allclose(gradient, jax.grad(losses.nt_xent)(z1[0], z2[0]), rtol=1e-5, atol=1e-7)
+def test_no_gradient_reaches_keys_and_queue_of_momentum_encoders():
+    gradients = jax.grad(losses.moco, (1, 2))(*VIEWS, VIEWS[0] + 1)
+    gradients += jax.grad(losses.moco_v3, (2, 3))(*VIEWS, *VIEWS)
+    assert not any(np.any(g) for g in gradients)
+    assert np.any(jax.grad(losses.info_nce, 1)(*VIEWS))
 
 
 @pytest.mark.parametrize("temperature", [0, -0.1, float("nan")])
 def test_impossible_temperature(temperature):
-    with pytest.raises(ValueError, match="temperature .* is not positive"):
-        losses.nt_xent(*projections(0), temperature=temperature)
+    for loss in (losses.nt_xent, losses.dclw, losses.info_nce, losses.clip, losses.siglip):
+        with pytest.raises(ValueError, match="temperature .* is not positive"):
+            loss(*VIEWS, temperature=temperature)
 
 
-def test_views_that_do_not_fit():
-    with pytest.raises(ValueError, match=r"not \(3, 4\) and \(3, 5\)"):
+def test_misfits_are_named():
+    with pytest.raises(ValueError, match=r"z1 and z2 must both be \[N, D\], not \(3, 4\) and \(3, 5\)"):
         losses.nt_xent(jnp.ones((3, 4)), jnp.ones((3, 5)))
+    with pytest.raises(ValueError, match=r"queue must be \[rows, 5\], not \(3, 4\)"):
+        losses.info_nce(*VIEWS, queue=jnp.ones((3, 4)))
+    with pytest.raises(ValueError, match="in_batch=True"):
+        losses.info_nce(*VIEWS, hard_negatives=VIEWS[0], in_batch=False)
+    with pytest.raises(ValueError, match=r"labels must be \(6,\), not \(5,\)"):
+        losses.sup_con(VIEWS.swapaxes(0, 1), jnp.arange(5))
+    with pytest.raises(ValueError, match="block_size 0 is not positive"):
+        losses.nt_xent(*VIEWS, block_size=0)

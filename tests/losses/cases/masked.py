@@ -1,27 +1,61 @@
+import functools
+
 import jax.numpy as jnp
 
 from cases.case import Case, N, normal
 from ssl_jax import losses
 
 MASK = jnp.array([0, 0, 1, 0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0.0])[:, None]  # some of 8 devices hide nothing
+MASKS = (normal(10, N, 3) > 0) * MASK * jnp.array([[1, 2, 0.5]])  # and weights need not be 1
 
 
-def masked_patches(rows, shared, rest, axis_name):
-    return losses.masked_patches(rows["predictions"], rows["targets"], rest["mask"], axis_name=axis_name)
+def of_patches(loss, rows, shared, rest, axis_name, **settings):
+    return loss(rows["predictions"], rows["targets"], rest["mask"], axis_name=axis_name, **settings)
 
 
-def masked_lm(rows, shared, rest, axis_name):
-    return losses.masked_lm(rows["logits"], rest["targets"], rest["mask"], axis_name=axis_name)
+def of_tokens(loss, rows, shared, rest, axis_name, **settings):
+    return loss(rows["logits"], rest["targets"], rest["mask"], axis_name=axis_name, **settings)
 
 
-def next_sentence(rows, shared, rest, axis_name):
-    return losses.next_sentence(rows["logits"], rest["labels"], axis_name=axis_name)
+def of_sentences(loss, rows, shared, rest, axis_name):
+    return loss(rows["logits"], rest["labels"], axis_name=axis_name)
 
 
-PATCHES = {"predictions": normal(0, N, 1, 6), "targets": normal(1, N, 1, 6)}
+def patches(loss, seed, mask=MASKS, **settings):
+    rows = {"predictions": normal(seed, *mask.shape, 6), "targets": normal(seed + 1, *mask.shape, 6)}
+    swaps = (("predictions", "targets"),) if loss is not losses.masked_patches else ()
+    return Case(functools.partial(of_patches, loss, **settings), rows, rest={"mask": mask}, swaps=swaps)
+
+
+def tokens(loss, seed, mask=MASKS, **settings):
+    targets = (LABELS[:, None] + jnp.arange(mask.shape[1])[None, :]) % 6
+    targets = jnp.where(mask > 0, targets, -100)
+    logits = normal(seed, *mask.shape, 6)
+    return Case(
+        functools.partial(of_tokens, loss, **settings), {"logits": logits}, rest={"mask": mask, "targets": targets}
+    )
+
+
+def sentences(loss, seed):
+    return Case(functools.partial(of_sentences, loss), {"logits": normal(seed, N, 2)}, rest={"labels": LABELS % 2})
+
+
+def replaced_tokens():
+    rest = {"mask": MASKS, "targets": normal(11, N, 3) > 0}
+    return Case(functools.partial(of_tokens, losses.replaced_tokens), {"logits": normal(12, N, 3)}, rest=rest)
+
+
 LABELS = jnp.arange(N) * 7 % 5
 CASES = {
-    "masked_patches": Case(masked_patches, PATCHES, rest={"mask": MASK}),
-    "masked_lm": Case(masked_lm, {"logits": normal(2, N, 1, 6)}, rest={"mask": MASK, "targets": LABELS[:, None]}),
-    "next_sentence": Case(next_sentence, {"logits": normal(3, N, 2)}, rest={"labels": LABELS % 2}),
+    "masked_patches": patches(losses.masked_patches, 0, MASK),
+    "masked_patches of plain pixels": patches(losses.masked_patches, 20, normalize_targets=False),
+    "simmim": patches(losses.simmim, 22),
+    "mask_feat": patches(losses.mask_feat, 24),
+    "beit": tokens(losses.beit, 26),
+    "masked_lm": tokens(losses.masked_lm, 2, MASK),
+    "replaced_tokens": replaced_tokens(),
+    "span_corruption": tokens(losses.span_corruption, 28),
+    "span_corruption smoothed, z-loss": tokens(losses.span_corruption, 29, z_loss=0.1, label_smoothing=0.2),
+    "next_sentence": sentences(losses.next_sentence, 3),
+    "sentence_order": sentences(losses.sentence_order, 30),
 }

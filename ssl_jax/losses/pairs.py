@@ -1,0 +1,146 @@
+"""Sums over all pairs of a batch, whose matrix of scores need never exist as a whole.
+
+A *pair* is a row and a column with the score `row . column`, all in float32. Without a `block_size` the matrix is made
+and differentiated as JAX does it. With one, tiles of it are made one after the other and thrown away, and the backward
+pass makes them again, so memory grows with the number of rows, not of pairs. Over a mapped axis the columns then go
+round the devices in a ring (Liu et al. 2023 do the same for attention), so that a device holds its own rows, one other
+device's, and one tile; the gradients of columns go round with them.
+
+Reverse mode works, and forward mode over it (Hessian-vector products), `jit`, `vmap` and `remat`; forward mode alone
+works without a `block_size` only, since JAX has no forward rule for functions with a custom backward pass.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ssl_jax.losses.across import AxisName, gather_rows
+from ssl_jax.losses.tiles import NEVER, Plan, Score, Tags, nought, product, tiled
+
+
+def as_it_is(scores: jax.Array, row: Tags, column: Tags) -> jax.Array:
+    """All pairs count."""
+    return scores
+
+
+def but_equal_tags(scores: jax.Array, row: Tags, column: Tags) -> jax.Array:
+    """Pairs whose first tags are equal do not count: an embedding and itself, or all of one example."""
+    return jnp.where(row[0] == column[0], NEVER, scores)
+
+
+def log_sum_exp(
+    rows: jax.Array,
+    columns: jax.Array,
+    row_tags: Tags = (),
+    column_tags: Tags = (),
+    *,
+    score: Score = as_it_is,
+    block_size: int | None = None,
+    axis_name: AxisName = None,
+) -> jax.Array:
+    """For each row, `log sum_j exp(score(row . column_j))` over the columns of all devices: float32 [n].
+
+    Args:
+      rows: [n, D], of this device.
+      columns: [m, D], of this device.
+      row_tags: of the rows, as `score` wants them.
+      column_tags: of the columns.
+      score: what becomes of a score before the exponential; a function defined once, since it is a key of jit's cache.
+      block_size: rows of a tile, and its columns; None: the whole matrix at once.
+      axis_name: the mapped axis over which there are more columns.
+    """
+    rows, columns = rows.astype(jnp.float32), columns.astype(jnp.float32)
+    if block_size is None:
+        return _whole(_log_sum_exp_of, rows, columns, row_tags, column_tags, score, axis_name)
+    plan = Plan(score, True, "rows", block_size, axis_name)
+    return _tiled(plan, rows, columns, row_tags, column_tags)[0]
+
+
+def log_sum_exp_of_both(
+    rows: jax.Array, columns: jax.Array, *, block_size: int | None = None, axis_name: AxisName = None
+) -> tuple[jax.Array, jax.Array]:
+    """`log_sum_exp` of each row over all columns, and of each column over all rows, from the same tiles: [n], [m]."""
+    rows, columns = rows.astype(jnp.float32), columns.astype(jnp.float32)
+    if block_size is None:
+        options = dict(axis_name=axis_name)
+        return log_sum_exp(rows, columns, **options), log_sum_exp(columns, rows, **options)
+    return _tiled(Plan(as_it_is, True, "both", block_size, axis_name), rows, columns, (), ())
+
+
+def log_sum_exp_of_others(
+    rows: jax.Array,
+    tags: Tags,
+    *,
+    score: Score = but_equal_tags,
+    block_size: int | None = None,
+    axis_name: AxisName = None,
+) -> jax.Array:
+    """`log_sum_exp` of a batch with itself, whose matrix is symmetric, as `score` must be: one product less: [n]."""
+    rows = rows.astype(jnp.float32)
+    if block_size is None:
+        return _whole(_log_sum_exp_of, rows, rows, tags, tags, score, axis_name)
+    return _tiled(Plan(score, True, "same", block_size, axis_name), rows, None, tags, ())[0]
+
+
+def total_of(
+    rows: jax.Array,
+    columns: jax.Array,
+    row_tags: Tags = (),
+    column_tags: Tags = (),
+    *,
+    score: Score,
+    block_size: int | None = None,
+    axis_name: AxisName = None,
+) -> jax.Array:
+    """For each row, `sum_j score(row . column_j)` over the columns of all devices: float32 [n]. See `log_sum_exp`."""
+    rows, columns = rows.astype(jnp.float32), columns.astype(jnp.float32)
+    if block_size is None:
+        return _whole(_sum_of, rows, columns, row_tags, column_tags, score, axis_name)
+    plan = Plan(score, False, "rows", block_size, axis_name)
+    return _tiled(plan, rows, columns, row_tags, column_tags)[0]
+
+
+def total_of_others(
+    rows: jax.Array, tags: Tags, *, score: Score, block_size: int | None = None, axis_name: AxisName = None
+) -> jax.Array:
+    """`total_of` a batch with itself, as `log_sum_exp_of_others` is: float32 [n]."""
+    rows = rows.astype(jnp.float32)
+    if block_size is None:
+        return _whole(_sum_of, rows, rows, tags, tags, score, axis_name)
+    return _tiled(Plan(score, False, "same", block_size, axis_name), rows, None, tags, ())[0]
+
+
+def nearest(rows: jax.Array, candidates: jax.Array, *, block_size: int | None = None) -> jax.Array:
+    """For each row, the number of the candidate with the largest product: int32 [n]. Without a gradient."""
+    rows, candidates = lax.stop_gradient((rows, candidates))
+    if block_size is None:
+        return jnp.argmax(product(rows, candidates.T), axis=1)
+    return lax.map(lambda row: jnp.argmax(product(row, candidates.T)), rows, batch_size=block_size)
+
+
+def _log_sum_exp_of(scores):
+    return jax.nn.logsumexp(scores, axis=1)
+
+
+def _sum_of(scores):
+    return jnp.sum(scores, axis=1)
+
+
+def _whole(reduce, rows, columns, row_tags, column_tags, score, axis_name):
+    """The plain form, on columns gathered from all devices."""
+    columns, column_tags = jax.tree.map(lambda x: gather_rows(x, axis_name), (columns, column_tags))
+    return reduce(_scores(score, rows, columns, row_tags, column_tags))
+
+
+def _scores(score, rows, columns, row_tags, column_tags):
+    raised = [tag[:, None] for tag in row_tags], [tag[None, :] for tag in column_tags]
+    return score(product(rows, columns.T), *map(tuple, raised))
+
+
+def _tiled(plan, rows, columns, row_tags, column_tags):
+    if plan.block_size < 1:
+        raise ValueError(f"block_size {plan.block_size} is not positive; None makes the whole matrix at once")
+    given = rows, columns, row_tags, column_tags
+    zero = nought(*jax.tree.leaves(given))
+    # Without the barrier XLA makes the rows twice, once for each way of cutting them.
+    return tiled(plan, *lax.optimization_barrier(jax.tree.map(lambda x: x + zero, given)))

@@ -1,0 +1,247 @@
+"""Sums over all pairs, tile by tile, with a backward pass that makes the tiles again: what `pairs.py` is built on.
+
+A tile is a block of rows times a block of as many columns. The forward pass keeps a running maximum and a sum of
+exponentials for each row (and each column, where asked for), so any float32 scores are safe. With P_ij the share of
+pair (i, j) in its row's sum and g the sums' cotangents, the backward pass needs `dx_i = sum_j g_i P_ij y_j` and
+`dy_j = sum_i g_i P_ij x_i`, plus the like for sums over columns. Over a mapped axis, whatever belongs to columns moves
+on by one device after each visit, and is back home after as many as there are devices.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ssl_jax.losses.across import AxisName
+
+NEVER = -1e30
+"""Stands for log(0). Finite, so that rows that are compared with nothing have finite gradients."""
+
+Tags = tuple[jax.Array, ...]
+"""What is known of each row or column beside its vector: integers [n], such as its number or its label."""
+Score = Callable[[jax.Array, Tags, Tags], jax.Array]
+"""(products [r, c], tags of rows [r, 1], tags of columns [1, c]) -> scores [r, c], entry by entry."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is summed; static.
+
+    Attributes:
+      score: what becomes of a product; symmetric in its tags where columns are the rows.
+      exponential: whether the result is the logarithm of the sum of exponentials, or the plain sum.
+      sides: whose sums: of "rows"; of "both" rows and columns; or of "same" rows, which are the columns, too.
+      block_size: rows of a tile, and its columns.
+      axis_name: the mapped axis over which there are more columns.
+    """
+
+    score: Score
+    exponential: bool
+    sides: str
+    block_size: int
+    axis_name: AxisName
+
+
+class Side(NamedTuple):
+    """Rows, or columns, cut into blocks."""
+
+    vectors: jax.Array  # float32 [blocks, size, D]
+    tags: Tags  # [blocks, size] each
+    real: jax.Array | None  # bool [blocks, size], False for padding; None: there is none
+
+
+class Share(NamedTuple):
+    """What the backward pass needs of each row, or column, whose sum was taken."""
+
+    total: jax.Array  # log of the sum of exponentials (or 0), [blocks, size]
+    cotangent: jax.Array  # [blocks, size]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def tiled(plan: Plan, rows: jax.Array, columns: jax.Array | None, row_tags: Tags, column_tags: Tags):
+    """Sums of rows, [n], and of columns, [m] or None: see `Plan`."""
+    return _forward(plan, rows, columns, row_tags, column_tags)[0]
+
+
+def _forward(plan, rows, columns, row_tags, column_tags):
+    mine = _side(rows, row_tags, plan.block_size)
+    moving = mine if plan.sides == "same" else _side(columns, column_tags, plan.block_size)
+    row_sums = _start(plan, mine)
+    column_sums = _start(plan, moving) if plan.sides == "both" else ()
+
+    def visit(state):
+        (moving, column_sums), row_sums = state
+        row_sums, column_sums = _sum_tiles(plan, mine, moving, row_sums, column_sums)
+        return _pass_on(plan, moving, column_sums), row_sums
+
+    (_, column_sums), row_sums = _around(plan, visit, ((moving, column_sums), row_sums))
+    row_total = _finish(plan, row_sums, rows.shape[0])
+    column_total = _finish(plan, column_sums, columns.shape[0]) if plan.sides == "both" else None
+    return (row_total, column_total), (rows, columns, row_tags, column_tags, row_total, column_total)
+
+
+def _backward(plan, saved, cotangents):
+    rows, columns, row_tags, column_tags, *totals = saved
+    mine = _side(rows, row_tags, plan.block_size)
+    moving = mine if plan.sides == "same" else _side(columns, column_tags, plan.block_size)
+    share, moving_share = (_share(plan, *of_side) for of_side in zip(totals, cotangents, strict=True))
+    moving_share = share if plan.sides == "same" else moving_share
+    d_rows = _like(mine.vectors, 0.0)
+    d_columns = () if plan.sides == "same" else _like(moving.vectors, 0.0)
+
+    def visit(state):
+        (moving, moving_share, d_columns), d_rows = state
+        added, d_columns = _spread_tiles(plan, mine, share, moving, moving_share, d_columns)
+        return _pass_on(plan, moving, moving_share, d_columns), d_rows + added
+
+    (_, _, d_columns), d_rows = _around(plan, visit, ((moving, moving_share, d_columns), d_rows))
+    d_columns = None if plan.sides == "same" else _joined(d_columns, columns.shape[0])
+    return _joined(d_rows, rows.shape[0]), d_columns, None, None
+
+
+tiled.defvjp(_forward, _backward)
+
+
+def _sum_tiles(plan, rows, columns, row_sums, column_sums):
+    """Adds all tiles of the given columns to the sums."""
+
+    def block_of_rows(column_sums, block):
+        row, row_sums = block
+
+        def tile(row_sums, block):
+            column, column_sums = block
+            scores, _ = _scores(plan, row, column)
+            added = _add(plan, column_sums, scores, 0) if plan.sides == "both" else ()
+            return _add(plan, row_sums, scores, 1), added
+
+        row_sums, column_sums = lax.scan(tile, row_sums, (columns, column_sums))
+        return column_sums, row_sums
+
+    column_sums, row_sums = lax.scan(block_of_rows, column_sums, (rows, row_sums))
+    return row_sums, column_sums
+
+
+def _spread_tiles(plan, rows, row_share, columns, column_share, d_columns):
+    """What all tiles of the given columns hand back to the rows; and to the columns, added to `d_columns`."""
+
+    def block_of_rows(d_columns, block):
+        row, row_share = block
+
+        def tile(d_row, block):
+            column, column_share, d_column = block
+            scores, back = _scores(plan, row, column)
+            (weights,) = back(_weights(plan, scores, row_share, column_share))
+            d_row = d_row + product(weights, column.vectors)
+            return d_row, () if plan.sides == "same" else d_column + product(weights.T, row.vectors)
+
+        d_row, d_columns = lax.scan(tile, _like(row.vectors, 0.0), (columns, column_share, d_columns))
+        return d_columns, d_row
+
+    d_columns, d_rows = lax.scan(block_of_rows, d_columns, (rows, row_share))
+    return d_rows, d_columns
+
+
+def _scores(plan, row, column):
+    """Scores of one tile, and the function that turns their cotangents into those of the products."""
+
+    def score(products):
+        scores = plan.score(products, tuple(t[:, None] for t in row.tags), tuple(t[None, :] for t in column.tags))
+        for real, axis in ((row.real, 1), (column.real, 0)):
+            if real is not None:
+                scores = jnp.where(jnp.expand_dims(real, axis), scores, NEVER if plan.exponential else 0.0)
+        return scores
+
+    return jax.vjp(score, product(row.vectors, column.vectors.T))
+
+
+def _weights(plan, scores, row_share, column_share):
+    """Cotangents of the scores: those of the sums that each is part of, times its part in them."""
+    weights = 0.0
+    for share, axis in ((row_share, 1), (column_share, 0)):
+        if share is None:
+            continue
+        total, cotangent = (jnp.expand_dims(x, axis) for x in share)
+        part = cotangent * jnp.exp(scores - total) if plan.exponential else jnp.broadcast_to(cotangent, scores.shape)
+        weights = weights + part
+    return weights
+
+
+def _start(plan, side):
+    zeros = _like(side.vectors[..., 0], 0.0)
+    return (zeros + NEVER, zeros) if plan.exponential else zeros
+
+
+def _add(plan, sums, scores, axis):
+    if not plan.exponential:
+        return sums + jnp.sum(scores, axis)
+    largest, summed = sums
+    new = jnp.maximum(largest, lax.stop_gradient(jnp.max(scores, axis)))
+    exponentials = jnp.exp(scores - jnp.expand_dims(new, axis))
+    return new, summed * jnp.exp(largest - new) + jnp.sum(exponentials, axis)
+
+
+def _finish(plan, sums, count):
+    if not plan.exponential:
+        return _joined(sums, count)
+    largest, summed = sums
+    return _joined(largest + jnp.log(summed), count)
+
+
+def _share(plan, total, cotangent):
+    return None if total is None else Share(*(_blocks(x, plan.block_size) for x in (total, cotangent)))
+
+
+def _side(vectors, tags, size):
+    count = vectors.shape[0]
+    cut = functools.partial(_blocks, size=size)
+    real = cut(_like(vectors[:, 0], 1.0)) > 0
+    return Side(cut(vectors), tuple(cut(tag) for tag in tags), None if real.size == count else real)
+
+
+def _blocks(array, size):
+    """[n, ...] -> [blocks, about `size`, ...], filled up with zeros."""
+    count = -(-array.shape[0] // size)
+    each = -(-array.shape[0] // count)
+    padding = [(0, count * each - array.shape[0])] + [(0, 0)] * (array.ndim - 1)
+    return jnp.pad(array, padding).reshape(count, each, *array.shape[1:])
+
+
+def _joined(blocks, count):
+    return blocks.reshape(-1, *blocks.shape[2:])[:count]
+
+
+def _around(plan, visit, state):
+    """`visit`, once for every device's columns."""
+    if plan.axis_name is None:
+        return visit(state)
+    return lax.fori_loop(0, lax.axis_size(plan.axis_name), lambda _, state: visit(state), state)
+
+
+def _pass_on(plan, *moving: Any):
+    """To the next device of the ring."""
+    if plan.axis_name is None:
+        return moving
+    devices = lax.axis_size(plan.axis_name)
+    ring = [(i, (i + 1) % devices) for i in range(devices)]
+    return jax.tree.map(lambda x: lax.ppermute(x, plan.axis_name, ring), moving)
+
+
+def _like(array, value):
+    """An array of its shape with one value, which varies over the same mapped axes as far as JAX is concerned."""
+    return jnp.full(array.shape, value, jnp.float32) + nought(array)
+
+
+def nought(*arrays: jax.Array) -> jax.Array:
+    """0, which varies over all mapped axes that one of the arrays varies over."""
+    firsts = (array[(0,) * array.ndim] for array in arrays)
+    return sum(jnp.where(first == 0, 0, 0) for first in firsts)
+
+
+def product(a: jax.Array, b: jax.Array) -> jax.Array:
+    """A matrix product of float32 in float32."""
+    # Accelerators multiply float32 in fewer bits by default, which a division by 0.1 or less would make visible.
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
