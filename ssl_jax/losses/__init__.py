@@ -5,17 +5,21 @@ spread in equal parts over that axis of `jax.pmap` or `jax.shard_map`; see `ssl_
 """
 
 from ssl_jax.losses.contrastive import dcl, dclw, info_nce, moco, moco_v3, nnclr, nt_xent, sim_cse
+from ssl_jax.losses.distillation import dino, ressl, update_center
 from ssl_jax.losses.hog import hog
 from ssl_jax.losses.hypersphere import alignment, uniformity
 from ssl_jax.losses.image_text import clip, siglip
 from ssl_jax.losses.labels import sup_con, triplet
 from ssl_jax.losses.masked import beit, mask_feat, masked_patches, normalize_patches, normalize_windows, simmim
+from ssl_jax.losses.masked_siamese import msn, pmsn
+from ssl_jax.losses.patches import gram_anchoring, ibot
 from ssl_jax.losses.quantizers import (
     codebook_diversity,
     codebook_perplexity,
     init_random_projection_quantizer,
     random_projection_quantizer,
 )
+from ssl_jax.losses.regression import average_layers, byol, data2vec, i_jepa, simsiam
 from ssl_jax.losses.sentences import next_sentence, sentence_order
 from ssl_jax.losses.sequences import apc, cpc
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
@@ -26,17 +30,24 @@ from ssl_jax.losses.words import keep_probability, skip_gram, unigram_noise
 __all__ = [
     "alignment",
     "apc",
+    "average_layers",
     "beit",
     "best_rq",
+    "byol",
     "clip",
     "codebook_diversity",
     "codebook_perplexity",
     "codeword_logits",
     "cpc",
+    "data2vec",
     "dcl",
     "dclw",
+    "dino",
+    "gram_anchoring",
     "hog",
     "hubert",
+    "i_jepa",
+    "ibot",
     "info_nce",
     "init_random_projection_quantizer",
     "keep_probability",
@@ -45,17 +56,21 @@ __all__ = [
     "masked_patches",
     "moco",
     "moco_v3",
+    "msn",
     "next_sentence",
     "nnclr",
     "normalize_patches",
     "normalize_windows",
     "nt_xent",
+    "pmsn",
     "random_projection_quantizer",
     "replaced_tokens",
+    "ressl",
     "sentence_order",
     "siglip",
     "sim_cse",
     "simmim",
+    "simsiam",
     "sinkhorn_knopp",
     "skip_gram",
     "span_corruption",
@@ -63,5 +78,6 @@ __all__ = [
     "triplet",
     "uniformity",
     "unigram_noise",
+    "update_center",
     "wav2vec2",
 ]

@@ -30,3 +30,10 @@ def check_range(low: float, high: float, **settings: float | jax.Array) -> None:
     for name, value in settings.items():
         if isinstance(value, int | float) and not low <= value <= high:
             raise ValueError(f"{name} {value} is not between {low} and {high}")
+
+
+def check_choice(choices: tuple[str, ...], **settings: str) -> None:
+    """Settings given by name are among the choices."""
+    for name, value in settings.items():
+        if value not in choices:
+            raise ValueError(f"{name} {value!r} is not one of {', '.join(choices)}")
