@@ -7,6 +7,7 @@ from jax import lax
 from ssl_jax.losses.across import AxisName, gather_rows, mean, weighted_mean
 from ssl_jax.losses.checks import check_choice, check_positive, check_same, check_shape
 from ssl_jax.losses.distillation import soft_cross_entropy, teacher_probabilities
+from ssl_jax.losses.places import only_counted
 from ssl_jax.losses.rows import unit_length
 
 
@@ -58,8 +59,7 @@ def ibot(
     check_shape("mask", mask, student.shape[:2])
     check_choice(("image", "patch"), reduction=reduction)
     check_positive(student_temperature=student_temperature)
-    # Replaced here, or 0 * NaN is in the value or in the gradient.
-    student, teacher = (jnp.where(mask[..., None] > 0, x.astype(jnp.float32), 0.0) for x in (student, teacher))
+    student, teacher = only_counted(student, mask), only_counted(teacher, mask)
     hidden = (mask > 0).astype(jnp.float32)
     targets = teacher_probabilities(
         teacher.reshape(-1, teacher.shape[2]), center, centering=centering, temperature=teacher_temperature,

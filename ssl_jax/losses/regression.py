@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ssl_jax.losses.across import AxisName, mean, weighted_mean
+from ssl_jax.losses.across import AxisName, mean
 from ssl_jax.losses.checks import check_choice, check_range, check_same, check_shape
+from ssl_jax.losses.places import mean_of_places
 from ssl_jax.losses.rows import unit_length
 
 
@@ -196,12 +197,8 @@ def i_jepa(
 
 def _masked_smooth_l1(predictions, targets, mask, beta, axis_name):
     """The mean over values, then over positions that count."""
-    counted = jnp.broadcast_to(mask[..., None] > 0, targets.shape)
-    targets = lax.stop_gradient(targets).astype(jnp.float32)
-    # Chosen before the square, or 0 * NaN is in the gradient.
-    difference = jnp.where(counted, predictions.astype(jnp.float32) - targets, 0.0)
-    distances = jnp.mean(_smooth_l1(difference, beta), axis=-1)
-    return weighted_mean(distances, (mask > 0).astype(jnp.float32), axis_name)
+    distance = lambda prediction, target: jnp.mean(_smooth_l1(prediction - target, beta), axis=-1)
+    return mean_of_places(distance, (predictions, lax.stop_gradient(targets)), mask > 0, axis_name)
 
 
 def _smooth_l1(difference, beta):
