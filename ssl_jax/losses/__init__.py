@@ -4,9 +4,25 @@ Each takes `axis_name=None`. With a name it returns, on every device, the loss o
 spread in equal parts over that axis of `jax.pmap` or `jax.shard_map`; see `ssl_jax.losses.across` for gradients.
 """
 
+from ssl_jax.losses.clustering import deepcluster_v2, swav
 from ssl_jax.losses.contrastive import nt_xent
 from ssl_jax.losses.masked import masked_lm, masked_patches, normalize_patches
+from ssl_jax.losses.pretext import jigsaw, relative_position, rotation
+from ssl_jax.losses.queue import update_queue
 from ssl_jax.losses.sentences import next_sentence
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
 
-__all__ = ["masked_lm", "masked_patches", "next_sentence", "normalize_patches", "nt_xent", "sinkhorn_knopp"]
+__all__ = [
+    "deepcluster_v2",
+    "jigsaw",
+    "masked_lm",
+    "masked_patches",
+    "next_sentence",
+    "normalize_patches",
+    "nt_xent",
+    "relative_position",
+    "rotation",
+    "sinkhorn_knopp",
+    "swav",
+    "update_queue",
+]
