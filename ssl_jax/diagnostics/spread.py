@@ -19,10 +19,17 @@ def rank_me(embeddings: jax.Array, *, eps: float = 1e-7) -> jax.Array:
     Returns:
       A float32 scalar.
     """
-    values = jnp.linalg.svd(embeddings.astype(jnp.float32), compute_uv=False)
+    return exp_entropy(jnp.linalg.svd(embeddings.astype(jnp.float32), compute_uv=False), eps)
+
+
+def exp_entropy(values: jax.Array, eps: float = 0.0) -> jax.Array:
+    """How many of these values count: `exp(-sum_k p_k log p_k)`, `p_k = value_k / sum(values) + eps`, values >= 0.
+
+    As many as there are when all are equal, 1 when one alone is above 0 or none is.
+    """
     total = jnp.sum(values)
     p = values / jnp.where(total > 0, total, 1.0) + eps
-    return jnp.exp(-jnp.sum(p * jnp.log(p)))
+    return jnp.exp(-jnp.sum(jax.scipy.special.xlogy(p, p)))
 
 
 def embedding_std(embeddings: jax.Array) -> jax.Array:
