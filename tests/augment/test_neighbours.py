@@ -24,8 +24,9 @@ def test_without_jitter_the_second_is_exactly_one_step_away():
     np.testing.assert_array_equal(steps, 12 * np.array(DIRECTIONS)[drawn.position])
 
 
-def test_both_patches_lie_inside_and_every_place_is_reached():
-    drawn = draw(4000, (30, 26), patch_size=8, gap=4, jitter=2)
+@pytest.mark.parametrize("jitter", [0, 2])
+def test_both_patches_lie_inside_and_reach_every_border(jitter):
+    drawn = draw(4000, (30, 26), patch_size=8, gap=4, jitter=jitter)
     assert drawn.starts.min() == 0
     assert np.all(drawn.starts.max(axis=(0, 1)) == [30 - 8, 26 - 8])
 

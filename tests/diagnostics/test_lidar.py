@@ -23,12 +23,12 @@ def test_counts_the_directions_that_tell_examples_apart(signal):
 
 
 def test_by_hand_with_two_directions():
-    # Means (+-a, +-b), views +-w along each direction around them; unbiased covariances of 4 examples with 2 views.
-    a, b, w, delta = 3.0, 1.0, 0.5, 0.1
+    # Means (+-a, +-b), views +-v and +-w along the two directions; unbiased covariances of 4 examples with 2 views.
+    a, b, v, w, delta = 3.0, 1.0, 0.5, 1.0, 0.1
     means = jnp.array([[a, b], [a, -b], [-a, b], [-a, -b]])
-    shifts = jnp.array([[[w, w], [-w, -w]], [[w, -w], [-w, w]], [[w, w], [-w, -w]], [[w, -w], [-w, w]]])
-    within = 8 * w**2 / (4 * 1) + delta
-    ratios = np.array([4 * a**2 / 3, 4 * b**2 / 3]) / within
+    shifts = jnp.array([[[v, w], [-v, -w]], [[v, -w], [-v, w]], [[v, w], [-v, -w]], [[v, -w], [-v, w]]])
+    within = np.array([8 * v**2, 8 * w**2]) / (4 * 1) + delta
+    ratios = np.array([4 * a**2, 4 * b**2]) / 3 / within
     p = ratios / ratios.sum()
     found = diagnostics.lidar(means[:, None] + shifts, delta=delta)
     np.testing.assert_allclose(found, np.exp(-np.sum(p * np.log(p))), rtol=1e-5)
