@@ -9,8 +9,8 @@ from ssl_jax.diagnostics.spread import exp_entropy
 def perplexity(assignments: jax.Array, *, num_codes: int | None = None, weights: jax.Array | None = None) -> jax.Array:
     """The exponential of the entropy of the mean usage: as many codes as if those in use were used equally.
 
-    As in the authors' code of wav2vec 2.0 and in transformers, for one codebook (there the sum over codebooks).
-    fairseq adds 1e-7 inside of the logarithm.
+    As in transformers' wav2vec 2.0, for one codebook (there it is the sum over codebooks). The authors' code in fairseq
+    adds 1e-7 inside of the logarithm.
 
     Args:
       assignments: probabilities, [N, K], any float type; or codes, int [N], those below 0 not counting.
