@@ -12,8 +12,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "ssl_jax"
 FLOORS = {
     **dict.fromkeys(("errors", "config"), -1),
-    **dict.fromkeys(("losses", "augment", "masking", "diagnostics"), 0),
-    **dict.fromkeys(("models", "data"), 1),
+    **dict.fromkeys(("losses", "augment", "masking"), 0),
+    **dict.fromkeys(("diagnostics", "models", "data"), 1),
     "methods": 2,
     **dict.fromkeys(("train", "evaluate", "interop"), 3),
     **dict.fromkeys(("launchers", "report"), 4),

@@ -16,7 +16,10 @@ from ssl_jax.augment.blur import draw_blur, gaussian_blur
 from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, grayscale
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
 from ssl_jax.augment.examples import per_example
+from ssl_jax.augment.jigsaw import Jigsaw, draw_jigsaw, hamming_permutations, jigsaw_tiles
+from ssl_jax.augment.neighbours import PatchPair, draw_patch_pair, patch_pair
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
+from ssl_jax.augment.turns import draw_quarter_turn, quarter_turn, quarter_turns
 from ssl_jax.augment.views import AffineView, MAEView, SimCLRView
 
 VIEWS = {"simclr": SimCLRView, "mae": MAEView, "affine": AffineView}
@@ -26,9 +29,11 @@ __all__ = [
     "Affine",
     "AffineView",
     "Box",
+    "Jigsaw",
     "Jitter",
     "MAEView",
     "Normalize",
+    "PatchPair",
     "SimCLRView",
     "add_noise",
     "affine",
@@ -39,9 +44,17 @@ __all__ = [
     "draw_blur",
     "draw_color_jitter",
     "draw_crop",
+    "draw_jigsaw",
+    "draw_patch_pair",
+    "draw_quarter_turn",
     "gaussian_blur",
     "grayscale",
+    "hamming_permutations",
+    "jigsaw_tiles",
+    "patch_pair",
     "per_example",
+    "quarter_turn",
+    "quarter_turns",
     "random_resized_crop",
     "to_float",
 ]

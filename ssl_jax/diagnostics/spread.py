@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from ssl_jax.losses.rows import unit_length
+
 
 def rank_me(embeddings: jax.Array, *, eps: float = 1e-7) -> jax.Array:
     """RankMe, a smooth count of the dimensions in use: `exp(-sum_k p_k log p_k)`, `p_k = s_k / sum(s) + eps`.
@@ -19,10 +21,17 @@ def rank_me(embeddings: jax.Array, *, eps: float = 1e-7) -> jax.Array:
     Returns:
       A float32 scalar.
     """
-    values = jnp.linalg.svd(embeddings.astype(jnp.float32), compute_uv=False)
+    return exp_entropy(jnp.linalg.svd(embeddings.astype(jnp.float32), compute_uv=False), eps)
+
+
+def exp_entropy(values: jax.Array, eps: float = 0.0) -> jax.Array:
+    """How many of these values count: `exp(-sum_k p_k log p_k)`, `p_k = value_k / sum(values) + eps`, values >= 0.
+
+    As many as there are when all are equal, 1 when one alone is above 0 or none is.
+    """
     total = jnp.sum(values)
     p = values / jnp.where(total > 0, total, 1.0) + eps
-    return jnp.exp(-jnp.sum(p * jnp.log(p)))
+    return jnp.exp(-jnp.sum(jax.scipy.special.xlogy(p, p)))
 
 
 def embedding_std(embeddings: jax.Array) -> jax.Array:
@@ -38,9 +47,3 @@ def embedding_std(embeddings: jax.Array) -> jax.Array:
       A float32 scalar.
     """
     return jnp.mean(jnp.std(unit_length(embeddings), axis=0))
-
-
-def unit_length(rows: jax.Array) -> jax.Array:
-    """Rows scaled to length one in float32; zero rows stay zero."""
-    rows = rows.astype(jnp.float32)
-    return rows * jax.lax.rsqrt(jnp.maximum(jnp.sum(rows * rows, axis=-1, keepdims=True), 1e-12))

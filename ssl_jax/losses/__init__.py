@@ -4,6 +4,7 @@ Each takes `axis_name=None`. With a name it returns, on every device, the loss o
 spread in equal parts over that axis of `jax.pmap` or `jax.shard_map`; see `ssl_jax.losses.across` for gradients.
 """
 
+from ssl_jax.losses.clustering import deepcluster_v2, swav
 from ssl_jax.losses.contrastive import dcl, dclw, info_nce, moco, moco_v3, nnclr, nt_xent, sim_cse
 from ssl_jax.losses.distillation import dino, ressl, update_center
 from ssl_jax.losses.hog import hog
@@ -13,12 +14,14 @@ from ssl_jax.losses.labels import sup_con, triplet
 from ssl_jax.losses.masked import beit, mask_feat, masked_patches, normalize_patches, normalize_windows, simmim
 from ssl_jax.losses.masked_siamese import msn, pmsn
 from ssl_jax.losses.patches import gram_anchoring, ibot
+from ssl_jax.losses.pretext import jigsaw, relative_position, rotation
 from ssl_jax.losses.quantizers import (
     codebook_diversity,
     codebook_perplexity,
     init_random_projection_quantizer,
     random_projection_quantizer,
 )
+from ssl_jax.losses.queue import update_queue
 from ssl_jax.losses.regression import average_layers, byol, data2vec, i_jepa, simsiam
 from ssl_jax.losses.sentences import next_sentence, sentence_order
 from ssl_jax.losses.sequences import apc, cpc
@@ -42,6 +45,7 @@ __all__ = [
     "data2vec",
     "dcl",
     "dclw",
+    "deepcluster_v2",
     "dino",
     "gram_anchoring",
     "hog",
@@ -50,6 +54,7 @@ __all__ = [
     "ibot",
     "info_nce",
     "init_random_projection_quantizer",
+    "jigsaw",
     "keep_probability",
     "mask_feat",
     "masked_lm",
@@ -64,8 +69,10 @@ __all__ = [
     "nt_xent",
     "pmsn",
     "random_projection_quantizer",
+    "relative_position",
     "replaced_tokens",
     "ressl",
+    "rotation",
     "sentence_order",
     "siglip",
     "sim_cse",
@@ -75,9 +82,11 @@ __all__ = [
     "skip_gram",
     "span_corruption",
     "sup_con",
+    "swav",
     "triplet",
     "uniformity",
     "unigram_noise",
     "update_center",
+    "update_queue",
     "wav2vec2",
 ]

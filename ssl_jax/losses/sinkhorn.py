@@ -48,10 +48,13 @@ def sinkhorn_knopp(
         check_shape("weights", weights, (n,))
         log_q = jnp.where(weights[:, None] > 0, log_q, -jnp.inf)
         count = jnp.maximum(total((weights > 0).astype(jnp.float32), axis_name), 1.0)
-    for _ in range(iterations):
+
+    def iterate(_, log_q):
         log_q = _scaled(log_q, log_sum_exp(log_q, 0, axis_name, keepdims=True) + jnp.log(float(k)))
-        log_q = _scaled(log_q, jax.nn.logsumexp(log_q, axis=1, keepdims=True) + jnp.log(count))
-    return jnp.exp(log_q + jnp.log(count))
+        return _scaled(log_q, jax.nn.logsumexp(log_q, axis=1, keepdims=True) + jnp.log(count))
+
+    # A loop of XLA's: written out, a hundred iterations take minutes to compile.
+    return jnp.exp(lax.fori_loop(0, iterations, iterate, log_q) + jnp.log(count))
 
 
 def _scaled(log_q, log_sums):
