@@ -3,9 +3,12 @@
 import pathlib
 import re
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from ssl_jax import config as configs
 from ssl_jax.experiment import build
@@ -50,6 +53,19 @@ def test_losses_alone_agree(eight_devices: list[jax.Device]):
         names["sharded_gradients"],
         names["gradients"],
     )
+
+
+def test_losses_in_other_peoples_steps():
+    views = jax.random.normal(jax.random.key(0), (2, 8, 6))
+    value, params = python_block("plain_step")["plain_step"](jnp.eye(6), *views)
+    assert np.isfinite(value) and np.any(params != jnp.eye(6))
+    steps = python_block("flax_step")
+    model = nnx.Linear(6, 6, rngs=nnx.Rngs(0))
+    first = steps["flax_step"](model, *views)
+    assert steps["flax_step"](model, *views) < first
+    model = eqx.nn.Linear(6, 6, key=jax.random.key(1))
+    first, model = steps["equinox_step"](model, *views)
+    assert steps["equinox_step"](model, *views)[0] < first
 
 
 @pytest.mark.parametrize(

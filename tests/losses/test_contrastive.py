@@ -124,12 +124,6 @@ def test_triplet_by_hand():
     np.testing.assert_array_equal(gradient, 0)
 
 
-def test_alignment_by_hand():
-    a, b = jnp.array([[1.0, 0], [0, 2]]), jnp.array([[0, 1.0], [0, 1]])
-    close(losses.alignment(a, b), 1)
-    close(losses.alignment(a, b, alpha=1), np.sqrt(2) / 2)
-
-
 @blocks
 def test_one_example_has_no_negatives(block_size):
     z1, z2 = VIEWS[:, :1]
