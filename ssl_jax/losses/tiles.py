@@ -10,7 +10,7 @@ on by one device after each visit, and is back home after as many as there are d
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -68,17 +68,9 @@ def tiled(plan: Plan, rows: jax.Array, columns: jax.Array | None, row_tags: Tags
 
 
 def _forward(plan, rows, columns, row_tags, column_tags):
-    mine = _side(rows, row_tags, plan.block_size)
-    moving = mine if plan.sides == "same" else _side(columns, column_tags, plan.block_size)
-    row_sums = _start(plan, mine)
-    column_sums = _start(plan, moving) if plan.sides == "both" else ()
-
-    def visit(state):
-        (moving, column_sums), row_sums = state
-        row_sums, column_sums = _sum_tiles(plan, mine, moving, row_sums, column_sums)
-        return _pass_on(plan, moving, column_sums), row_sums
-
-    (_, column_sums), row_sums = _around(plan, visit, ((moving, column_sums), row_sums))
+    mine, moving = _sides(plan, rows, columns, row_tags, column_tags)
+    column_sums = _start(plan, moving) if plan.sides == "both" else None
+    row_sums, column_sums = _around(plan, _sum_tiles, _merge, mine, None, (moving, None), column_sums)
     row_total = _finish(plan, row_sums, rows.shape[0])
     column_total = _finish(plan, column_sums, columns.shape[0]) if plan.sides == "both" else None
     return (row_total, column_total), (rows, columns, row_tags, column_tags, row_total, column_total)
@@ -86,19 +78,11 @@ def _forward(plan, rows, columns, row_tags, column_tags):
 
 def _backward(plan, saved, cotangents):
     rows, columns, row_tags, column_tags, *totals = saved
-    mine = _side(rows, row_tags, plan.block_size)
-    moving = mine if plan.sides == "same" else _side(columns, column_tags, plan.block_size)
+    mine, moving = _sides(plan, rows, columns, row_tags, column_tags)
     share, moving_share = (_share(plan, *of_side) for of_side in zip(totals, cotangents, strict=True))
     moving_share = share if plan.sides == "same" else moving_share
-    d_rows = _like(mine.vectors, 0.0)
-    d_columns = () if plan.sides == "same" else _like(moving.vectors, 0.0)
-
-    def visit(state):
-        (moving, moving_share, d_columns), d_rows = state
-        added, d_columns = _spread_tiles(plan, mine, share, moving, moving_share, d_columns)
-        return _pass_on(plan, moving, moving_share, d_columns), d_rows + added
-
-    (_, _, d_columns), d_rows = _around(plan, visit, ((moving, moving_share, d_columns), d_rows))
+    d_columns = None if plan.sides == "same" else _like(moving.vectors, 0.0)
+    d_rows, d_columns = _around(plan, _spread_tiles, _plus, mine, share, (moving, moving_share), d_columns)
     d_columns = None if plan.sides == "same" else _joined(d_columns, columns.shape[0])
     return _joined(d_rows, rows.shape[0]), d_columns, None, None
 
@@ -106,43 +90,89 @@ def _backward(plan, saved, cotangents):
 tiled.defvjp(_forward, _backward)
 
 
-def _sum_tiles(plan, rows, columns, row_sums, column_sums):
-    """Adds all tiles of the given columns to the sums."""
+def _around(plan, visit, add, mine, share, moving, of_columns):
+    """`visit` with every device's columns in turn; they and what is gathered for them move on after each visit."""
+    of_rows, of_columns = visit(plan, mine, share, *moving, of_columns, plan.sides == "same")
+    if plan.axis_name is None:
+        return of_rows, of_columns
 
-    def block_of_rows(column_sums, block):
-        row, row_sums = block
+    def step(_, state):
+        moving, of_rows, of_columns = state
+        moving, of_columns = _pass_on(plan, (moving, of_columns))
+        more, of_columns = visit(plan, mine, share, *moving, of_columns, False)
+        return moving, add(plan, of_rows, more), of_columns
 
-        def tile(row_sums, block):
-            column, column_sums = block
-            scores, _ = _scores(plan, row, column)
-            added = _add(plan, column_sums, scores, 0) if plan.sides == "both" else ()
-            return _add(plan, row_sums, scores, 1), added
-
-        row_sums, column_sums = lax.scan(tile, row_sums, (columns, column_sums))
-        return column_sums, row_sums
-
-    column_sums, row_sums = lax.scan(block_of_rows, column_sums, (rows, row_sums))
-    return row_sums, column_sums
+    others = lax.axis_size(plan.axis_name) - 1
+    _, of_rows, of_columns = lax.fori_loop(0, others, step, (moving, of_rows, of_columns))
+    return of_rows, _pass_on(plan, of_columns)
 
 
-def _spread_tiles(plan, rows, row_share, columns, column_share, d_columns):
-    """What all tiles of the given columns hand back to the rows; and to the columns, added to `d_columns`."""
+def _pass_on(plan, moving):
+    """To the next device of the ring."""
+    devices = lax.axis_size(plan.axis_name)
+    ring = [(i, (i + 1) % devices) for i in range(devices)]
+    return jax.tree.map(lambda x: lax.ppermute(x, plan.axis_name, ring), moving)
 
-    def block_of_rows(d_columns, block):
-        row, row_share = block
 
-        def tile(d_row, block):
-            column, column_share, d_column = block
-            scores, back = _scores(plan, row, column)
-            (weights,) = back(_weights(plan, scores, row_share, column_share))
-            d_row = d_row + product(weights, column.vectors)
-            return d_row, () if plan.sides == "same" else d_column + product(weights.T, row.vectors)
+def _sum_tiles(plan, rows, _, columns, __, column_sums, mirrored):
+    """The rows' sums over all tiles; the columns', where they are asked for, added to what there is."""
+    column_sums = _start(plan, columns) if mirrored else column_sums
 
-        d_row, d_columns = lax.scan(tile, _like(row.vectors, 0.0), (columns, column_share, d_columns))
-        return d_columns, d_row
+    def tile(row, column, row_sums, column_sums, diagonal):
+        scores, _ = _scores(plan, row, column)
+        if column_sums is not None:
+            added = _add(plan, column_sums, scores, 0)
+            column_sums = jax.tree.map(lambda old, new: jnp.where(diagonal, old, new), column_sums, added)
+        return _add(plan, row_sums, scores, 1), column_sums
 
-    d_columns, d_rows = lax.scan(block_of_rows, d_columns, (rows, row_share))
-    return d_rows, d_columns
+    begin = functools.partial(_start, plan)
+    row_sums, column_sums = _every_tile(tile, begin, rows, columns, column_sums, mirrored)
+    return (_merge(plan, row_sums, column_sums), None) if mirrored else (row_sums, column_sums)
+
+
+def _spread_tiles(plan, rows, row_share, columns, column_share, d_columns, _):
+    """What all tiles hand back to their rows; to their columns, where those are others, added to what there is.
+
+    Mirrored tiles are not spared here: to multiply by a tile's transpose takes XLA:CPU as long as to make it again.
+    """
+
+    def tile(row, column, d_row, d_column, _):
+        (row, row_share), (column, column_share) = row, column
+        scores, back = _scores(plan, row, column)
+        (weights,) = back(_weights(plan, scores, row_share, column_share))
+        if d_column is not None:
+            d_column = d_column + product(weights.T, row.vectors)
+        return d_row + product(weights, column.vectors), d_column
+
+    begin = lambda row: _like(row[0].vectors, 0.0)
+    return _every_tile(tile, begin, (rows, row_share), (columns, column_share), d_columns, False)
+
+
+def _every_tile(tile, begin, rows, columns, of_columns, mirrored):
+    """Runs `tile` over all tiles; if they are mirrored, those of which the column comes after the row, or is the row.
+
+    A mirrored tile stands for its transpose, too, except on the diagonal, which `tile` is told of.
+    """
+
+    def block_of_rows(of_columns, block):
+        i, row = block
+
+        def step(j, state):
+            of_row, of_columns = state
+            diagonal = mirrored & (i == j)
+            of_row, of_column = tile(row, _at(columns, j), of_row, _at(of_columns, j), diagonal)
+            return of_row, jax.tree.map(lambda x, v: lax.dynamic_update_index_in_dim(x, v, j, 0), of_columns, of_column)
+
+        of_row, of_columns = lax.fori_loop(i if mirrored else 0, count(columns), step, (begin(row), of_columns))
+        return of_columns, of_row
+
+    count = lambda side: jax.tree.leaves(side)[0].shape[0]
+    of_columns, of_rows = lax.scan(block_of_rows, of_columns, (jnp.arange(count(rows)), rows))
+    return of_rows, of_columns
+
+
+def _at(tree, index):
+    return jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, index, keepdims=False), tree)
 
 
 def _scores(plan, row, column):
@@ -184,6 +214,19 @@ def _add(plan, sums, scores, axis):
     return new, summed * jnp.exp(largest - new) + jnp.sum(exponentials, axis)
 
 
+def _merge(plan, sums, more):
+    """Sums of the same rows over different columns, put together."""
+    if not plan.exponential:
+        return sums + more
+    (largest, summed), (other_largest, other_summed) = sums, more
+    new = jnp.maximum(largest, other_largest)
+    return new, summed * jnp.exp(largest - new) + other_summed * jnp.exp(other_largest - new)
+
+
+def _plus(_, gradients, more):
+    return gradients + more
+
+
 def _finish(plan, sums, count):
     if not plan.exponential:
         return _joined(sums, count)
@@ -193,6 +236,11 @@ def _finish(plan, sums, count):
 
 def _share(plan, total, cotangent):
     return None if total is None else Share(*(_blocks(x, plan.block_size) for x in (total, cotangent)))
+
+
+def _sides(plan, rows, columns, row_tags, column_tags):
+    mine = _side(rows, row_tags, plan.block_size)
+    return mine, mine if plan.sides == "same" else _side(columns, column_tags, plan.block_size)
 
 
 def _side(vectors, tags, size):
@@ -212,22 +260,6 @@ def _blocks(array, size):
 
 def _joined(blocks, count):
     return blocks.reshape(-1, *blocks.shape[2:])[:count]
-
-
-def _around(plan, visit, state):
-    """`visit`, once for every device's columns."""
-    if plan.axis_name is None:
-        return visit(state)
-    return lax.fori_loop(0, lax.axis_size(plan.axis_name), lambda _, state: visit(state), state)
-
-
-def _pass_on(plan, *moving: Any):
-    """To the next device of the ring."""
-    if plan.axis_name is None:
-        return moving
-    devices = lax.axis_size(plan.axis_name)
-    ring = [(i, (i + 1) % devices) for i in range(devices)]
-    return jax.tree.map(lambda x: lax.ppermute(x, plan.axis_name, ring), moving)
 
 
 def _like(array, value):
