@@ -6,7 +6,21 @@ spread in equal parts over that axis of `jax.pmap` or `jax.shard_map`; see `ssl_
 
 from ssl_jax.losses.contrastive import nt_xent
 from ssl_jax.losses.masked import masked_lm, masked_patches, normalize_patches
+from ssl_jax.losses.redundancy import barlow_twins, tico, update_covariance, vicreg
 from ssl_jax.losses.sentences import next_sentence
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
+from ssl_jax.losses.vicregl import vicregl
 
-__all__ = ["masked_lm", "masked_patches", "next_sentence", "normalize_patches", "nt_xent", "sinkhorn_knopp"]
+__all__ = [
+    "barlow_twins",
+    "masked_lm",
+    "masked_patches",
+    "next_sentence",
+    "normalize_patches",
+    "nt_xent",
+    "sinkhorn_knopp",
+    "tico",
+    "update_covariance",
+    "vicreg",
+    "vicregl",
+]

@@ -1,0 +1,143 @@
+"""VICReg of whole images and of their matching places."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ssl_jax.losses.across import AxisName, mean
+from ssl_jax.losses.checks import check_positive, check_range, check_shape
+from ssl_jax.losses.moments import check_rows
+from ssl_jax.losses.redundancy import low_variance, off_diagonal_covariance
+
+
+def vicregl(
+    embeddings: jax.Array,
+    maps: jax.Array,
+    locations: jax.Array,
+    small_maps: jax.Array | None = None,
+    small_locations: jax.Array | None = None,
+    *,
+    alpha: float = 0.75,
+    feature_matches: tuple[int, int] | None = None,
+    location_matches: tuple[int, int] = (20, 4),
+    invariance: float = 25.0,
+    variance: float = 25.0,
+    covariance: float = 1.0,
+    gamma: float = 1.0,
+    eps: float = 1e-4,
+    axis_name: AxisName = None,
+) -> jax.Array:
+    """VICReg of pooled embeddings and of matched local features (VICRegL).
+
+    Pairs are of a large view a with every other view b, large or small. A place of a is matched with the place of b
+    that is nearest by its features, and with the one nearest in the image; of these matches the closest count, in the
+    order of their places in a. The same is done from b to a::
+
+        loss = alpha * global + (1 - alpha) * local
+        global = invariance * mean over pairs of (a - b)^2 + mean over views of (variance * v + covariance * c)
+        local = mean over pairs of ( VICReg(matches by feature) + VICReg(matches by location) ),
+                each being half that of a to b and half that of b to a
+
+    where v and c are the terms of `vicreg`. VICReg of matches is `vicreg` but for a covariance term that is halved over
+    the two sides; its moments are over the batch, for each match separately, and then averaged.
+
+    Source: Bardes et al., "VICRegL: Self-Supervised Learning of Local Visual Features", 2022, section 3, and the
+    authors' code at its defaults: all places are matched by features there, and 20 places of a large view, 4 of the
+    other one by location. lightly limits matches by features to the same numbers, and sorts matches by their distance
+    in place of their order in the map, which changes the moments wherever more than one is chosen. Where distances are
+    equal, the first place is chosen.
+
+    Args:
+      embeddings: projections of all views, large ones first, [N, G + S, D], any float type.
+      maps: projected feature maps of the G large views, [N, G, L, C]; L places, row by row.
+      locations: where in the image these places are, [N, G, L, 2], in any unit. Has no gradient.
+      small_maps: maps of the S small views, [N, S, K, C], if there are any.
+      small_locations: their places, [N, S, K, 2].
+      alpha: weight of the pooled embeddings.
+      feature_matches: how many matches by features count, from a and from b; None: all.
+      location_matches: how many matches by location count, from a and from b. More than there are places: all.
+      invariance, variance, covariance, gamma, eps: as in `vicreg`.
+      axis_name: the mapped axis that holds the rest of the batch, if any.
+
+    Returns:
+      The loss of the global batch, a float32 scalar.
+
+    Raises:
+      ValueError: the shapes do not fit, there is one view or one row only, or a setting is out of range.
+    """
+    _check(embeddings, maps, locations, small_maps, small_locations)
+    check_positive(eps=eps)
+    check_range(0.0, 1.0, alpha=alpha)
+    check_rows(2, embeddings.shape[0], axis_name, "one row has no variance")
+    maps, locations = maps.astype(jnp.float32), locations.astype(jnp.float32)
+    weights = dict(invariance=invariance, variance=variance, covariance=covariance, gamma=gamma, eps=eps)
+    large, views = maps.shape[1], embeddings.shape[1]
+    a, b = _pairs((a, b) for a in range(large) for b in range(views) if a != b)
+    pooled = _pooled(embeddings.astype(jnp.float32), a, b, axis_name, **weights)
+    both = _pairs((a, b) for a in range(large) for b in range(large) if a != b)
+    sides = [] if large == 1 else [[(maps[:, i], locations[:, i]) for i in both]]
+    if small_maps is not None:
+        i, j = _pairs((i, j) for i in range(large) for j in range(views - large))
+        small_maps, small_locations = small_maps.astype(jnp.float32), small_locations.astype(jnp.float32)
+        sides.append([(maps[:, i], locations[:, i]), (small_maps[:, j], small_locations[:, j])])
+    local = 0.0
+    for (map_a, place_a), (map_b, place_b) in sides:
+        by_feature = _both_ways(map_a, map_b, map_a, map_b, feature_matches)
+        by_location = _both_ways(map_a, map_b, place_a, place_b, location_matches)
+        terms = [0.5 * _matched(x, y, axis_name, **weights) for x, y in by_feature + by_location]
+        local += sum(terms) * (map_a.shape[1] / len(a))  # a mean over this group's pairs, of all pairs
+    return alpha * pooled + (1 - alpha) * local
+
+
+def _check(embeddings, maps, locations, small_maps, small_locations):
+    if maps.ndim != 4:
+        raise ValueError(f"maps must be [N, G, L, C], not {maps.shape}")
+    if (small_maps is None) != (small_locations is None):
+        raise ValueError("small_maps and small_locations must be given together")
+    n, large, _, features = maps.shape
+    check_shape("locations", locations, (*maps.shape[:3], 2))
+    small = 0
+    if small_maps is not None:
+        check_shape("small_maps", small_maps, (n, *small_maps.shape[1:3], features))
+        check_shape("small_locations", small_locations, (*small_maps.shape[:3], 2))
+        small = small_maps.shape[1]
+    check_shape("embeddings", embeddings, (n, large + small, embeddings.shape[-1]))
+    if large + small < 2:
+        raise ValueError("there must be at least 2 views")
+
+
+def _pairs(pairs):
+    """The first ones and the second ones, as two arrays of indices."""
+    return np.array(list(pairs)).T
+
+
+def _pooled(embeddings, a, b, axis_name, *, invariance, variance, covariance, gamma, eps):
+    """The loss of the pooled embeddings, [N, V, D]."""
+    distance = mean(jnp.square(embeddings[:, a] - embeddings[:, b]), axis_name)
+    spread = low_variance(embeddings, axis_name, gamma=gamma, eps=eps)
+    shared = off_diagonal_covariance(embeddings, axis_name)
+    return invariance * distance + variance * spread + covariance * shared
+
+
+def _matched(x, y, axis_name, *, invariance, variance, covariance, gamma, eps):
+    """The loss of matches, [N, P, M, C] each, the mean over P and M."""
+    spread = [low_variance(side, axis_name, gamma=gamma, eps=eps) for side in (x, y)]
+    shared = [off_diagonal_covariance(side, axis_name) for side in (x, y)]
+    return invariance * mean(jnp.square(x - y), axis_name) + 0.5 * (variance * sum(spread) + covariance * sum(shared))
+
+
+def _both_ways(map_a, map_b, place_a, place_b, matches):
+    """(Places of a, what they match in b) and (places of b, what they match in a), each [N, P, M, C]."""
+    most = matches if matches is not None else (map_a.shape[2], map_b.shape[2])
+    squares = jnp.sum(jnp.square(place_a[..., :, None, :] - place_b[..., None, :, :]), axis=-1)
+    squares = lax.stop_gradient(squares)
+    return [_matches(map_a, map_b, squares, most[0]), _matches(map_b, map_a, jnp.swapaxes(squares, -1, -2), most[1])]
+
+
+def _matches(x, y, squares, most):
+    """The `most` places of x that are nearest to any of y, in their order, and those nearest ones: [..., M, C] each."""
+    nearest = jnp.argmin(squares, axis=-1)
+    chosen = jnp.sort(jnp.argsort(jnp.min(squares, axis=-1), axis=-1)[..., :most], axis=-1)
+    nearest = jnp.take_along_axis(nearest, chosen, axis=-1)
+    return tuple(jnp.take_along_axis(rows, index[..., None], axis=-2) for rows, index in ((x, chosen), (y, nearest)))
