@@ -95,22 +95,24 @@ def vicreg(
     check_same("[N, D]", z1=z1, z2=z2)
     check_positive(eps=eps)
     check_rows(2, z1.shape[0], axis_name, "one row has no variance")
-    z1, z2 = z1.astype(jnp.float32), z2.astype(jnp.float32)
-    spread = [low_variance(z, axis_name, gamma=gamma, eps=eps) for z in (z1, z2)]
-    shared = [off_diagonal_covariance(z, axis_name) for z in (z1, z2)]
-    distance = mean(jnp.square(z1 - z2), axis_name)
-    return invariance * distance + variance * 0.5 * sum(spread) + covariance * sum(shared)
+    views = jnp.stack([z1, z2], axis=1).astype(jnp.float32)
+    distance = mean(jnp.square(views[:, 0] - views[:, 1]), axis_name)
+    spread = low_variance(views, axis_name, gamma=gamma, eps=eps)
+    return invariance * distance + variance * spread + covariance * 2 * off_diagonal_covariance(views, axis_name)
 
 
 def low_variance(z: jax.Array, axis_name: AxisName, *, gamma: float, eps: float) -> jax.Array:
-    """VICReg's variance term of float32 [N, ..., D]: by how much standard deviations over the batch fall short."""
+    """VICReg's variance term of float32 [N, ..., D]: how far standard deviations over the batch fall short.
+
+    The mean over all axes but the first, as is that of `off_diagonal_covariance`.
+    """
     count = size(z.shape[0], axis_name)
     variance = batch_mean(jnp.square(centered(z, axis_name)), axis_name) * (count / (count - 1))
     return jnp.mean(jnp.maximum(gamma - jnp.sqrt(variance + eps), 0.0))
 
 
 def off_diagonal_covariance(z: jax.Array, axis_name: AxisName) -> jax.Array:
-    """VICReg's covariance term of float32 [N, ..., D], the mean over the axes in between."""
+    """VICReg's covariance term of float32 [N, ..., D]."""
     count, dimensions = size(z.shape[0], axis_name), z.shape[-1]
     z = centered(z, axis_name)
     covariance = second_moment(z, z, axis_name) * (count / (count - 1))

@@ -71,23 +71,36 @@ def vicregl(
     check_range(0.0, 1.0, alpha=alpha)
     check_rows(2, embeddings.shape[0], axis_name, "one row has no variance")
     maps, locations = maps.astype(jnp.float32), locations.astype(jnp.float32)
-    weights = dict(invariance=invariance, variance=variance, covariance=covariance, gamma=gamma, eps=eps)
+    embeddings = embeddings.astype(jnp.float32)
     large, views = maps.shape[1], embeddings.shape[1]
+
+    def regularize(z):
+        spread = low_variance(z, axis_name, gamma=gamma, eps=eps)
+        return variance * spread + covariance * off_diagonal_covariance(z, axis_name)
+
     a, b = _pairs((a, b) for a in range(large) for b in range(views) if a != b)
-    pooled = _pooled(embeddings.astype(jnp.float32), a, b, axis_name, **weights)
-    both = _pairs((a, b) for a in range(large) for b in range(large) if a != b)
-    sides = [] if large == 1 else [[(maps[:, i], locations[:, i]) for i in both]]
-    if small_maps is not None:
-        i, j = _pairs((i, j) for i in range(large) for j in range(views - large))
-        small_maps, small_locations = small_maps.astype(jnp.float32), small_locations.astype(jnp.float32)
-        sides.append([(maps[:, i], locations[:, i]), (small_maps[:, j], small_locations[:, j])])
+    distance = mean(jnp.square(embeddings[:, a] - embeddings[:, b]), axis_name)
+    pooled = invariance * distance + regularize(embeddings)
+
     local = 0.0
-    for (map_a, place_a), (map_b, place_b) in sides:
-        by_feature = _both_ways(map_a, map_b, map_a, map_b, feature_matches)
-        by_location = _both_ways(map_a, map_b, place_a, place_b, location_matches)
-        terms = [0.5 * _matched(x, y, axis_name, **weights) for x, y in by_feature + by_location]
-        local += sum(terms) * (map_a.shape[1] / len(a))  # a mean over this group's pairs, of all pairs
+    for (map_a, place_a), (map_b, place_b) in _sides(maps, locations, small_maps, small_locations):
+        matches = [*_both_ways(map_a, map_b, map_a, map_b, feature_matches),
+                   *_both_ways(map_a, map_b, place_a, place_b, location_matches)]  # fmt: skip
+        terms = [0.5 * (invariance * mean(jnp.square(x - y), axis_name) + regularize(jnp.stack([x, y], axis=1)))
+                 for x, y in matches]  # fmt: skip
+        local += sum(terms) * (map_a.shape[1] / len(a))  # a mean over these pairs, of all pairs
     return alpha * pooled + (1 - alpha) * local
+
+
+def _sides(maps, locations, small_maps, small_locations):
+    """(map, locations) of a and of b, [N, P, L, ...], for P pairs of large views, then of a large and a small one."""
+    large = range(maps.shape[1])
+    if len(large) > 1:
+        yield [(maps[:, i], locations[:, i]) for i in _pairs((a, b) for a in large for b in large if a != b)]
+    if small_maps is not None:
+        a, b = _pairs((a, b) for a in large for b in range(small_maps.shape[1]))
+        small_maps, small_locations = small_maps.astype(jnp.float32), small_locations.astype(jnp.float32)
+        yield (maps[:, a], locations[:, a]), (small_maps[:, b], small_locations[:, b])
 
 
 def _check(embeddings, maps, locations, small_maps, small_locations):
@@ -110,21 +123,6 @@ def _check(embeddings, maps, locations, small_maps, small_locations):
 def _pairs(pairs):
     """The first ones and the second ones, as two arrays of indices."""
     return np.array(list(pairs)).T
-
-
-def _pooled(embeddings, a, b, axis_name, *, invariance, variance, covariance, gamma, eps):
-    """The loss of the pooled embeddings, [N, V, D]."""
-    distance = mean(jnp.square(embeddings[:, a] - embeddings[:, b]), axis_name)
-    spread = low_variance(embeddings, axis_name, gamma=gamma, eps=eps)
-    shared = off_diagonal_covariance(embeddings, axis_name)
-    return invariance * distance + variance * spread + covariance * shared
-
-
-def _matched(x, y, axis_name, *, invariance, variance, covariance, gamma, eps):
-    """The loss of matches, [N, P, M, C] each, the mean over P and M."""
-    spread = [low_variance(side, axis_name, gamma=gamma, eps=eps) for side in (x, y)]
-    shared = [off_diagonal_covariance(side, axis_name) for side in (x, y)]
-    return invariance * mean(jnp.square(x - y), axis_name) + 0.5 * (variance * sum(spread) + covariance * sum(shared))
 
 
 def _both_ways(map_a, map_b, place_a, place_b, matches):
