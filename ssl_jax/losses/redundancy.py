@@ -97,27 +97,25 @@ def vicreg(
     check_rows(2, z1.shape[0], axis_name, "one row has no variance")
     views = jnp.stack([z1, z2], axis=1).astype(jnp.float32)
     distance = mean(jnp.square(views[:, 0] - views[:, 1]), axis_name)
-    spread = low_variance(views, axis_name, gamma=gamma, eps=eps)
-    return invariance * distance + variance * spread + covariance * 2 * off_diagonal_covariance(views, axis_name)
+    spread = jnp.mean(low_variance(views, axis_name, gamma=gamma, eps=eps))
+    redundant = jnp.sum(off_diagonal_covariance(views, axis_name))
+    return invariance * distance + variance * spread + covariance * redundant
 
 
 def low_variance(z: jax.Array, axis_name: AxisName, *, gamma: float, eps: float) -> jax.Array:
-    """VICReg's variance term of float32 [N, ..., D]: how far standard deviations over the batch fall short.
-
-    The mean over all axes but the first, as is that of `off_diagonal_covariance`.
-    """
+    """VICReg's variance term, how far standard deviations over the batch fall short: float32 [N, ..., D] -> [...]."""
     count = size(z.shape[0], axis_name)
     variance = batch_mean(jnp.square(centered(z, axis_name)), axis_name) * (count / (count - 1))
-    return jnp.mean(jnp.maximum(gamma - jnp.sqrt(variance + eps), 0.0))
+    return jnp.mean(jnp.maximum(gamma - jnp.sqrt(variance + eps), 0.0), axis=-1)
 
 
 def off_diagonal_covariance(z: jax.Array, axis_name: AxisName) -> jax.Array:
-    """VICReg's covariance term of float32 [N, ..., D]."""
+    """VICReg's covariance term: float32 [N, ..., D] -> [...]."""
     count, dimensions = size(z.shape[0], axis_name), z.shape[-1]
     z = centered(z, axis_name)
     covariance = second_moment(z, z, axis_name) * (count / (count - 1))
     others = jnp.where(jnp.eye(dimensions, dtype=bool), 0.0, covariance.reshape(-1, dimensions, dimensions))
-    return jnp.mean(jnp.sum(jnp.square(others), axis=(1, 2))) / dimensions
+    return jnp.sum(jnp.square(others), axis=(1, 2)).reshape(z.shape[1:-1]) / dimensions
 
 
 def tico(

@@ -7,7 +7,7 @@ from jax import lax
 
 from ssl_jax.losses.across import AxisName, mean
 from ssl_jax.losses.checks import check_positive, check_range, check_shape
-from ssl_jax.losses.moments import check_rows
+from ssl_jax.losses.moments import batch_mean, check_rows
 from ssl_jax.losses.redundancy import low_variance, off_diagonal_covariance
 
 
@@ -67,28 +67,28 @@ def vicregl(
       ValueError: the shapes do not fit, there is one view or one row only, or a setting is out of range.
     """
     _check(embeddings, maps, locations, small_maps, small_locations)
-    check_positive(eps=eps)
+    check_positive(eps=eps, feature_matches=min(feature_matches or (1, 1)), location_matches=min(location_matches))
     check_range(0.0, 1.0, alpha=alpha)
     check_rows(2, embeddings.shape[0], axis_name, "one row has no variance")
     maps, locations = maps.astype(jnp.float32), locations.astype(jnp.float32)
     embeddings = embeddings.astype(jnp.float32)
     large, views = maps.shape[1], embeddings.shape[1]
 
-    def regularize(z):
+    def regularization(z):
         spread = low_variance(z, axis_name, gamma=gamma, eps=eps)
         return variance * spread + covariance * off_diagonal_covariance(z, axis_name)
 
     a, b = _pairs((a, b) for a in range(large) for b in range(views) if a != b)
     distance = mean(jnp.square(embeddings[:, a] - embeddings[:, b]), axis_name)
-    pooled = invariance * distance + regularize(embeddings)
+    pooled = invariance * distance + jnp.mean(regularization(embeddings))
 
     local = 0.0
-    for (map_a, place_a), (map_b, place_b) in _sides(maps, locations, small_maps, small_locations):
-        matches = [*_both_ways(map_a, map_b, map_a, map_b, feature_matches),
-                   *_both_ways(map_a, map_b, place_a, place_b, location_matches)]  # fmt: skip
-        terms = [0.5 * (invariance * mean(jnp.square(x - y), axis_name) + regularize(jnp.stack([x, y], axis=1)))
-                 for x, y in matches]  # fmt: skip
-        local += sum(terms) * (map_a.shape[1] / len(a))  # a mean over these pairs, of all pairs
+    for side_a, side_b in _sides(maps, locations, small_maps, small_locations):
+        share = side_a[0].shape[1] / len(a)  # these pairs, of all pairs
+        for x, y, weights in _both_ways(side_a, side_b, feature_matches, location_matches):
+            distances = batch_mean(jnp.mean(jnp.square(x - y), axis=-1), axis_name)
+            terms = invariance * distances + jnp.mean(regularization(jnp.stack([x, y], axis=1)), axis=0)
+            local += 0.5 * share * jnp.sum(jnp.mean(terms, axis=0) * weights)
     return alpha * pooled + (1 - alpha) * local
 
 
@@ -125,17 +125,27 @@ def _pairs(pairs):
     return np.array(list(pairs)).T
 
 
-def _both_ways(map_a, map_b, place_a, place_b, matches):
-    """(Places of a, what they match in b) and (places of b, what they match in a), each [N, P, M, C]."""
-    most = matches if matches is not None else (map_a.shape[2], map_b.shape[2])
-    squares = jnp.sum(jnp.square(place_a[..., :, None, :] - place_b[..., None, :, :]), axis=-1)
-    squares = lax.stop_gradient(squares)
-    return [_matches(map_a, map_b, squares, most[0]), _matches(map_b, map_a, jnp.swapaxes(squares, -1, -2), most[1])]
+def _both_ways(side_a, side_b, feature_matches, location_matches):
+    """Matches of a in b, and of b in a, as `_matches` has them."""
+    (map_a, place_a), (map_b, place_b) = side_a, side_b
+    squares = [lax.stop_gradient(jnp.sum(jnp.square(a[..., :, None, :] - b[..., None, :, :]), axis=-1))
+               for a, b in ((map_a, map_b), (place_a, place_b))]  # fmt: skip
+    a_in_b, b_in_a = zip(feature_matches or (map_a.shape[2], map_b.shape[2]), location_matches)
+    yield _matches(map_a, map_b, squares, a_in_b)
+    yield _matches(map_b, map_a, [jnp.swapaxes(s, -1, -2) for s in squares], b_in_a)
 
 
-def _matches(x, y, squares, most):
-    """The `most` places of x that are nearest to any of y, in their order, and those nearest ones: [..., M, C] each."""
-    nearest = jnp.argmin(squares, axis=-1)
-    chosen = jnp.sort(jnp.argsort(jnp.min(squares, axis=-1), axis=-1)[..., :most], axis=-1)
-    nearest = jnp.take_along_axis(nearest, chosen, axis=-1)
-    return tuple(jnp.take_along_axis(rows, index[..., None], axis=-2) for rows, index in ((x, chosen), (y, nearest)))
+def _matches(x, y, squares, counts):
+    """For each of the distances, so many places of x that are nearest to any of y, in their order, and those of y.
+
+    Returns:
+      The places of x, what they match in y (both [N, P, M, C]), and weights [M], of sum 1 for each of the distances.
+    """
+    chosen, nearest = [], []
+    for distances, count in zip(squares, counts, strict=True):
+        ranked = jnp.argsort(jnp.min(distances, axis=-1), axis=-1)
+        chosen.append(jnp.sort(ranked[..., :count], axis=-1))
+        nearest.append(jnp.take_along_axis(jnp.argmin(distances, axis=-1), chosen[-1], axis=-1))
+    weights = jnp.concatenate([jnp.full(index.shape[-1], 1 / index.shape[-1]) for index in chosen])
+    take = lambda rows, index: jnp.take_along_axis(rows, jnp.concatenate(index, axis=-1)[..., None], axis=-2)
+    return take(x, chosen), take(y, nearest), weights
