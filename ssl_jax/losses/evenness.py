@@ -18,10 +18,10 @@ def koleo(z: jax.Array, *, eps: float = 1e-8, block_size: int | None = None, axi
 
         loss = -mean_n log( min_{m != n} |z_n - z_m| + eps )
 
-    Source: Sablayrolles et al., "Spreading vectors for similarity search", 2019, section 3, and DINOv2's code, which
-    takes the neighbours of a device's own rows; here they come from the global batch. DINOv2 sets a row's similarity
-    to itself to -1, so that an antipodal pair alone in a batch ties with it; lightly sets it to -2. Here it is minus
-    infinity. Both add 1e-8 to each coordinate of the difference, which gives coinciding rows a gradient of about 1e8;
+    Source: Sablayrolles et al., "Spreading vectors for similarity search", 2019, and DINOv2's code, which takes the
+    neighbours of a device's own rows; here they come from the global batch. DINOv2 sets a row's similarity to itself
+    to -1, so that an antipodal pair alone in a batch ties with it; lightly sets it to -2. Here it is minus infinity.
+    Both add 1e-8 to each coordinate of the difference, which gives coinciding rows very large gradients;
     here they have distance 0 and no gradient, as there is no direction to leave each other in.
 
     Args:

@@ -21,9 +21,9 @@ def barlow_twins(
         loss = sum_i (1 - C_ii)^2 + lambda_ * sum_{i != j} C_ij^2
 
     Source: Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", 2021, equation 1, and the
-    authors' code: batch normalisation without scale and offset, so the biased variance plus `eps` (1e-5). There each
-    device normalises its own rows; here all statistics are those of the global batch. lightly is the same on one
-    device. solo-learn multiplies the loss by 0.025 and has `lambda_` 0.005.
+    authors' code: synchronised batch normalisation without scale and offset, so the global batch's biased variance
+    plus `eps` (1e-5). lightly and solo-learn normalise each device's rows by themselves; both have `lambda_` 0.005,
+    and solo-learn multiplies the loss by 0.025.
 
     Args:
       z1: projections of the first views, [N, D], any float type. Row i belongs with row i of `z2`.

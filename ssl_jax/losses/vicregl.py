@@ -42,7 +42,7 @@ def vicregl(
     where v and c are the terms of `vicreg`. VICReg of matches is `vicreg` but for a covariance term that is halved over
     the two sides; its moments are over the batch, for each match separately, and then averaged.
 
-    Source: Bardes et al., "VICRegL: Self-Supervised Learning of Local Visual Features", 2022, section 3, and the
+    Source: Bardes et al., "VICRegL: Self-Supervised Learning of Local Visual Features", 2022, and the
     authors' code at its defaults: all places are matched by features there, and 20 places of a large view, 4 of the
     other one by location. lightly limits matches by features to the same numbers, and sorts matches by their distance
     in place of their order in the map, which changes the moments wherever more than one is chosen. Where distances are

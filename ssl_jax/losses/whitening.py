@@ -31,12 +31,12 @@ def w_mse(
 
         loss = mean_n |w1_n - w2_n|^2 = 2 - 2 mean_n w1_n . w2_n
 
-    Source: Ermolov et al., "Whitening for Self-Supervised Representation Learning", 2021, section 3, and the authors'
-    code: covariance `(1 - eps) Cov + eps I`; sub-batches of a random permutation, the same for both views, are whitened
+    Source: Ermolov et al., "Whitening for Self-Supervised Representation Learning", 2021, and the authors' code:
+    covariance `(1 - eps) Cov + eps I`; sub-batches of a random permutation, the same for both views, are whitened
     separately; the mean over the permutations. Gradients flow to both views, as there and in lightly; solo-learn's
     default stops those of the second view. Sub-batches are of the global batch here. A covariance that float32 cannot
-    decompose (collapsed, or of no more rows than dimensions, where the others give NaN) gets 1e-4 of its mean variance
-    on the diagonal.
+    decompose (collapsed, or of no more rows than dimensions), where the others fail, gets 1e-4 of its mean variance on
+    the diagonal.
 
     Args:
       z1: projections of the first views, [N, D], any float type. Row i belongs with row i of `z2`.
