@@ -105,11 +105,12 @@ def test_vicregl_matches_by_features_and_by_location():
 
 
 def test_vicregl_takes_the_closest_matches_only():
-    maps, corners = two_views()
-    locations = corners.at[:, 1].add(jnp.array([0.1, 0.0]))
+    shared, second, first = (normal(seed, 4, 3) for seed in range(3))
+    maps = jnp.stack([jnp.stack([shared, second], 1), jnp.stack([first, shared], 1)], 1)
+    locations = two_views()[1].at[:, 1].add(jnp.array([0.1, 0.0]))
     locations = locations.at[:, 1, 0].add(0.2)  # so the second places are closer
-    expected = 25 * jnp.mean(jnp.square(maps[:, 0, 1] - maps[:, 1, 1]))
-    np.testing.assert_allclose(local(maps, locations, location_matches=(1, 1)), expected, rtol=1e-5)
+    value = local(maps, locations, feature_matches=(1, 1), location_matches=(1, 1))
+    np.testing.assert_allclose(value, 25 * jnp.mean(jnp.square(second - shared)), rtol=1e-5)  # 0 by features
 
 
 def test_vicregl_regularises_each_place_by_itself():
