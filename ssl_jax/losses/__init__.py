@@ -4,9 +4,11 @@ Each takes `axis_name=None`. With a name it returns, on every device, the loss o
 spread in equal parts over that axis of `jax.pmap` or `jax.shard_map`; see `ssl_jax.losses.across` for gradients.
 """
 
+from ssl_jax.losses.capacity import mmcr
 from ssl_jax.losses.clustering import deepcluster_v2, swav
 from ssl_jax.losses.contrastive import dcl, dclw, info_nce, moco, moco_v3, nnclr, nt_xent, sim_cse
 from ssl_jax.losses.distillation import dino, ressl, update_center
+from ssl_jax.losses.evenness import koleo, lejepa, random_directions, sigreg, visreg
 from ssl_jax.losses.hog import hog
 from ssl_jax.losses.hypersphere import alignment, uniformity
 from ssl_jax.losses.image_text import clip, siglip
@@ -22,18 +24,22 @@ from ssl_jax.losses.quantizers import (
     random_projection_quantizer,
 )
 from ssl_jax.losses.queue import update_queue
+from ssl_jax.losses.redundancy import barlow_twins, tico, update_covariance, vicreg
 from ssl_jax.losses.regression import average_layers, byol, data2vec, i_jepa, simsiam
 from ssl_jax.losses.sentences import next_sentence, sentence_order
 from ssl_jax.losses.sequences import apc, cpc
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
 from ssl_jax.losses.speech import best_rq, codeword_logits, hubert, wav2vec2
 from ssl_jax.losses.tokens import masked_lm, replaced_tokens, span_corruption
+from ssl_jax.losses.vicregl import vicregl
+from ssl_jax.losses.whitening import w_mse
 from ssl_jax.losses.words import keep_probability, skip_gram, unigram_noise
 
 __all__ = [
     "alignment",
     "apc",
     "average_layers",
+    "barlow_twins",
     "beit",
     "best_rq",
     "byol",
@@ -56,9 +62,12 @@ __all__ = [
     "init_random_projection_quantizer",
     "jigsaw",
     "keep_probability",
+    "koleo",
+    "lejepa",
     "mask_feat",
     "masked_lm",
     "masked_patches",
+    "mmcr",
     "moco",
     "moco_v3",
     "msn",
@@ -68,6 +77,7 @@ __all__ = [
     "normalize_windows",
     "nt_xent",
     "pmsn",
+    "random_directions",
     "random_projection_quantizer",
     "relative_position",
     "replaced_tokens",
@@ -75,6 +85,7 @@ __all__ = [
     "rotation",
     "sentence_order",
     "siglip",
+    "sigreg",
     "sim_cse",
     "simmim",
     "simsiam",
@@ -83,10 +94,16 @@ __all__ = [
     "span_corruption",
     "sup_con",
     "swav",
+    "tico",
     "triplet",
     "uniformity",
     "unigram_noise",
     "update_center",
+    "update_covariance",
     "update_queue",
+    "vicreg",
+    "vicregl",
+    "visreg",
+    "w_mse",
     "wav2vec2",
 ]
