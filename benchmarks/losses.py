@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 WIDTH, TEMPERATURE = 128, 0.1
-PEERS = {"nt_xent": ("lightly",), "clip": ("open_clip",), "siglip": ("open_clip",)}
+PEERS = {"nt_xent": ("textbook", "lightly"), "clip": ("open_clip",), "siglip": ("open_clip",)}
 
 
 def inputs(batch: int):
@@ -57,6 +57,25 @@ def ours(loss: str, batch: int, block_size: int | None, devices: int) -> tuple[C
         views = jax.device_put(views, NamedSharding(mesh, P("data")))
     compiled = jax.jit(jax.value_and_grad(call, (0, 1))).lower(*views).compile()
     return lambda: jax.block_until_ready(compiled(*views)), compiled.memory_analysis().temp_size_in_bytes
+
+
+def textbook(loss: str, batch: int) -> Callable[[], object]:
+    """NT-Xent in JAX as the authors' code (google-research/simclr) writes it: masks and labels as whole matrices."""
+    import jax
+    import jax.numpy as jnp
+
+    def nt_xent(a, b):
+        a, b = (x / jnp.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
+        labels, itself = jax.nn.one_hot(jnp.arange(batch), 2 * batch), 1e9 * jnp.eye(batch)
+        loss = 0.0
+        for x, y in ((a, b), (b, a)):
+            logits = jnp.concatenate([x @ y.T, x @ x.T - itself], axis=1) / TEMPERATURE
+            loss += -jnp.mean(jnp.sum(labels * jax.nn.log_softmax(logits), axis=1)) / 2
+        return loss
+
+    views = [jnp.asarray(x) for x in inputs(batch)]
+    compiled = jax.jit(jax.value_and_grad(nt_xent, (0, 1))).lower(*views).compile()
+    return lambda: jax.block_until_ready(compiled(*views))
 
 
 def optax(loss: str, batch: int) -> Callable[[], object]:
@@ -114,7 +133,7 @@ def serve(loss: str, form: str, batch: int, block_size: int, devices: int) -> No
     if form in ("blocks", "plain"):
         run, temporary = ours(loss, batch, block_size if form == "blocks" else None, devices)
     else:
-        run = optax(loss, batch) if form == "optax" else torch_peer(loss, batch)
+        run = {"textbook": textbook, "optax": optax}.get(form, torch_peer)(loss, batch)
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
     peak = None
@@ -174,7 +193,7 @@ def main() -> None:
         "--form", nargs="+", help="of blocks, plain, optax, lightly, open_clip; by default all there are"
     )
     parser.add_argument("--devices", nargs="+", type=int, default=[1], help="host devices to spread the batch over")
-    parser.add_argument("--block_size", type=int, default=512)
+    parser.add_argument("--block_size", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--platform", default="cpu")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)

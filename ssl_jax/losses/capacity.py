@@ -6,7 +6,7 @@ from jax import lax
 
 from ssl_jax.losses.across import AxisName, gather_rows, mean
 from ssl_jax.losses.checks import check_same
-from ssl_jax.losses.contrastive import unit_length
+from ssl_jax.losses.rows import unit_length
 
 
 def mmcr(

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 from jax import lax
 from jax.scipy.special import ndtri
 
-from ssl_jax.losses.across import AxisName, gather_rows, mean, size
+from ssl_jax.losses import pairs
+from ssl_jax.losses.across import AxisName, gather_rows, mean, row_numbers, size
 from ssl_jax.losses.checks import check_positive, check_range, check_same, check_shape
-from ssl_jax.losses.contrastive import unit_length
 from ssl_jax.losses.moments import batch_mean, centered, check_rows
+from ssl_jax.losses.rows import root, unit_length
 
 
 def koleo(z: jax.Array, *, eps: float = 1e-8, block_size: int | None = None, axis_name: AxisName = None) -> jax.Array:
@@ -42,27 +43,9 @@ def koleo(z: jax.Array, *, eps: float = 1e-8, block_size: int | None = None, axi
     check_rows(2, z.shape[0], axis_name, "one row has no neighbour")
     z = unit_length(z)
     candidates = gather_rows(z, axis_name)
-    difference = z - candidates[_nearest(*lax.stop_gradient((z, candidates)), block_size, axis_name)]
-    return -mean(jnp.log(_root(jnp.sum(jnp.square(difference), axis=1)) + eps), axis_name)
-
-
-def _nearest(rows, candidates, block_size, axis_name):
-    """The index of each row's nearest candidate other than itself, int [n]."""
-    first = 0 if axis_name is None else lax.axis_index(axis_name) * rows.shape[0]
-
-    def search(row_and_index):
-        row, index = row_and_index
-        similarities = jnp.matmul(candidates, row, precision=lax.Precision.HIGHEST)
-        return jnp.argmax(jnp.where(jnp.arange(len(candidates)) == index, -jnp.inf, similarities))
-
-    indexed = (rows, first + jnp.arange(rows.shape[0]))
-    return jax.vmap(search)(indexed) if block_size is None else lax.map(search, indexed, batch_size=block_size)
-
-
-def _root(squares):
-    """Square roots; of 0 with gradient 0."""
-    positive = squares > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)
+    itself = row_numbers(z.shape[0], axis_name)
+    difference = z - candidates[pairs.nearest(z, candidates, but=itself, block_size=block_size)]
+    return -mean(jnp.log(root(jnp.sum(jnp.square(difference), axis=1)) + eps), axis_name)
 
 
 def random_directions(key: jax.Array, dimensions: int, count: int) -> jax.Array:
@@ -226,7 +209,7 @@ def visreg(
     check_rows(2, views.shape[0], axis_name, "one row has no variance")
     views = views.astype(jnp.float32)
     rest = centered(views, axis_name)
-    deviations = _root(batch_mean(jnp.square(rest), axis_name)) + eps
+    deviations = root(batch_mean(jnp.square(rest), axis_name)) + eps
     sorted_ = jnp.sort(_project(gather_rows(rest / lax.stop_gradient(deviations)[None], axis_name), directions), axis=0)
     regularisation = scale * jnp.mean(jnp.square(deviations - 1))
     regularisation += centre * jnp.mean(jnp.square(batch_mean(views, axis_name)))

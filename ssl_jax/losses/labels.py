@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from ssl_jax.losses import pairs
 from ssl_jax.losses.across import AxisName, gather_rows, mean, row_numbers
 from ssl_jax.losses.checks import check_positive, check_same, check_shape
-from ssl_jax.losses.rows import unit_length
+from ssl_jax.losses.rows import root, unit_length
 
 
 def sup_con(
@@ -105,11 +105,5 @@ def triplet(
     a, p, n = (unit_length(x) if normalize else x.astype(jnp.float32) for x in (anchors, positives, negatives))
     near, far = (jnp.sum(jnp.square(a - other), axis=1) for other in (p, n))
     if not squared:
-        near, far = (_root(square) for square in (near, far))
+        near, far = (root(square) for square in (near, far))
     return mean(jnp.maximum(near - far + margin, 0.0), axis_name)
-
-
-def _root(square):
-    """The square root, with gradient 0 at 0."""
-    above = square > 0
-    return jnp.where(above, jnp.sqrt(jnp.where(above, square, 1.0)), 0.0)

@@ -110,12 +110,28 @@ def total_of_others(
     return _tiled(Plan(score, False, "same", block_size, axis_name), rows, None, tags, ())[0]
 
 
-def nearest(rows: jax.Array, candidates: jax.Array, *, block_size: int | None = None) -> jax.Array:
-    """For each row, the number of the candidate with the largest product: int32 [n]. Without a gradient."""
-    rows, candidates = lax.stop_gradient((rows, candidates))
+def nearest(
+    rows: jax.Array, candidates: jax.Array, *, but: jax.Array | None = None, block_size: int | None = None
+) -> jax.Array:
+    """For each row, the number of the candidate with the largest product: int32 [n]. Without a gradient.
+
+    Args:
+      rows: [n, D].
+      candidates: [m, D].
+      but: for each row, the number of one that does not count, such as the row itself, int [n].
+      block_size: for how many rows at a time the products are made; None: for all.
+    """
+    but = jnp.full(rows.shape[0], -1) if but is None else but
+    rows, candidates, but = lax.stop_gradient((rows, candidates, but))
+
+    def search(rows, but):
+        others = jnp.arange(candidates.shape[0])[None, :] != but[:, None]
+        return jnp.argmax(jnp.where(others, product(rows, candidates.T), -jnp.inf), axis=1).astype(jnp.int32)
+
     if block_size is None:
-        return jnp.argmax(product(rows, candidates.T), axis=1)
-    return lax.map(lambda row: jnp.argmax(product(row, candidates.T)), rows, batch_size=block_size)
+        return search(rows, but)
+    one = lambda row_and_number: search(row_and_number[0][None], row_and_number[1][None])[0]
+    return lax.map(one, (rows, but), batch_size=block_size)
 
 
 def _log_sum_exp_of(scores):

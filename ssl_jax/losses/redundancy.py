@@ -6,8 +6,8 @@ from jax import lax
 
 from ssl_jax.losses.across import AxisName, mean, size
 from ssl_jax.losses.checks import check_positive, check_range, check_same, check_shape
-from ssl_jax.losses.contrastive import unit_length
 from ssl_jax.losses.moments import batch_mean, centered, check_rows, second_moment
+from ssl_jax.losses.rows import unit_length
 
 
 def barlow_twins(

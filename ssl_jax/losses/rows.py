@@ -13,3 +13,9 @@ def unit_length(rows: jax.Array) -> jax.Array:
 def absolute(values: jax.Array) -> jax.Array:
     """`|values|` with the gradient 0 at 0, as in PyTorch, where `jnp.abs` has 1."""
     return values * jnp.sign(values)
+
+
+def root(squares: jax.Array) -> jax.Array:
+    """Square roots, with the gradient 0 at 0, where it is infinite."""
+    above = squares > 0
+    return jnp.where(above, jnp.sqrt(jnp.where(above, squares, 1.0)), 0.0)

@@ -7,7 +7,7 @@ from jax.scipy.linalg import solve_triangular
 
 from ssl_jax.losses.across import AxisName, gather_rows, mean
 from ssl_jax.losses.checks import check_positive, check_range, check_same
-from ssl_jax.losses.contrastive import unit_length
+from ssl_jax.losses.rows import unit_length
 
 # Pivots of a Cholesky decomposition smaller than this part of the variance are rounding; what is added then.
 _NO_PIVOT, _ADDED = 1e-6, 1e-4

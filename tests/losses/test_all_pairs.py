@@ -145,3 +145,5 @@ def test_nearest():
     rows, candidates = jnp.eye(3), jnp.array([[0, 1.0, 0], [2, 0, 1], [0, 0, 0.5]])
     for block_size in (None, 1, 2):
         np.testing.assert_array_equal(pairs.nearest(rows, candidates, block_size=block_size), [1, 0, 1])
+        others = pairs.nearest(rows, rows, but=jnp.arange(3), block_size=block_size)
+        np.testing.assert_array_equal(others, [1, 0, 0])
