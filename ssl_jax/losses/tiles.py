@@ -81,9 +81,9 @@ def _backward(plan, saved, cotangents):
     mine, moving = _sides(plan, rows, columns, row_tags, column_tags)
     share, moving_share = (_share(plan, *of_side) for of_side in zip(totals, cotangents, strict=True))
     moving_share = share if plan.sides == "same" else moving_share
-    d_columns = None if plan.sides == "same" else _like(moving.vectors, 0.0)
+    d_columns = None if plan.sides == "same" else _start_transposed(moving)
     d_rows, d_columns = _around(plan, _spread_tiles, _plus, mine, share, (moving, moving_share), d_columns)
-    d_columns = None if plan.sides == "same" else _joined(d_columns, columns.shape[0])
+    d_columns = None if plan.sides == "same" else _joined(d_columns.mT, columns.shape[0])
     return _joined(d_rows, rows.shape[0]), d_columns, None, None
 
 
@@ -125,27 +125,31 @@ def _sum_tiles(plan, rows, _, columns, __, column_sums, mirrored):
             column_sums = jax.tree.map(lambda old, new: jnp.where(diagonal, old, new), column_sums, added)
         return _add(plan, row_sums, scores, 1), column_sums
 
-    begin = functools.partial(_start, plan)
+    begin = lambda row: (row, _start(plan, row))
     row_sums, column_sums = _every_tile(tile, begin, rows, columns, column_sums, mirrored)
     return (_merge(plan, row_sums, column_sums), None) if mirrored else (row_sums, column_sums)
 
 
-def _spread_tiles(plan, rows, row_share, columns, column_share, d_columns, _):
-    """What all tiles hand back to their rows; to their columns, where those are others, added to what there is.
+def _spread_tiles(plan, rows, row_share, columns, column_share, d_columns, mirrored):
+    """What all tiles hand back to their rows; to their columns, where those are others, added to what there is."""
+    d_columns = _start_transposed(columns) if mirrored else d_columns
 
-    Mirrored tiles are not spared here: to multiply by a tile's transpose takes XLA:CPU as long as to make it again.
-    """
-
-    def tile(row, column, d_row, d_column, _):
-        (row, row_share), (column, column_share) = row, column
+    def tile(row, column, d_row, d_column, diagonal):
+        (row, row_share, transposed), (column, column_share) = row, column
         scores, back = _scores(plan, row, column)
         (weights,) = back(_weights(plan, scores, row_share, column_share))
         if d_column is not None:
-            d_column = d_column + product(weights.T, row.vectors)
+            d_column = d_column + product(transposed, jnp.where(diagonal, 0.0, weights))
         return d_row + product(weights, column.vectors), d_column
 
-    begin = lambda row: _like(row[0].vectors, 0.0)
-    return _every_tile(tile, begin, (rows, row_share), (columns, column_share), d_columns, False)
+    begin = lambda row: ((*row, row[0].vectors.T), _like(row[0].vectors, 0.0))
+    d_rows, d_columns = _every_tile(tile, begin, (rows, row_share), (columns, column_share), d_columns, mirrored)
+    return (d_rows + d_columns.mT, None) if mirrored else (d_rows, d_columns)
+
+
+def _start_transposed(columns):
+    """Gradients of columns, [blocks, D, size]: to multiply by a tile's transpose takes XLA:CPU twice as long."""
+    return _like(columns.vectors.mT, 0.0)
 
 
 def _every_tile(tile, begin, rows, columns, of_columns, mirrored):
@@ -156,6 +160,7 @@ def _every_tile(tile, begin, rows, columns, of_columns, mirrored):
 
     def block_of_rows(of_columns, block):
         i, row = block
+        row, of_row = begin(row)
 
         def step(j, state):
             of_row, of_columns = state
@@ -163,7 +168,7 @@ def _every_tile(tile, begin, rows, columns, of_columns, mirrored):
             of_row, of_column = tile(row, _at(columns, j), of_row, _at(of_columns, j), diagonal)
             return of_row, jax.tree.map(lambda x, v: lax.dynamic_update_index_in_dim(x, v, j, 0), of_columns, of_column)
 
-        of_row, of_columns = lax.fori_loop(i if mirrored else 0, count(columns), step, (begin(row), of_columns))
+        of_row, of_columns = lax.fori_loop(i if mirrored else 0, count(columns), step, (of_row, of_columns))
         return of_columns, of_row
 
     count = lambda side: jax.tree.leaves(side)[0].shape[0]
