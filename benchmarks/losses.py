@@ -23,6 +23,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 WIDTH, TEMPERATURE = 128, 0.1
+EXTRA = {"nt_xent": ("optax",)}
+"""Not by default: optax's needs memory for N^2 times the width."""
 PEERS = {"nt_xent": ("textbook", "lightly"), "clip": ("open_clip",), "siglip": ("open_clip",)}
 
 
@@ -190,14 +192,19 @@ def main() -> None:
     parser.add_argument("--loss", nargs="+", default=["nt_xent"])
     parser.add_argument("--batch", nargs="+", type=int, default=[4096, 16384])
     parser.add_argument(
-        "--form", nargs="+", help="of blocks, plain, optax, lightly, open_clip; by default all there are"
+        "--form",
+        nargs="+",
+        help="blocks, plain, and, where there is one: textbook, lightly, open_clip (the default), optax",
     )
     parser.add_argument("--devices", nargs="+", type=int, default=[1], help="host devices to spread the batch over")
-    parser.add_argument("--block_size", type=int, default=1024)
+    parser.add_argument("--block_size", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--platform", default="cpu")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    for loss in options.loss:
+        if unknown := set(options.form or ()) - {"blocks", "plain", *PEERS.get(loss, ()), *EXTRA.get(loss, ())}:
+            parser.error(f"{loss} has no form {', '.join(unknown)}")
     if options.serve:
         return serve(options.loss[0], options.form[0], options.batch[0], options.block_size, options.devices[0])
     for loss in options.loss:

@@ -63,20 +63,27 @@ def hamming_permutations(count: int, *, tiles: int = 9, seed: int = 0) -> np.nda
     return orders[:, chosen].T.astype(np.int32)
 
 
-def draw_jigsaw(key: jax.Array, *, permutations: int, tiles: int = 9, room: int) -> Jigsaw:
+def draw_jigsaw(key: jax.Array, *, permutations: int, tiles: int = 9, cell_size: int, tile_size: int) -> Jigsaw:
     """Draws an order and the place of each tile in its cell, all uniformly.
 
     Args:
       key: of this puzzle.
       permutations: how many orders there are.
       tiles: how many tiles.
-      room: a tile begins 0 to `room` pixels from its cell's corner each way: at most the cell's side less the tile's
-        (the paper's 75 - 64). Between neighbouring tiles there is then a gap of 0 to twice that.
+      cell_size: height and width of a cell: of the image, over the cells in a row (225 // 3 in the paper); the shorter
+        side of cells that are not square.
+      tile_size: height and width of a tile, as in `jigsaw_tiles`. A tile begins 0 to `cell_size - tile_size` pixels
+        from its cell's corner each way, so between neighbouring tiles there is a gap of 0 to twice that.
+
+    Raises:
+      ValueError: tiles are larger than cells, or empty.
     """
+    if not 1 <= tile_size <= cell_size:
+        raise ValueError(f"tile_size {tile_size} is not between 1 and the cells' size {cell_size}")
     order_key, offset_key = jax.random.split(key)
     return Jigsaw(
         permutation=jax.random.randint(order_key, (), 0, permutations, dtype=jnp.int32),
-        offsets=jax.random.randint(offset_key, (tiles, 2), 0, room + 1, dtype=jnp.int32),
+        offsets=jax.random.randint(offset_key, (tiles, 2), 0, cell_size - tile_size + 1, dtype=jnp.int32),
     )
 
 
@@ -97,7 +104,8 @@ def jigsaw_tiles(image: jax.Array, puzzle: Jigsaw, permutations: jax.Array, *, t
       [tiles, tile_size, tile_size, C].
 
     Raises:
-      ValueError: the number of tiles is not a square or not that of the offsets, or tiles are larger than cells.
+      ValueError: the number of tiles is not a square or not that of the offsets, tiles are larger than cells, or a tile
+        leaves its cell (as far as offsets are known when they are traced).
     """
     tiles = permutations.shape[1]
     side = math.isqrt(tiles)
@@ -106,9 +114,16 @@ def jigsaw_tiles(image: jax.Array, puzzle: Jigsaw, permutations: jax.Array, *, t
     cell = np.array(image.shape[:2]) // side
     if tile_size > cell.min():
         raise ValueError(f"tile_size {tile_size} is larger than the cells, {cell[0]} x {cell[1]}")
+    if not isinstance(puzzle.offsets, jax.core.Tracer):
+        _check_offsets(np.asarray(puzzle.offsets), cell - tile_size)
     corners = np.array([(row, column) for row in range(side) for column in range(side)]) * cell
     starts = (jnp.asarray(corners, jnp.int32) + puzzle.offsets)[jnp.asarray(permutations)[puzzle.permutation]]
     return jax.vmap(lambda start: cut(image, start, tile_size))(starts)
+
+
+def _check_offsets(offsets, room):
+    if np.any((offsets < 0) | (offsets > room)):
+        raise ValueError(f"offsets must be 0 to {room[0]} and 0 to {room[1]}, or tiles leave their cells")
 
 
 def cut(image: jax.Array, start: jax.Array, size: int) -> jax.Array:

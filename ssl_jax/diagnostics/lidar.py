@@ -35,13 +35,23 @@ def lidar(embeddings: jax.Array, *, delta: float = 1e-4, eps: float = 1e-7) -> j
     n, views, d = embeddings.shape
     embeddings = embeddings.astype(jnp.float32)
     means = jnp.mean(embeddings, axis=1)
-    within = _product((embeddings - means[:, None]).reshape(n * views, d)) / (n * (views - 1))
-    values, vectors = jnp.linalg.eigh(within + delta * jnp.eye(d))
-    whitening = vectors * jax.lax.rsqrt(jnp.maximum(values, 1e-12))[None]
+    residuals = (embeddings - means[:, None]).reshape(n * views, d) / jnp.sqrt(n * (views - 1))
     centred = means - jnp.mean(means, axis=0, keepdims=True)
-    between = _product(jnp.matmul(centred, whitening, precision=jax.lax.Precision.HIGHEST)) / (n - 1)
+    whitened = _matmul(centred, _whitening(residuals, delta))
+    between = _matmul(whitened.T, whitened) / (n - 1)
     return exp_entropy(jnp.maximum(jnp.linalg.eigvalsh(between), 0.0), eps)
 
 
-def _product(rows):
-    return jnp.matmul(rows.T, rows, precision=jax.lax.Precision.HIGHEST)
+def _whitening(residuals, delta):
+    """A [D, D] that makes `residuals.T @ residuals + delta I` the identity.
+
+    Of the rows, not of their product: rounding of its large eigenvalues would bury delta, and the small ones with it.
+    """
+    triangle = jnp.linalg.qr(residuals, mode="r")
+    square = jnp.pad(triangle, ((0, residuals.shape[1] - len(triangle)), (0, 0)))  # or directions would be missing
+    _, values, directions = jnp.linalg.svd(square)
+    return directions.T * jax.lax.rsqrt(jnp.maximum(values**2 + delta, 1e-12))[None]
+
+
+def _matmul(a, b):
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

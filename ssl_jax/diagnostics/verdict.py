@@ -58,8 +58,9 @@ def diagnose(
       views: embeddings of several views of examples, [M, V, D]: adds the figures `lidar` and `alignment`, which do
         not decide anything.
       prototypes: how examples are assigned to prototypes: probabilities [M, K], or int [M] with `num_prototypes`.
-      num_prototypes: K.
+      num_prototypes: K; for probabilities it may be left out.
       codes: how examples or positions are assigned to the entries of a codebook, in the same two forms.
+        Codes (and prototypes) below 0 do not count.
       num_codes: the number of entries.
       min_spread: complete collapse is a spread below this. The spread is the root mean square distance of the
         embeddings from their mean at unit length: 0 when all point the same way, 1 when directions cancel out.
@@ -72,7 +73,7 @@ def diagnose(
       dead: a direction is dead when its standard deviation is below this part of the largest one's, which is well
         above rounding (also of bfloat16 embeddings).
       min_usage: prototype or codebook collapse is a perplexity P with `log(P) / log(U)` below this, U being the
-        number that can be used, min(rows, K).
+        number that can be used, min(rows that count, K).
       min_information: so is it when assignments tell less than this about the example, in nats (the entropy of the
         mean usage less the mean entropy): all rows are alike, as in a collapse to the uniform distribution. Cosines
         with random prototypes, at a temperature of 1, still tell more.
@@ -81,7 +82,7 @@ def diagnose(
       The verdict, a sentence, and the figures.
 
     Raises:
-      ValueError: there are fewer than 2 embeddings, a shape does not fit, or something is NaN or Inf.
+      ValueError: there are under 2 embeddings, a shape does not fit, a code is too large, or something is NaN or Inf.
     """
     if embeddings.ndim != 2 or embeddings.shape[0] < 2:
         raise ValueError(f"embeddings must be [N, D] with at least 2 examples, not {embeddings.shape}")
@@ -90,12 +91,15 @@ def diagnose(
         figures |= _numbers("views", _of_views(views))
     limit = min(embeddings.shape[0] - 1, embeddings.shape[1])
     found = _of_spread(figures, limit, min_spread, min_rank, min_directions)
-    for kind, assignments, count in (("prototype", prototypes, num_prototypes), ("codebook", codes, num_codes)):
+    for kind, name, assignments, count in (
+        ("prototype", "prototypes", prototypes, num_prototypes),
+        ("codebook", "codes", codes, num_codes),
+    ):
         if assignments is not None:
-            usage = _numbers(kind, _of_usage(assignments, count))
-            usable = min(assignments.shape[0], count if assignments.ndim == 1 else assignments.shape[1])
-            found = found or _of_assignments(kind, usage, usable, min_usage, min_information)
-            figures |= {f"{kind}_{name}": value for name, value in usage.items()}
+            rows = _rows_that_count(name, assignments, count)
+            usage = _numbers(kind, _of_usage(rows))
+            found = found or _of_assignments(kind, usage, min(rows.shape), min_usage, min_information)
+            figures |= {f"{kind}_{figure}": value for figure, value in usage.items()}
     return Diagnosis(*(found or ("healthy", _no_sign(figures, limit))), figures)
 
 
@@ -121,9 +125,14 @@ def _of_views(views):
     return {"lidar": lidar(views), "alignment": alignment(views[:, 0], views[:, 1])}
 
 
-def _of_usage(assignments, count):
-    usage = weighted_usage(assignments, count, None)
-    usage = usage[jnp.sum(usage, axis=1) != 0]  # codes below 0 are none
+def _rows_that_count(name, assignments, count):
+    usage = weighted_usage(assignments, count, None, (name, f"num_{name}"))
+    if assignments.ndim == 1 and (largest := int(jnp.max(assignments, initial=0))) >= count:
+        raise ValueError(f"{name} must be below num_{name}, {count}, but the largest is {largest}")
+    return usage[jnp.sum(usage, axis=1) != 0]  # codes below 0 are none
+
+
+def _of_usage(usage):
     each = -jnp.sum(jax.scipy.special.xlogy(usage, usage), axis=1)
     together = exp_entropy(jnp.sum(usage, axis=0))
     return {"perplexity": together, "information": jnp.log(together) - jnp.mean(each)}

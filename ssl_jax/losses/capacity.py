@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ssl_jax.losses.across import AxisName, gather_rows, mean
-from ssl_jax.losses.checks import check_same
+from ssl_jax.losses.checks import check_range, check_same
 from ssl_jax.losses.rows import unit_length
 
 
@@ -35,16 +35,17 @@ def mmcr(
     Args:
       views: embeddings of each example's views, [N, V, D], any float type.
       momentum_views: those of the momentum network, [N, W, D], if there is one.
-      lambda_: weight of the local norms, which are only computed where it is not 0.
+      lambda_: weight of the local norms, a Python number; they are only computed where it is not 0.
       axis_name: the mapped axis that holds the rest of the batch, if any. Every device then gathers the N centroids.
 
     Returns:
       The loss of the global batch, a float32 scalar; the norm of the centroids grows with its size.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: the shapes do not fit, or `lambda_` is negative.
     """
     check_same("[N, V, D]", views=views)
+    check_range(0, float("inf"), lambda_=lambda_)
     views = unit_length(views)
     centroids = jnp.mean(views, axis=1)
     if momentum_views is not None:

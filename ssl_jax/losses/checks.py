@@ -1,6 +1,7 @@
 """Checks of shapes and settings; each raises a ValueError of one line, at trace time."""
 
 import jax
+import jax.numpy as jnp
 
 
 def check_shape(name: str, array: jax.Array, shape: tuple[int, ...]) -> None:
@@ -10,25 +11,25 @@ def check_shape(name: str, array: jax.Array, shape: tuple[int, ...]) -> None:
 
 
 def check_same(form: str, **arrays: jax.Array) -> None:
-    """All arrays have one shape, with as many axes as `form` names: `check_same("[N, D]", z1=z1, z2=z2)`."""
+    """All arrays have one shape, not empty, with as many axes as `form` names: `check_same("[N, D]", a=a, b=b)`."""
     axes = form.count(",") + 1
     shapes = [array.shape for array in arrays.values()]
-    if len(shapes[0]) != axes or len(set(shapes)) > 1:
+    if len(shapes[0]) != axes or len(set(shapes)) > 1 or 0 in shapes[0]:
         every = {1: "", 2: "both "}.get(len(shapes), "all ")
         raise ValueError(f"{' and '.join(arrays)} must {every}be {form}, not {' and '.join(map(str, shapes))}")
 
 
 def check_positive(**settings: float | jax.Array) -> None:
-    """Settings given as numbers are greater than 0. Arrays (learned ones) are not looked at."""
+    """Settings are greater than 0, as far as their values are known when they are traced."""
     for name, value in settings.items():
-        if isinstance(value, int | float) and not value > 0:
+        if _known(value) and not value > 0:
             raise ValueError(f"{name} {value} is not positive")
 
 
 def check_range(low: float, high: float, **settings: float | jax.Array) -> None:
-    """Settings given as numbers lie in [low, high]."""
+    """Settings lie in [low, high], as far as their values are known when they are traced."""
     for name, value in settings.items():
-        if isinstance(value, int | float) and not low <= value <= high:
+        if _known(value) and not low <= value <= high:
             raise ValueError(f"{name} {value} is not between {low} and {high}")
 
 
@@ -37,3 +38,7 @@ def check_choice(choices: tuple[str, ...], **settings: str) -> None:
     for name, value in settings.items():
         if value not in choices:
             raise ValueError(f"{name} {value!r} is not one of {', '.join(choices)}")
+
+
+def _known(value):
+    return not isinstance(value, jax.core.Tracer) and jnp.ndim(value) == 0

@@ -64,7 +64,7 @@ def swav(
     if queue_scores is not None:
         check_shape("queue_scores", queue_scores, (queue_scores.shape[0], assigning_views, k))
         extra, present = _share(queue_scores.astype(jnp.float32), axis_name)
-        counted = jnp.concatenate([jnp.ones(n), present])
+        counted = jnp.concatenate([jnp.ones(n, jnp.float32), present])
     assignments = [
         sinkhorn_knopp(
             jnp.concatenate([scores[:, view], extra[:, view]]),
@@ -85,7 +85,7 @@ def swav(
 def _share(rows, axis_name):
     """This device's part of replicated rows, padded to equal parts, and 1 where a row is no padding."""
     if axis_name is None:
-        return rows, jnp.ones(rows.shape[0])
+        return rows, jnp.ones(rows.shape[0], jnp.float32)
     devices = size(1, axis_name)
     part = -(-rows.shape[0] // devices)
     index = lax.axis_index(axis_name) * part + jnp.arange(part)
@@ -122,7 +122,7 @@ def deepcluster_v2(
       ValueError: the shapes do not fit, there is no head, or the temperature is not positive.
     """
     check_positive(temperature=temperature)
-    if not scores or any(head.ndim != 3 or head.shape[:2] != scores[0].shape[:2] for head in scores):
+    if len(scores) == 0 or any(head.ndim != 3 or head.shape[:2] != scores[0].shape[:2] for head in scores):
         raise ValueError(f"scores must be arrays [N, V, K], one a head, not {[head.shape for head in scores]}")
     check_shape("assignments", assignments, (scores[0].shape[0], len(scores)))
     targets = jnp.broadcast_to(assignments[:, None], (*scores[0].shape[:2], len(scores)))

@@ -27,8 +27,8 @@ def nt_xent(
 
     Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020, equation 1 and
     Algorithm 1: the mean over all 2N terms, as in lightly. The authors' TensorFlow code *adds* the means of the two
-    views and so is twice this value. Like that code, and unlike lightly, it normalises by
-    `z / sqrt(max(|z|^2, 1e-12))`, which differs only for projections shorter than 1e-6.
+    views and so is twice this value. Projections shorter
+    than 1e-6 count as zeros and have no gradient, here and in all losses that normalise.
 
     Args:
       z1: projections of the first views, [N, D], any float type. Row i belongs with row i of `z2`.
@@ -364,6 +364,6 @@ def _negatives(z1, z2, block_size, axis_name):
 
 def _matching(name, rows, like):
     """More rows of the same width, at unit length."""
-    if rows.ndim != 2 or rows.shape[1] != like.shape[1]:
+    if rows.ndim != 2 or rows.shape[1] != like.shape[1] or not rows.shape[0]:
         raise ValueError(f"{name} must be [rows, {like.shape[1]}], not {rows.shape}")
     return unit_length(rows)

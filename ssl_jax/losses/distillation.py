@@ -120,7 +120,7 @@ def update_center(
       center: [K]; zeros to begin with. It is the same on all devices, before and after.
       teacher: the teacher's logits, [..., K], any float type: [N, G, K] for `dino`, [N, T, K] for `ibot`.
       momentum: how much of the old center is kept, from 0 to 1.
-      weights: 1 (or True) for rows that count, 0 for others, [...]; None: all count.
+      weights: 1 (or True, or how much they count) for rows that count, 0 for others, [...]; None: all count alike.
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -131,9 +131,9 @@ def update_center(
     """
     check_shape("center", center, teacher.shape[-1:])
     check_range(0, 1, momentum=momentum)
-    weights = jnp.ones(teacher.shape[:-1]) if weights is None else weights
+    weights = jnp.ones(teacher.shape[:-1], jnp.float32) if weights is None else weights
     check_shape("weights", weights, teacher.shape[:-1])
-    weights = (weights > 0).astype(jnp.float32).reshape(-1)
+    weights = weights.astype(jnp.float32).reshape(-1)
     center, rows = (lax.stop_gradient(x).astype(jnp.float32) for x in (center, teacher.reshape(-1, center.shape[0])))
     average = jax.vmap(lambda column: weighted_mean(column, weights, axis_name), in_axes=1)(rows)
     moved = momentum * center + (1 - momentum) * average

@@ -49,8 +49,20 @@ def koleo(z: jax.Array, *, eps: float = 1e-8, block_size: int | None = None, axi
 
 
 def random_directions(key: jax.Array, dimensions: int, count: int) -> jax.Array:
-    """Directions drawn evenly from the sphere, each of length 1, for `sigreg` and `visreg`: [dimensions, count]."""
-    directions = jax.random.normal(key, (dimensions, count))
+    """Directions drawn evenly from the sphere, each of length 1, for `sigreg` and `visreg`.
+
+    Source: Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics",
+    2025, and the authors' code: standard normal numbers, each column over its length.
+
+    Args:
+      key: of this step.
+      dimensions: D, those of the embeddings.
+      count: K, how many directions.
+
+    Returns:
+      float32 [D, K].
+    """
+    directions = jax.random.normal(key, (dimensions, count), jnp.float32)
     return directions / jnp.linalg.norm(directions, axis=0)[None, :]
 
 
@@ -82,14 +94,17 @@ def sigreg(
     Raises:
       ValueError: the shapes do not fit, there are fewer than 2 points, or `t_max` is not positive.
     """
+    if z.ndim not in (2, 3):
+        raise ValueError(f"z must be [N, D] or [N, V, D], not {z.shape}")
     check_shape("directions", directions, (z.shape[-1], *directions.shape[1:2]))
     check_positive(t_max=t_max)
     if points < 2:
         raise ValueError(f"there must be at least 2 points, not {points}")
     projections = _project(z, directions).reshape(z.shape[0], -1)
-    t = jnp.linspace(0.0, t_max, points)
+    t = jnp.linspace(0.0, t_max, points, dtype=jnp.float32)
     normal = jnp.exp(-0.5 * jnp.square(t))
-    weights = normal * (2 * t_max / (points - 1)) * jnp.ones(points).at[jnp.array([0, -1])].set(0.5)
+    ends = jnp.ones(points, jnp.float32).at[jnp.array([0, -1])].set(0.5)
+    weights = normal * (2 * t_max / (points - 1)) * ends
 
     @jax.checkpoint  # or the gradient keeps N * K numbers for each point
     def characteristic(at):
@@ -120,9 +135,9 @@ def lejepa(
 
     ::
 
-        loss = (1 - lambda_) * mean (z_nv - centre_n)^2 + lambda_ * sigreg(views, directions)
+        loss = (1 - lambda_) * mean (z_nv - center_n)^2 + lambda_ * sigreg(views, directions)
 
-    The mean is over examples, views and dimensions; `centre_n` is the mean of an example's global views.
+    The mean is over examples, views and dimensions; `center_n` is the mean of an example's global views.
 
     Source: Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics",
     2025, and the authors' minimal example, which takes the centre of all views (`global_views=None`) and `lambda_`
@@ -144,12 +159,12 @@ def lejepa(
       ValueError: the shapes do not fit, or a setting is out of range.
     """
     check_range(0.0, 1.0, lambda_=lambda_)
-    invariance = _distance_to_centre(views, global_views, axis_name)
+    invariance = _distance_to_center(views, global_views, axis_name)
     spread = sigreg(views, directions, points=points, t_max=t_max, axis_name=axis_name)
     return (1 - lambda_) * invariance + lambda_ * spread
 
 
-def _distance_to_centre(views, global_views, axis_name):
+def _distance_to_center(views, global_views, axis_name):
     """The mean squared distance of views, [N, V, D], to the mean of the first few."""
     check_same("[N, V, D]", views=views)
     if global_views is not None:
@@ -166,7 +181,7 @@ def visreg(
     global_views: int | None = None,
     scale: float = 1.0,
     shape: float = 1.0,
-    centre: float = 1.0,
+    center: float = 1.0,
     eps: float = 1e-6,
     axis_name: AxisName = None,
 ) -> jax.Array:
@@ -174,16 +189,17 @@ def visreg(
 
     For each view, with mean and `std = sqrt(Var) + eps` (biased) of each dimension over the batch::
 
-        regularisation = scale * mean_d (std_d - 1)^2 + centre * mean_d mean_d^2 + shape * mean_kn (p_kn - q_n)^2
-        loss = (1 - lambda_) * mean (z_nv - centre_n)^2 + lambda_ * regularisation, averaged over views
+        regularisation = scale * mean_d (std_d - 1)^2 + center * mean_d mean_d^2 + shape * mean_kn (p_kn - q_n)^2
+        loss = (1 - lambda_) * mean (z_nv - center_n)^2 + lambda_ * regularisation, averaged over views
 
     `p_kn` are the sorted projections on direction k of `(z - mean) / stop_gradient(std)`; `q_n` is the standard normal
-    distribution's quantile of n / (N + 1). `centre_n` is the mean of an example's global views.
+    distribution's quantile of n / (N + 1). `center_n` is the mean of an example's global views.
 
     Source: Wu et al., "VISReg: Variance-Invariance-Sketching Regularization for JEPA training", 2026, and the authors'
-    code (`lambda_` 0.9 on ImageNet, 0.6 on Imagenette), whose statistics are of the gathered global batch, as here.
-    lightly adds eps (1e-4) only where it divides by the standard deviation. In the authors' code every device draws
-    directions of its own; here they may be the same or not: the mean over the devices is taken.
+    code, whose statistics are of the gathered global batch, as here. Its `lambda_` is 0.9 for ViT-B and 0.8 for ViT-L
+    on ImageNet, 0.6 on Imagenette. lightly adds eps (1e-4) only where it divides by the standard deviation. In the
+    authors' code every device draws directions of its own; here they may be the same or not: the mean over the devices
+    is taken.
 
     Args:
       views: projections of all views of each example, global ones first, [N, V, D], any float type.
@@ -192,7 +208,7 @@ def visreg(
       global_views: how many of the views make up the centre; None: all.
       scale: weight of the standard deviations.
       shape: weight of the sliced Wasserstein distance.
-      centre: weight of the means.
+      center: weight of the means.
       eps: added to the standard deviations. Those of 0 have no gradient.
       axis_name: the mapped axis that holds the rest of the batch, if any. Every device then gathers all rows.
 
@@ -202,9 +218,10 @@ def visreg(
     Raises:
       ValueError: the shapes do not fit, there is one row only, or a setting is out of range.
     """
-    invariance = _distance_to_centre(views, global_views, axis_name)
+    invariance = _distance_to_center(views, global_views, axis_name)
     check_shape("directions", directions, (views.shape[-1], *directions.shape[1:2]))
     check_range(0.0, 1.0, lambda_=lambda_)
+    check_range(0, float("inf"), scale=scale, shape=shape, center=center)
     check_positive(eps=eps)
     check_rows(2, views.shape[0], axis_name, "one row has no variance")
     views = views.astype(jnp.float32)
@@ -212,11 +229,11 @@ def visreg(
     deviations = root(batch_mean(jnp.square(rest), axis_name)) + eps
     sorted_ = jnp.sort(_project(gather_rows(rest / lax.stop_gradient(deviations)[None], axis_name), directions), axis=0)
     regularisation = scale * jnp.mean(jnp.square(deviations - 1))
-    regularisation += centre * jnp.mean(jnp.square(batch_mean(views, axis_name)))
+    regularisation += center * jnp.mean(jnp.square(batch_mean(views, axis_name)))
     regularisation += shape * mean(jnp.square(sorted_ - _quantiles(len(sorted_))[:, None, None]), axis_name)
     return (1 - lambda_) * invariance + lambda_ * regularisation
 
 
 def _quantiles(count):
     """Of the standard normal distribution, at 1 / (count + 1) to count / (count + 1)."""
-    return ndtri(jnp.arange(1, count + 1) / (count + 1))
+    return ndtri(jnp.arange(1, count + 1, dtype=jnp.float32) / (count + 1))

@@ -62,12 +62,11 @@ def uniformity(x: jax.Array, *, t: float = 2.0, block_size: int | None = None, a
     if n < 2:
         raise ValueError(f"uniformity needs at least 2 embeddings, not {n}")
     x = unit_length(x)
-    # -t |x_i - x_j|^2 = 2t x_i . x_j - t |x_i|^2 - t |x_j|^2, where lengths are 1, or 0 for zero vectors.
-    tags = row_numbers(x.shape[0], axis_name), -t * jax.lax.stop_gradient(jnp.sum(x * x, axis=1))
-    options = dict(score=_less_distance, block_size=block_size, axis_name=axis_name)
-    sums = pairs.log_sum_exp_of_others(x * jnp.sqrt(2.0 * t), tags, **options)
+    # Products of rows [2t x, -t |x|^2, 1] with columns [x, 1, -t |x|^2] are -t |x_i - x_j|^2.
+    squares, ones = jnp.sum(x * x, axis=1, keepdims=True), jnp.ones((x.shape[0], 1), jnp.float32)
+    rows = jnp.concatenate([2 * t * x, -t * squares, ones], axis=1)
+    columns = jnp.concatenate([x, ones, -t * squares], axis=1)
+    tags = (row_numbers(x.shape[0], axis_name),)
+    options = dict(score=pairs.but_equal_tags, block_size=block_size, axis_name=axis_name)
+    sums = pairs.log_sum_exp(rows, columns, tags, tags, **options)
     return log_sum_exp(sums, 0, axis_name) - jnp.log(float(n) * (n - 1))
-
-
-def _less_distance(scores, row, column):
-    return jnp.where(row[0] == column[0], pairs.NEVER, scores + row[1] + column[1])

@@ -33,7 +33,8 @@ def sup_con(
       embeddings: V views of each example, [N, V, D], any float type.
       labels: int [N]. Distinct labels give `nt_xent`, for two views.
       temperature: what similarities are divided by; a positive number or a scalar array.
-      block_size: None, or rows of a block, for memory that grows with N (`ssl_jax.losses.pairs`).
+      block_size: None, or rows of a block, for memory that grows with N (`ssl_jax.losses.pairs`). Every device holds
+        the labels of the global batch.
       axis_name: the mapped axis that holds the rest of the batch, if any; positives and negatives then come from all
         devices.
 

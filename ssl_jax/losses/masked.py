@@ -7,7 +7,7 @@ from ssl_jax.losses.across import AxisName
 from ssl_jax.losses.checks import check_same, check_shape
 from ssl_jax.losses.places import mean_of_places
 from ssl_jax.losses.rows import absolute
-from ssl_jax.losses.tokens import cross_entropy
+from ssl_jax.losses.tokens import masked_lm
 
 
 def masked_patches(
@@ -44,9 +44,16 @@ def masked_patches(
 
 
 def normalize_patches(patches: jax.Array) -> jax.Array:
-    """Each patch less its mean, over `sqrt(variance + 1e-6)`: [..., P] -> float32 [..., P].
+    """Each patch less its mean, over `sqrt(variance + 1e-6)`.
 
-    The variance is the unbiased one (divided by P - 1), as in the authors' code of MAE.
+    Source: He et al., "Masked Autoencoders Are Scalable Vision Learners", 2022, section 3. The variance is the unbiased
+    one (divided by P - 1), as in the authors' code.
+
+    Args:
+      patches: [..., P], any float type.
+
+    Returns:
+      float32 [..., P].
 
     Raises:
       ValueError: a patch has one value only, so no variance.
@@ -165,13 +172,13 @@ def beit(logits: jax.Array, tokens: jax.Array, mask: jax.Array, *, axis_name: Ax
         raise ValueError(f"logits must be [B, N, V], not {logits.shape}")
     check_shape("tokens", tokens, logits.shape[:2])
     check_shape("mask", mask, logits.shape[:2])
-    return mean_of_places(cross_entropy, (logits, tokens), mask, axis_name)
+    return masked_lm(logits, tokens, mask > 0, axis_name=axis_name)
 
 
 def _mean_of_patches(loss, predictions, targets, mask, axis_name):
     check_same("[B, N, P]", predictions=predictions, targets=targets)
     check_shape("mask", mask, predictions.shape[:2])
-    return mean_of_places(loss, (predictions, targets), mask, axis_name)
+    return mean_of_places(loss, (predictions, targets), mask > 0, axis_name)
 
 
 def _squares(predictions, targets):

@@ -6,6 +6,7 @@ from jax import lax
 
 from ssl_jax.losses.across import AxisName, log_sum_exp, mean, size
 from ssl_jax.losses.checks import check_positive, check_range, check_shape
+from ssl_jax.losses.distillation import soft_cross_entropy
 from ssl_jax.losses.rows import unit_length
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
 
@@ -124,25 +125,25 @@ def _prototype_losses(anchors, targets, prototypes, temperature, sharpening, ite
     check_positive(temperature=temperature, target_sharpening=sharpening)
     check_range(0, float("inf"), sinkhorn_iterations=iterations)
     prototypes = unit_length(prototypes)
-    log_p = _log_probabilities(anchors, prototypes, temperature)
+    logits = _logits(anchors, prototypes, temperature)
     q = _targets(
         lax.stop_gradient(targets), lax.stop_gradient(prototypes), temperature * sharpening, iterations, axis_name
     )
-    cost = mean(-jnp.sum(q[:, None] * log_p, axis=-1), axis_name)
-    log_p = log_p.reshape(-1, log_p.shape[-1])
+    cost = mean(soft_cross_entropy(logits, q[:, None]), axis_name)
+    log_p = jax.nn.log_softmax(logits, axis=-1).reshape(-1, logits.shape[-1])
     return cost, log_sum_exp(log_p, 0, axis_name) - jnp.log(float(size(log_p.shape[0], axis_name)))
 
 
 def _targets(targets, prototypes, temperature, iterations, axis_name):
-    log_q = _log_probabilities(targets, prototypes, lax.stop_gradient(temperature))
+    log_q = jax.nn.log_softmax(_logits(targets, prototypes, lax.stop_gradient(temperature)), axis=-1)
     if iterations == 0:
         return jnp.exp(log_q)
     return sinkhorn_knopp(log_q, temperature=1.0, iterations=iterations, axis_name=axis_name)
 
 
-def _log_probabilities(rows, prototypes, temperature):
+def _logits(rows, prototypes, temperature):
     similarities = jnp.einsum("...d,kd->...k", unit_length(rows), prototypes, precision=lax.Precision.HIGHEST)
-    return jax.nn.log_softmax(similarities / temperature, axis=-1)
+    return similarities / temperature
 
 
 def _divergence(log_p, log_q):

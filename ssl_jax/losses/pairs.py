@@ -6,16 +6,19 @@ pass makes them again, so memory grows with the number of rows, not of pairs. Ov
 round the devices in a ring (Liu et al. 2023 do the same for attention), so that a device holds its own rows, one other
 device's, and one tile; the gradients of columns go round with them.
 
-Reverse mode works, and forward mode over it (Hessian-vector products), `jit`, `vmap` and `remat`; forward mode alone
-works without a `block_size` only, since JAX has no forward rule for functions with a custom backward pass.
+Reverse mode works, and forward mode over it (Hessian-vector products), `jit`, `vmap` and `remat`. Forward mode alone
+and reverse over reverse work without a `block_size` only: JAX has no forward rule for functions with a custom backward
+pass, and no backward rule for the loops in it. The mapped axis is one of `jax.shard_map` or `jax.pmap`, not of `vmap`.
 """
+
+import numbers
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from ssl_jax.losses.across import AxisName, gather_rows
-from ssl_jax.losses.tiles import NEVER, Plan, Score, Tags, nought, product, tiled
+from ssl_jax.losses.tiles import NEVER, Plan, Score, Tags, nearest_in_tiles, nought, product, tiled
 
 
 def as_it_is(scores: jax.Array, row: Tags, column: Tags) -> jax.Array:
@@ -119,19 +122,15 @@ def nearest(
       rows: [n, D].
       candidates: [m, D].
       but: for each row, the number of one that does not count, such as the row itself, int [n].
-      block_size: for how many rows at a time the products are made; None: for all.
+      block_size: for how many rows and candidates at a time the products are made; None: for all.
     """
     but = jnp.full(rows.shape[0], -1) if but is None else but
     rows, candidates, but = lax.stop_gradient((rows, candidates, but))
-
-    def search(rows, but):
+    if block_size is None:
         others = jnp.arange(candidates.shape[0])[None, :] != but[:, None]
         return jnp.argmax(jnp.where(others, product(rows, candidates.T), -jnp.inf), axis=1).astype(jnp.int32)
-
-    if block_size is None:
-        return search(rows, but)
-    one = lambda row_and_number: search(row_and_number[0][None], row_and_number[1][None])[0]
-    return lax.map(one, (rows, but), batch_size=block_size)
+    _check_block_size(block_size)
+    return nearest_in_tiles(rows, candidates, but, block_size)
 
 
 def _log_sum_exp_of(scores):
@@ -153,10 +152,16 @@ def _scores(score, rows, columns, row_tags, column_tags):
     return score(product(rows, columns.T), *map(tuple, raised))
 
 
+def _check_block_size(block_size):
+    if not isinstance(block_size, numbers.Integral) or block_size < 1:
+        raise ValueError(f"block_size {block_size} is not a positive integer; None makes the whole matrix at once")
+
+
 def _tiled(plan, rows, columns, row_tags, column_tags):
-    if plan.block_size < 1:
-        raise ValueError(f"block_size {plan.block_size} is not positive; None makes the whole matrix at once")
+    _check_block_size(plan.block_size)
     given = rows, columns, row_tags, column_tags
     zero = nought(*jax.tree.leaves(given))
+    if plan.axis_name is not None:
+        zero += 0 * lax.axis_index(plan.axis_name)  # what goes round a ring varies over it
     # Without the barrier XLA makes the rows twice, once for each way of cutting them.
     return tiled(plan, *lax.optimization_barrier(jax.tree.map(lambda x: x + zero, given)))

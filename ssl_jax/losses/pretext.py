@@ -2,8 +2,8 @@
 
 import jax
 
-from ssl_jax.losses.across import AxisName, mean
-from ssl_jax.losses.tokens import cross_entropy
+from ssl_jax.losses.across import AxisName
+from ssl_jax.losses.tokens import mean_cross_entropy
 
 
 def rotation(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
@@ -24,7 +24,7 @@ def rotation(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName = None
     Raises:
       ValueError: the shapes do not fit.
     """
-    return _mean_cross_entropy("labels", logits, labels, 4, axis_name)
+    return mean_cross_entropy("labels", logits, labels, 4, axis_name)
 
 
 def jigsaw(logits: jax.Array, permutations: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
@@ -44,7 +44,7 @@ def jigsaw(logits: jax.Array, permutations: jax.Array, *, axis_name: AxisName = 
     Raises:
       ValueError: the shapes do not fit.
     """
-    return _mean_cross_entropy("permutations", logits, permutations, None, axis_name)
+    return mean_cross_entropy("permutations", logits, permutations, None, axis_name)
 
 
 def relative_position(logits: jax.Array, positions: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
@@ -65,14 +65,4 @@ def relative_position(logits: jax.Array, positions: jax.Array, *, axis_name: Axi
     Raises:
       ValueError: the shapes do not fit.
     """
-    return _mean_cross_entropy("positions", logits, positions, 8, axis_name)
-
-
-def _mean_cross_entropy(name, logits, labels, classes, axis_name):
-    if logits.ndim not in (2, 3) or labels.shape != logits.shape[:-1] or classes not in (None, logits.shape[-1]):
-        form = "P" if classes is None else classes
-        raise ValueError(
-            f"logits must be [B, {form}] or [B, R, {form}], and {name} as they without the last axis, "
-            f"not {logits.shape} and {labels.shape}"
-        )
-    return mean(cross_entropy(logits, labels), axis_name)
+    return mean_cross_entropy("positions", logits, positions, 8, axis_name)

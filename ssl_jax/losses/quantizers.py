@@ -24,7 +24,7 @@ def codebook_diversity(probabilities: jax.Array, weights: jax.Array, *, axis_nam
 
     Args:
       probabilities: softmax over each codebook (without Gumbel noise), [N, T, G, V], any float type.
-      weights: 1 where a place counts (the masked ones), else 0, [N, T].
+      weights: 1 (or how much it counts) where a place counts (the masked ones), else 0, [N, T].
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -43,10 +43,13 @@ def codebook_diversity(probabilities: jax.Array, weights: jax.Array, *, axis_nam
 def codebook_perplexity(probabilities: jax.Array, weights: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
     """How many codes of each codebook are in use: the exponential of the entropy of their mean probabilities.
 
+    Source: Baevski et al., "wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations", 2020, as
+    in `codebook_diversity`, and fairseq, which reports it.
+
     Args:
       probabilities: [N, T, G, V]: of the softmax (fairseq's `prob_perplexity`), or one-hot of the chosen codes
         (`code_perplexity`).
-      weights: 1 where a place counts, else 0, [N, T].
+      weights: 1 (or how much it counts) where a place counts, else 0, [N, T].
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -119,5 +122,5 @@ def init_random_projection_quantizer(
     """
     check_positive(features=features, codes=codes, code_dim=code_dim)
     projection_key, codebook_key = jax.random.split(key)
-    projection = jax.nn.initializers.glorot_uniform()(projection_key, (features, code_dim))
-    return projection, jax.random.normal(codebook_key, (codes, code_dim))
+    projection = jax.nn.initializers.glorot_uniform()(projection_key, (features, code_dim), jnp.float32)
+    return projection, jax.random.normal(codebook_key, (codes, code_dim), jnp.float32)

@@ -42,4 +42,4 @@ def _everywhere(rows, axis_name):
     n = rows.shape[0]
     own = lax.axis_index(axis_name) * n + jnp.arange(n)
     padded = jnp.zeros((size(n, axis_name), *rows.shape[1:]), rows.dtype).at[own].set(rows)
-    return lax.psum(padded, axis_name)
+    return lax.psum(padded, axis_name).astype(rows.dtype)  # the sum of bool is int

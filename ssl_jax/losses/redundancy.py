@@ -36,9 +36,11 @@ def barlow_twins(
       The sum over the D x D correlations of the global batch, a float32 scalar. D where a view has collapsed.
 
     Raises:
-      ValueError: `z1` and `z2` differ in shape or are not matrices, there is one row only, or `eps` is not positive.
+      ValueError: `z1` and `z2` differ in shape or are not matrices, there is one row only, or a setting is out of
+        range.
     """
     check_same("[N, D]", z1=z1, z2=z2)
+    check_range(0, float("inf"), lambda_=lambda_)
     check_positive(eps=eps)
     check_rows(2, z1.shape[0], axis_name, "one row has no variance")
     correlation = second_moment(_normalized(z1, eps, axis_name), _normalized(z2, eps, axis_name), axis_name)
@@ -90,9 +92,11 @@ def vicreg(
       The loss of the global batch, a float32 scalar.
 
     Raises:
-      ValueError: `z1` and `z2` differ in shape or are not matrices, there is one row only, or `eps` is not positive.
+      ValueError: `z1` and `z2` differ in shape or are not matrices, there is one row only, or a setting is out of
+        range.
     """
     check_same("[N, D]", z1=z1, z2=z2)
+    check_range(0, float("inf"), invariance=invariance, variance=variance, covariance=covariance)
     check_positive(eps=eps)
     check_rows(2, z1.shape[0], axis_name, "one row has no variance")
     views = jnp.stack([z1, z2], axis=1).astype(jnp.float32)
@@ -170,6 +174,9 @@ def update_covariance(
     covariance: jax.Array, z1: jax.Array, *, beta: float = 0.9, axis_name: AxisName = None
 ) -> jax.Array:
     """The state of `tico` after a batch: `beta * covariance + (1 - beta) * mean_n z1_n z1_n^T`, without gradient.
+
+    Source: Zhu et al., "TiCo: Transformation Invariance and Covariance Contrast for Self-Supervised Visual
+    Representation Learning", 2022; as in lightly, the state keeps the C that `tico` has computed from the batch.
 
     Args:
       covariance: the state before, [D, D]; zeros at first.

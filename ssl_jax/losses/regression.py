@@ -26,9 +26,8 @@ def byol(predictions: jax.Array, targets: jax.Array, *, axis_name: AxisName = No
 
     Source: Grill et al., "Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning", 2020, equation 2.
     The mean over the batch. Like the authors' code it takes the difference of the normalised rows, which stays
-    accurate where they nearly agree, and normalises by `z / sqrt(max(|z|^2, 1e-12))`; solo-learn and PyTorch compute
-    2 - 2 cos with other guards, which differ only for rows shorter than 1e-6. Of a row of zeros the distance is 1 here
-    (the other row's length), and 2 there.
+    accurate where they nearly agree; solo-learn and PyTorch compute 2 - 2 cos. Rows shorter than 1e-6 count as zeros
+    and have no gradient. Of a row of zeros the distance is 1 here (the other row's length), and 2 there.
 
     Args:
       predictions: the predictor's output for one view, [N, D], any float type.
@@ -101,7 +100,7 @@ def data2vec(
       predictions: the student's output for every position, [N, T, D], any float type.
       targets: the teacher's, [N, T, D]. No gradient flows into them.
       mask: 1 (or True) where the position was hidden from the student and counts, 0 elsewhere, [N, T].
-      beta: where the square turns into a line; 0: squared error.
+      beta: where the square turns into a line, a Python number; 0: squared error.
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -177,7 +176,7 @@ def i_jepa(
       mask: 1 (or True) where a patch is in a target block and counts, 0 elsewhere, [N, T]; None: all count. Blocks
         that overlap, each with predictions of its own, are rows of their own: [N * blocks, T, D].
       normalize_targets: whether the targets are normalised.
-      beta: where the square turns into a line; 0: squared error.
+      beta: where the square turns into a line, a Python number; 0: squared error.
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:

@@ -2,8 +2,8 @@
 
 import jax
 
-from ssl_jax.losses.across import AxisName, mean
-from ssl_jax.losses.tokens import cross_entropy
+from ssl_jax.losses.across import AxisName
+from ssl_jax.losses.tokens import mean_cross_entropy
 
 
 def next_sentence(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
@@ -13,8 +13,8 @@ def next_sentence(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName =
     transformers).
 
     Args:
-      logits: [B, 2], any float type.
-      labels: 0 where the second segment follows the first, 1 where it comes from elsewhere, int [B].
+      logits: [B, 2], any float type; [B, R, 2] for R pairs of each text.
+      labels: 0 where the second segment follows the first, 1 where it comes from elsewhere, int [B] or [B, R].
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -23,7 +23,7 @@ def next_sentence(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName =
     Raises:
       ValueError: the shapes do not fit.
     """
-    return _two_way(logits, labels, axis_name)
+    return mean_cross_entropy("labels", logits, labels, 2, axis_name)
 
 
 def sentence_order(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
@@ -35,8 +35,8 @@ def sentence_order(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName 
     3.1, with the authors' coding of labels (also that of transformers).
 
     Args:
-      logits: [B, 2], any float type.
-      labels: 0 where the segments are in order, 1 where they are swapped, int [B].
+      logits: [B, 2], any float type; [B, R, 2] for R pairs of each text.
+      labels: 0 where the segments are in order, 1 where they are swapped, int [B] or [B, R].
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -45,10 +45,4 @@ def sentence_order(logits: jax.Array, labels: jax.Array, *, axis_name: AxisName 
     Raises:
       ValueError: the shapes do not fit.
     """
-    return _two_way(logits, labels, axis_name)
-
-
-def _two_way(logits, labels, axis_name):
-    if logits.ndim != 2 or logits.shape[1] != 2 or labels.shape != logits.shape[:1]:
-        raise ValueError(f"logits must be [B, 2] and labels [B], not {logits.shape} and {labels.shape}")
-    return mean(cross_entropy(logits, labels), axis_name)
+    return mean_cross_entropy("labels", logits, labels, 2, axis_name)

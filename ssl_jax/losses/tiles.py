@@ -282,3 +282,28 @@ def product(a: jax.Array, b: jax.Array) -> jax.Array:
     """A matrix product of float32 in float32."""
     # Accelerators multiply float32 in fewer bits by default, which a division by 0.1 or less would make visible.
     return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+
+
+def nearest_in_tiles(rows: jax.Array, candidates: jax.Array, but: jax.Array, block_size: int) -> jax.Array:
+    """The number of each row's candidate with the largest product, other than `but`: int32 [n]. Of equals the first."""
+    count = candidates.shape[0]
+    candidates, numbers = _blocks(candidates, block_size), _blocks(jnp.arange(count), block_size)
+    real = _blocks(jnp.ones(count, bool), block_size)
+
+    def block_of_rows(block):
+        row, but = block
+
+        def tile(best, column):
+            (largest, index), (vectors, numbers, real) = best, column
+            scores = product(row, vectors.T)
+            scores = jnp.where(real[None, :] & (numbers[None, :] != but[:, None]), scores, -jnp.inf)
+            top = jnp.max(scores, axis=1)
+            return (
+                jnp.maximum(largest, top),
+                jnp.where(top > largest, numbers[jnp.argmax(scores, axis=1)], index),
+            ), None
+
+        best = _like(row[:, 0], -jnp.inf), jnp.zeros(row.shape[0], jnp.int32) + nought(row)
+        return lax.scan(tile, best, (candidates, numbers, real))[0][1]
+
+    return _joined(lax.map(block_of_rows, (_blocks(rows, block_size), _blocks(but, block_size))), rows.shape[0])

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
-from ssl_jax.losses.across import AxisName
+from ssl_jax.losses.across import AxisName, mean
 from ssl_jax.losses.checks import check_range, check_shape
 from ssl_jax.losses.places import mean_of_places
 
@@ -18,7 +18,7 @@ def masked_lm(logits: jax.Array, targets: jax.Array, weights: jax.Array, *, axis
     Args:
       logits: [B, M, V], any float type; one row for each prediction.
       targets: the token that stood there, int [B, M]; of no consequence (so also out of range) where the weight is 0.
-      weights: 1 where there is a prediction, 0 for padding, [B, M].
+      weights: 1 (or how much it counts) where there is a prediction, 0 for padding, [B, M].
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -49,7 +49,7 @@ def replaced_tokens(
     Args:
       logits: [B, S], any float type.
       replaced: 1 (or True) where the token is not the original one, 0 elsewhere, [B, S].
-      weights: 1 for real tokens, 0 for padding, [B, S].
+      weights: 1 (or how much they count) for real tokens, 0 for padding, [B, S].
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -91,9 +91,9 @@ def span_corruption(
     Args:
       logits: of the decoder, [B, S, V], any float type.
       targets: the tokens to come, int [B, S]; of no consequence (so also out of range) where the weight is 0.
-      weights: 1 for real tokens, 0 for padding, [B, S].
-      z_loss: weight of the term that keeps log Z near 0.
-      label_smoothing: what the target gives to all other tokens together.
+      weights: 1 (or how much they count) for real tokens, 0 for padding, [B, S].
+      z_loss: weight of the term that keeps log Z near 0, a Python number.
+      label_smoothing: what the target gives to all other tokens together, a Python number.
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -118,6 +118,27 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     logits = logits.astype(jnp.float32)
     chosen = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
     return jax.nn.logsumexp(logits, axis=-1) - chosen
+
+
+def mean_cross_entropy(
+    name: str, logits: jax.Array, labels: jax.Array, classes: int | None, axis_name: AxisName
+) -> jax.Array:
+    """The mean over all rows of the global batch: [B, K] or [B, R, K], int [B] or [B, R] -> a float32 scalar.
+
+    Args:
+      name: of the labels, for the error that names misfits.
+      logits: any float type.
+      labels: 0 to K - 1.
+      classes: what K must be; None: any number.
+      axis_name: the mapped axis that holds the rest of the batch, if any.
+    """
+    if logits.ndim not in (2, 3) or labels.shape != logits.shape[:-1] or classes not in (None, logits.shape[-1]):
+        form = "P" if classes is None else classes
+        raise ValueError(
+            f"logits must be [B, {form}] or [B, R, {form}], and {name} as they without the last axis, "
+            f"not {logits.shape} and {labels.shape}"
+        )
+    return mean(cross_entropy(logits, labels), axis_name)
 
 
 def _smoothed(logits, labels, smoothing):

@@ -69,6 +69,7 @@ def vicregl(
     _check(embeddings, maps, locations, small_maps, small_locations)
     check_positive(eps=eps, feature_matches=min(feature_matches or (1, 1)), location_matches=min(location_matches))
     check_range(0.0, 1.0, alpha=alpha)
+    check_range(0, float("inf"), invariance=invariance, variance=variance, covariance=covariance)
     check_rows(2, embeddings.shape[0], axis_name, "one row has no variance")
     maps, locations = maps.astype(jnp.float32), locations.astype(jnp.float32)
     embeddings = embeddings.astype(jnp.float32)
@@ -146,6 +147,6 @@ def _matches(x, y, squares, counts):
         ranked = jnp.argsort(jnp.min(distances, axis=-1), axis=-1)
         chosen.append(jnp.sort(ranked[..., :count], axis=-1))
         nearest.append(jnp.take_along_axis(jnp.argmin(distances, axis=-1), chosen[-1], axis=-1))
-    weights = jnp.concatenate([jnp.full(index.shape[-1], 1 / index.shape[-1]) for index in chosen])
+    weights = jnp.concatenate([jnp.full(index.shape[-1], 1 / index.shape[-1], jnp.float32) for index in chosen])
     take = lambda rows, index: jnp.take_along_axis(rows, jnp.concatenate(index, axis=-1)[..., None], axis=-2)
     return take(x, chosen), take(y, nearest), weights

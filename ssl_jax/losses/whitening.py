@@ -41,9 +41,10 @@ def w_mse(
     Args:
       z1: projections of the first views, [N, D], any float type. Row i belongs with row i of `z2`.
       z2: projections of the second views, [N, D].
-      key: of the permutations, the same on all devices; None: rows stay in their order.
+      key: of the permutations, the same on all devices; None: rows stay in their order. Of no consequence where one
+        sub-batch is the whole batch, as its order does not matter.
       size: rows of the sub-batches, at least twice D as a rule; must divide the global batch. None: all rows.
-      iterations: over how many permutations to average.
+      iterations: over how many permutations to average; 1 where one sub-batch is the whole batch.
       normalize: whether whitened rows are scaled to unit length; without, the loss is the mean over N and D of
         `(w1 - w2)^2`, as with `no_norm` in the authors' code.
       eps: weight of the identity in the covariance.
@@ -53,8 +54,8 @@ def w_mse(
       The mean over the global batch, a float32 scalar.
 
     Raises:
-      ValueError: the shapes do not fit, sub-batches have fewer than 2 rows or do not divide the batch, iterations have
-        no key, or a setting is out of range.
+      ValueError: the shapes do not fit, sub-batches have fewer than 2 rows or do not divide the batch, several
+        iterations have no key or one sub-batch only, or a setting is out of range.
     """
     check_same("[N, D]", z1=z1, z2=z2)
     check_range(0.0, 1.0, eps=eps)
@@ -65,11 +66,13 @@ def w_mse(
         raise ValueError(f"sub-batches must have at least 2 rows, not {rows}: one row has no covariance")
     if len(views) < rows:
         raise ValueError(f"the batch must have at least size {size} rows, not {len(views)}")
+    if iterations > 1 and len(views) < 2 * rows:
+        raise ValueError(f"{iterations} iterations need a size of at most half the batch, so at least {2 * rows} rows")
     if len(views) % rows:
         raise ValueError(f"size {rows} does not divide the batch of {len(views)}")
     if key is None and iterations > 1:
         raise ValueError(f"{iterations} iterations need a key, or all would be the same")
-    orders = [None] if key is None else jax.random.split(key, iterations)
+    orders = [None] if key is None or rows == len(views) else jax.random.split(key, iterations)
     values = [_distance(views if k is None else jax.random.permutation(k, views), rows, normalize, eps) for k in orders]
     return mean(jnp.stack(values), axis_name)
 
@@ -87,7 +90,7 @@ def _distance(views, rows, normalize, eps):
 def _whitened(z, eps):
     """Rows with mean 0 and covariance 1: [n, D] -> [n, D]."""
     z = z - jnp.mean(z, axis=0)[None, :]
-    one = jnp.eye(z.shape[1])
+    one = jnp.eye(z.shape[1], dtype=jnp.float32)
     covariance = (1 - eps) * jnp.matmul(z.T, z, precision=lax.Precision.HIGHEST) / (z.shape[0] - 1) + eps * one
     lower = jnp.linalg.cholesky(_decomposable(covariance))
     return solve_triangular(lower, z.T, lower=True).T
@@ -100,4 +103,4 @@ def _decomposable(covariance):
     pivots = jnp.square(jnp.diagonal(jnp.linalg.cholesky(fixed)))
     sound = jnp.all(pivots > _NO_PIVOT * variance)  # false for NaN
     added = jnp.where(sound, 0.0, _ADDED * jnp.mean(variance) + 1e-8)
-    return covariance + added * jnp.eye(len(covariance))
+    return covariance + added * jnp.eye(len(covariance), dtype=jnp.float32)

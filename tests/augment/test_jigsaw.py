@@ -90,7 +90,7 @@ def test_a_tile_takes_its_offset_with_it():
 
 
 def test_draws_are_uniform_and_tiles_stay_in_their_cells():
-    draw = functools.partial(augment.draw_jigsaw, permutations=5, room=11)
+    draw = functools.partial(augment.draw_jigsaw, permutations=5, cell_size=75, tile_size=64)
     drawn = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(2), 5000))
     np.testing.assert_allclose(np.bincount(drawn.permutation, minlength=5) / 5000, 0.2, atol=4.5 * 0.4 / np.sqrt(5000))
     assert drawn.offsets.shape == (5000, 9, 2) and drawn.offsets.min() == 0 and drawn.offsets.max() == 11
@@ -102,7 +102,7 @@ def test_the_papers_sizes_under_vmap():
     orders = permutations(100)
 
     def one(key, image):
-        drawn = augment.draw_jigsaw(key, permutations=100, room=75 - 64)
+        drawn = augment.draw_jigsaw(key, permutations=100, cell_size=225 // 3, tile_size=64)
         return augment.jigsaw_tiles(image, drawn, orders, tile_size=64), drawn.permutation
 
     images = jax.random.uniform(jax.random.key(3), (2, 225, 225, 3))
@@ -119,3 +119,24 @@ def test_what_does_not_fit_is_named():
         augment.jigsaw_tiles(image, puzzle(0), np.arange(8)[None], tile_size=5)
     with pytest.raises(ValueError, match="4 tiles with offsets"):
         augment.jigsaw_tiles(image, puzzle(0), np.arange(4)[None], tile_size=5)
+    for tile_size in (0, 11):
+        with pytest.raises(ValueError, match=f"tile_size {tile_size} is not between 1 and the cells' size 10"):
+            augment.draw_jigsaw(jax.random.key(0), permutations=5, cell_size=10, tile_size=tile_size)
+
+
+@pytest.mark.parametrize("offset", [(-1, 0), (5, 0), (0, 6)])
+def test_tiles_that_leave_their_cells_are_refused(offset):
+    image = jnp.zeros((30, 33, 1))  # cells of 10 x 11
+    offsets = jnp.zeros((9, 2), jnp.int32).at[4].set(jnp.array(offset))
+    with pytest.raises(ValueError, match="offsets must be 0 to 3 and 0 to 4"):
+        augment.jigsaw_tiles(image, puzzle(0, offsets), np.arange(9)[None], tile_size=7)
+
+
+@pytest.mark.parametrize("tile_size", [7, 10])
+def test_drawn_tiles_show_their_own_cell_only(tile_size):
+    image = jnp.repeat(jnp.repeat(jnp.arange(9).reshape(3, 3, 1), 10, axis=0), 10, axis=1)  # each cell its number
+    order = np.arange(9)[None]
+    for seed in range(20):
+        drawn = augment.draw_jigsaw(jax.random.key(seed), permutations=1, cell_size=10, tile_size=tile_size)
+        tiles = augment.jigsaw_tiles(image, drawn, order, tile_size=tile_size)
+        np.testing.assert_array_equal(tiles, np.broadcast_to(np.arange(9)[:, None, None, None], tiles.shape))

@@ -57,6 +57,33 @@ def test_scale_does_not_matter_far_from_delta():
     np.testing.assert_allclose(lidar(100 * x), lidar(10 * x), rtol=1e-3)
 
 
+def reference(x, delta=1e-4, eps=1e-7):
+    """In float64, by the formula."""
+    x = np.asarray(x, np.float64)
+    n, v, d = x.shape
+    means = x.mean(1)
+    residuals = (x - means[:, None]).reshape(-1, d)
+    values, vectors = np.linalg.eigh(residuals.T @ residuals / (n * (v - 1)) + delta * np.eye(d))
+    p = np.linalg.svd((means - means.mean(0)) @ (vectors / np.sqrt(values)), compute_uv=False) ** 2
+    p = p / p.sum() + eps
+    return np.exp(-np.sum(p * np.log(p)))
+
+
+def views_along_few_directions(n, v, d, k):
+    keys = [jax.random.key(i) for i in range(3)]
+    noise = jnp.matmul(jax.random.normal(keys[1], (n, v, k)), jax.random.normal(keys[2], (k, d)), precision="highest")
+    return jax.random.normal(keys[0], (n, 1, d)) + noise
+
+
+@pytest.mark.parametrize("scale", [0.1, 1, 3, 10, 30, 100])
+def test_directions_in_which_views_agree_do_not_drown_in_rounding(scale):
+    # What views vary along is up to 10^8 times delta, which is all there is in the other directions.
+    few = scale * views_along_few_directions(256, 4, 64, 8)
+    np.testing.assert_allclose(lidar(few), reference(few), rtol=1e-3)
+    short = scale * views(5, 32, 2, 128, 128, 0.3)  # 32 residuals that differ, of 128 directions
+    np.testing.assert_allclose(lidar(short), reference(short), rtol=1e-3)
+
+
 def test_fewer_examples_than_dimensions():
     assert 3 < lidar(views(3, 5, 2, 64, 64, 0.01)) <= 4.01  # N - 1
 

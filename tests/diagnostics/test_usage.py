@@ -47,9 +47,15 @@ def test_codes_below_zero_are_none():
     np.testing.assert_allclose(diagnostics.perplexity(jnp.array([-1, -1]), num_codes=2), 1)
 
 
+def test_codes_too_large_do_not_count():
+    np.testing.assert_allclose(diagnostics.perplexity(jnp.array([0, 1, 2, 99]), num_codes=2), 2, rtol=1e-6)
+
+
 def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match="num_codes"):
         diagnostics.perplexity(jnp.array([0, 1]))
+    with pytest.raises(ValueError, match=r"with K num_codes, not \(2, 3\) with 4"):
+        diagnostics.perplexity(jnp.ones((2, 3)), num_codes=4)
     with pytest.raises(ValueError, match="assignments must be"):
         diagnostics.perplexity(jnp.ones((2, 3, 4)))
     with pytest.raises(ValueError, match="weights must be"):

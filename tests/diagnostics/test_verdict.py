@@ -213,6 +213,33 @@ def test_what_is_not_finite_is_refused(bad):
         diagnostics.diagnose(jnp.asarray(normal(0, 8, 4)), prototypes=jnp.full((8, 4), bad))
 
 
+@kinds
+def test_rows_that_do_not_count_could_not_have_been_used(what, expected):
+    valid, none = jnp.arange(20), jnp.full(980, -1)
+    assert assigned(what, valid, 1000).verdict == "healthy"
+    assert assigned(what, jnp.concatenate([valid, none]), 1000).verdict == "healthy"
+    assert assigned(what, jax.nn.one_hot(jnp.concatenate([valid, none]), 1000)).verdict == "healthy"
+    found = assigned(what, jnp.concatenate([valid % 2, none]), 1000)
+    assert found.verdict == expected and "of 20 possible" in found.sentence
+
+
+@kinds
+def test_codes_too_large_are_refused(what, expected):
+    with pytest.raises(ValueError, match=f"{what} must be below num_{what}, 10, but the largest is 99"):
+        assigned(what, jnp.array([0, 1, 99, -1]), 10)
+
+
+@kinds
+def test_assignments_that_do_not_fit_are_named(what, expected):
+    with pytest.raises(ValueError, match=rf"{what} of integers must be \[N\] and come with num_{what}"):
+        assigned(what, jnp.zeros(64, int))
+    with pytest.raises(ValueError, match=rf"{what} must be \[N, K\] with K num_{what}, not \(64, 8\) with 999"):
+        assigned(what, soft(0, 64, 8), 999)
+    with pytest.raises(ValueError, match=f"{what} must be probabilities"):
+        assigned(what, jnp.ones(8))
+    assert assigned(what, soft(0, 64, 8), 8).verdict == "healthy"
+
+
 def test_no_assignment_at_all_is_refused():
     with pytest.raises(ValueError, match="codebook: NaN, Inf, or nothing"):
         diagnostics.diagnose(jnp.asarray(normal(0, 8, 4)), codes=jnp.full(8, -1), num_codes=3)

@@ -2,7 +2,7 @@
 
 pytest tests/fidelity -k losses --junitxml=fidelity.xml
 python tests/fidelity/losses_table.py fidelity.xml docs/losses.md            # writes
-python tests/fidelity/losses_table.py fidelity.xml docs/losses.md --check    # compares: same rows, small errors
+python tests/fidelity/losses_table.py fidelity.xml docs/losses.md --check    # compares the rows, but not the errors
 """
 
 import argparse

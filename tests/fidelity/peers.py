@@ -21,7 +21,7 @@ def bare(package: str) -> None:
 
     Those of training frameworks import all of the framework, of which the comparison of a loss needs nothing.
     """
-    if package in sys.modules:
+    if package in sys.modules or importlib.util.find_spec(package) is None:
         return
     root = Path(importlib.util.find_spec(package).origin).parent
     for folder in (root, *(path for path in root.rglob("*") if path.is_dir() and path.name.isidentifier())):
@@ -71,5 +71,5 @@ def check_loss(
 def largest_error(ours: jax.Array, theirs: torch.Tensor) -> float:
     """The largest difference, relative to the largest entry."""
     ours, theirs = np.asarray(ours, np.float64), theirs.detach().double().numpy()
-    assert ours.shape == theirs.shape
+    assert ours.shape == theirs.shape and np.all(np.isfinite(ours)) and np.all(np.isfinite(theirs))
     return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), np.finfo(np.float32).tiny))

@@ -387,13 +387,13 @@ def test_lejepa_is_the_authors(n, v, d, record_property):
     )
 
 
-@pytest.mark.parametrize("global_views, scale, shape, centre", [(1, 1.0, 1.0, 1.0), (2, 0.5, 3.0, 2.0)])
-def test_visreg_is_lightlys(global_views, scale, shape, centre, record_property, monkeypatch):
+@pytest.mark.parametrize("global_views, scale, shape, center", [(1, 1.0, 1.0, 1.0), (2, 0.5, 3.0, 2.0)])
+def test_visreg_is_lightlys(global_views, scale, shape, center, record_property, monkeypatch):
     visreg_loss = pytest.importorskip("lightly.loss.visreg_loss")
     views, directions = random(32, 5, 8, seed=0), unit(5, 8, 20)
     monkeypatch.setattr(torch, "randn", lambda *_, **__: directions)
     large, small = views.transpose(0, 1).split([global_views, 5 - global_views])
-    theirs = visreg_loss.VISRegLoss(0.7, 20, scale, shape, centre, eps=1e-12)(local_proj=small, global_proj=large)
+    theirs = visreg_loss.VISRegLoss(0.7, 20, scale, shape, center, eps=1e-12)(local_proj=small, global_proj=large)
     check_loss(
         record_property,
         loss="visreg",
@@ -405,7 +405,7 @@ def test_visreg_is_lightlys(global_views, scale, shape, centre, record_property,
             global_views=global_views,
             scale=scale,
             shape=shape,
-            centre=centre,
+            center=center,
             eps=1e-12,
         ),  # fmt: skip
         theirs=theirs,

@@ -61,6 +61,7 @@ def one_device():
 
 def close(ours, exact, what):
     """To 1e-5 of the largest entry: single entries may be differences of large numbers."""
+    assert np.all(np.isfinite(ours)), what
     np.testing.assert_allclose(ours, exact, rtol=1e-5, atol=1e-5 * max(np.abs(exact).max(), 1e-3), err_msg=what)
 
 
@@ -117,6 +118,18 @@ def test_gradient_inside_of_pmap_is_averaged(group, devices, one_device):
     check(
         (first(values), (first(dparams), jax.tree.map(lambda g: g.reshape(N, *g.shape[2:]), drows))), one_device(group)
     )
+
+
+@groups
+def test_gradient_inside_of_shard_map_without_checks_is_averaged(group, one_device):
+    def step(params, rows, rest):
+        values, (dparams, drows) = gradient_of(over_axis(group))(params, rows, rest)
+        return values, (jax.lax.pmean(dparams, "data"), jax.tree.map(lambda g: g / 8, drows))
+
+    spread = jax.shard_map(
+        step, mesh=mesh(8), in_specs=SPECS, out_specs=(P(), (P(), P("data"))), check_vma=False
+    )  # fmt: skip
+    check(jax.jit(spread)(*inputs(group)), one_device(group))
 
 
 @groups

@@ -1,6 +1,7 @@
 """Sums over all pairs in blocks: equal to those of the whole matrix, whatever the sizes, and differentiated alike."""
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import pytest
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+from ssl_jax import losses
 from ssl_jax.losses import pairs
 
 N, D = 16, 6
@@ -92,16 +94,25 @@ def test_ring_equals_one_device(rows_sum, devices, checked):
     same(found, value_and_gradient(rows_sum))
 
 
-def test_no_device_of_a_ring_holds_the_whole_batch():
-    """The largest array of the compiled program is a device's own rows, or a tile."""
+LOSSES = {name: getattr(losses, name) for name in ("nt_xent", "dcl", "info_nce", "clip", "siglip")} | {
+    "moco_v3": lambda x, y, **options: losses.moco_v3(x, y, y, x, **options),
+    "sup_con": lambda x, y, **options: losses.sup_con(jnp.stack([x, y], 1), jnp.arange(x.shape[0]), **options),
+    "uniformity": lambda x, y, **options: losses.uniformity(x, **options) + losses.uniformity(y, **options),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_no_device_of_a_ring_holds_the_whole_batch(name):
+    """The largest array of the compiled program is a device's own rows, or a tile; only labels are gathered."""
     mesh = Mesh(np.array(jax.devices()), ("data",))
     local, width = 32, 16
     rows = jnp.zeros((8 * local, width))
-    call = lambda x, y: sum(map(jnp.sum, pairs.log_sum_exp_of_both(x, y, block_size=4, axis_name="data")))
-    spread = jax.shard_map(lambda x, y: jax.lax.psum(call(x, y), "data"), mesh=mesh, in_specs=P("data"), out_specs=P())
+    call = functools.partial(LOSSES[name], block_size=8, axis_name="data")
+    spread = jax.shard_map(call, mesh=mesh, in_specs=P("data"), out_specs=P())
     text = jax.jit(jax.grad(spread, (0, 1))).lower(rows, rows).compile().as_text()
-    assert "collective-permute" in text and "all-gather" not in text
-    assert f"f32[{8 * local},{width}]" not in text
+    sizes = [np.prod([int(n) for n in shape.split(",")]) for shape in re.findall(r"(?:f32|s32|pred)\[([\d,]+)\]", text)]
+    assert "collective-permute" in text and not re.search(r"f32\S* all-gather", text)
+    assert max(sizes) <= 2 * local * (width + 2)  # two views' rows, with what is appended to them
 
 
 @sums

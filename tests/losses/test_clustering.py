@@ -117,6 +117,13 @@ def test_deepcluster_averages_within_each_head_and_then_over_heads():
     np.testing.assert_allclose(deepcluster(heads, assignments), (np.log(4) + np.log(2)) / 2, rtol=1e-6)
 
 
+def test_deepclusters_heads_may_be_one_array():
+    heads, assignments = scores(10, 2, 3, 2, 4), jnp.array([[0, -1], [3, 1], [2, 1]])
+    np.testing.assert_allclose(deepcluster(heads, assignments), deepcluster(list(heads), assignments), rtol=1e-6)
+    with pytest.raises(ValueError, match="one a head"):
+        losses.deepcluster_v2(heads[:0], assignments[:, :0])
+
+
 def test_deepcluster_without_any_assignment_is_zero():
     loss = lambda x: losses.deepcluster_v2([x], jnp.full((3, 1), -1))
     value, gradient = jax.jit(jax.value_and_grad(loss))(scores(8, 3, 2, 4))

@@ -150,6 +150,19 @@ def test_small_temperature_stays_finite(name, block_size):
     assert np.isfinite(value) and np.all(np.isfinite(gradients))
 
 
+@blocks
+def test_small_temperature_with_queues_labels_and_neighbours_stays_finite(block_size):
+    options, queue = dict(temperature=1e-3, block_size=block_size), VIEWS[0] - VIEWS[1]
+    for loss in (
+        lambda a, b: losses.moco(a, b, queue, **options),
+        lambda a, b: losses.moco_v3(a, b, b, a, **options),
+        lambda a, b: losses.nnclr(a, b, a, b, queue, **options),
+        lambda a, b: losses.sup_con(jnp.stack([a, b], 1), jnp.arange(6) % 2, **options),
+    ):
+        value, gradients = jax.jit(jax.value_and_grad(loss, (0, 1)))(*VIEWS)
+        assert np.isfinite(value) and np.all(np.isfinite(gradients))
+
+
 def test_temperature_can_be_learned():
     slope = jax.jit(jax.grad(lambda t: losses.nt_xent(*VIEWS, temperature=t)))(0.5)
     measured = (plain(*VIEWS, 0.5 + 1e-4) - plain(*VIEWS, 0.5 - 1e-4)) / 2e-4
@@ -163,7 +176,7 @@ def test_no_gradient_reaches_keys_and_queue_of_momentum_encoders():
     assert np.any(jax.grad(losses.info_nce, 1)(*VIEWS))
 
 
-@pytest.mark.parametrize("temperature", [0, -0.1, float("nan")])
+@pytest.mark.parametrize("temperature", [0, -0.1, float("nan"), np.float32(0), jnp.float32(-1)])
 def test_impossible_temperature(temperature):
     for loss in (losses.nt_xent, losses.dclw, losses.info_nce, losses.clip, losses.siglip):
         with pytest.raises(ValueError, match="temperature .* is not positive"):
@@ -179,5 +192,9 @@ def test_misfits_are_named():
         losses.info_nce(*VIEWS, hard_negatives=VIEWS[0], in_batch=False)
     with pytest.raises(ValueError, match=r"labels must be \(6,\), not \(5,\)"):
         losses.sup_con(VIEWS.swapaxes(0, 1), jnp.arange(5))
-    with pytest.raises(ValueError, match="block_size 0 is not positive"):
-        losses.nt_xent(*VIEWS, block_size=0)
+    for block_size in (0, 512.0):
+        with pytest.raises(ValueError, match=f"block_size {block_size} is not a positive integer"):
+            losses.nt_xent(*VIEWS, block_size=block_size)
+    for empty in (lambda: losses.nt_xent(*VIEWS[:, :0]), lambda: losses.moco(*VIEWS, jnp.zeros((0, 5)))):
+        with pytest.raises(ValueError, match=r"must .*be \["):
+            empty()

@@ -115,6 +115,16 @@ def test_update_center_by_hand():
     )
 
 
+def test_update_center_weighs_rows():
+    teacher, center, weights = (
+        jnp.array([[1.0, 0.0], [3.0, 8.0], [jnp.nan, 0.0]]),
+        jnp.zeros(2),
+        jnp.array([1.5, 0.5, 0]),
+    )
+    np.testing.assert_allclose(losses.update_center(center, teacher, momentum=0.0, weights=weights), [1.5, 2])
+    np.testing.assert_allclose(losses.update_center(center, teacher, momentum=0.5, weights=weights), [0.75, 1])
+
+
 def test_update_center_without_rows_keeps_it():
     center = jnp.array([1.0, 2.0])
     np.testing.assert_array_equal(losses.update_center(center, normal(0, 3, 2), weights=jnp.zeros(3)), center)

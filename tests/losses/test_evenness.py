@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import GROUPS
 
 from ssl_jax import losses
 
@@ -136,7 +137,7 @@ def test_visreg_compares_with_quantiles():
 
 def test_visreg_scales_move_by_their_own_term_only():
     views, directions = 0.5 * normal(0, 32, 1, 3), losses.random_directions(jax.random.key(0), 3, 5)
-    shape = functools.partial(losses.visreg, lambda_=1.0, scale=0.0, centre=0.0, eps=1e-12)
+    shape = functools.partial(losses.visreg, lambda_=1.0, scale=0.0, center=0.0, eps=1e-12)
     gradient = jax.grad(shape)(views, directions)
     # With the deviation held fixed, the shape term sees projections shrink when embeddings do.
     value = lambda factor: shape(factor * views, directions)
@@ -162,6 +163,18 @@ def test_what_does_not_fit_is_named(loss):
         loss(views, AXES, lambda_=2)
 
 
+@pytest.mark.parametrize("name", ["scale", "shape", "center"])
+def test_visregs_weights_are_not_negative(name):
+    with pytest.raises(ValueError, match=f"{name} -1.0 is not between"):
+        losses.visreg(jnp.ones((4, 2, 3)), AXES, **{name: -1.0})
+
+
+def test_sigreg_takes_two_or_three_axes():
+    for shape in ((3,), (4, 2, 2, 3)):
+        with pytest.raises(ValueError, match=r"z must be \[N, D\] or \[N, V, D\]"):
+            losses.sigreg(jnp.ones(shape), AXES)
+
+
 def test_settings_out_of_range():
     with pytest.raises(ValueError, match="at least 2 points"):
         losses.sigreg(jnp.ones((4, 3)), AXES, points=1)
@@ -169,3 +182,27 @@ def test_settings_out_of_range():
         losses.sigreg(jnp.ones((4, 3)), AXES, t_max=0)
     with pytest.raises(ValueError, match="at least 2 rows"):
         losses.visreg(jnp.ones((1, 2, 3)), AXES)
+
+
+# Float64
+
+
+CASES = {
+    name: case
+    for group in ("clustering", "evenness", "masked", "redundancy", "targets")
+    for name, case in GROUPS[group].items()
+    if name != "koleo_in_blocks"  # whose tiles count in int64 there, and raise
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_losses_are_float32_where_float64_is_on(name):
+    case = CASES[name]
+    with jax.enable_x64(True):
+        found = jax.eval_shape(lambda *arrays: case.loss(*arrays, None), case.rows, case.shared, case.rest)
+    assert found.dtype == jnp.float32
+
+
+def test_directions_are_float32_where_float64_is_on():
+    with jax.enable_x64(True):
+        assert losses.random_directions(jax.random.key(0), 3, 5).dtype == jnp.float32

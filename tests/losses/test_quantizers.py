@@ -51,6 +51,13 @@ def test_places_without_weight_do_not_matter():
     np.testing.assert_array_equal(gradient[weights == 0], 0)
 
 
+def test_places_are_weighed():
+    # Codes 0, 1 and 2 with weights 1/2, 3/2 and 0: probabilities 1/4 and 3/4.
+    weights = jnp.array([[0.5, 1.5, 0.0]])
+    expected = 4 ** (1 / 4) * (4 / 3) ** (3 / 4)
+    np.testing.assert_allclose(losses.codebook_perplexity(one_hot(0, 1, 2), weights), [expected], rtol=1e-6)
+
+
 def test_unused_codes_and_no_places_are_finite():
     for probabilities, weights in (
         (jnp.zeros((N, T, G, V)).at[..., 1].set(1), ONES),
@@ -87,6 +94,12 @@ def test_initial_projection_and_codebook():
     np.testing.assert_allclose([codebook.mean(), codebook.std()], [0, 1], atol=0.02)
     again, _ = losses.init_random_projection_quantizer(jax.random.key(1), 320)
     np.testing.assert_array_equal(again, projection)
+
+
+def test_initial_arrays_are_float32_where_float64_is_on():
+    with jax.enable_x64(True):
+        for array in losses.init_random_projection_quantizer(jax.random.key(0), 6, codes=5, code_dim=3):
+            assert array.dtype == jnp.float32
 
 
 def test_normalised_frames_use_many_codes():

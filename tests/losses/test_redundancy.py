@@ -181,6 +181,11 @@ def test_w_mse_averages_over_permutations():
     np.testing.assert_allclose(losses.w_mse(z1, z2, key, size=4, iterations=3), np.mean(parts), rtol=1e-5)
 
 
+def test_w_mse_of_the_whole_batch_takes_no_order():
+    z1, z2 = normal(0, 8, 2), normal(1, 8, 2)
+    assert losses.w_mse(z1, z2, jax.random.key(3)) == losses.w_mse(z1, z2, size=8)
+
+
 @pytest.mark.parametrize("eps", [0.0, 0.01])
 def test_w_mse_of_covariances_without_inverse_is_finite(eps):
     low_rank = normal(0, 16, 2) @ normal(1, 2, 5)
@@ -194,7 +199,10 @@ def test_w_mse_names_impossible_parts():
     with pytest.raises(ValueError, match="size 3 does not divide the batch of 8"):
         losses.w_mse(z, z, size=3)
     with pytest.raises(ValueError, match="need a key"):
-        losses.w_mse(z, z, iterations=2)
+        losses.w_mse(z, z, size=4, iterations=2)
+    for size in (None, 8):
+        with pytest.raises(ValueError, match="2 iterations need a size of at most half the batch, so at least 16 rows"):
+            losses.w_mse(z, z, jax.random.key(0), size=size, iterations=2)
     with pytest.raises(ValueError, match="at least 2 rows"):
         losses.w_mse(z, z, size=1)
 
@@ -298,7 +306,20 @@ def test_settings_out_of_range():
     for loss in (losses.barlow_twins, losses.vicreg):
         with pytest.raises(ValueError, match="eps 0 is not positive"):
             loss(z, z, eps=0)
+    with pytest.raises(ValueError, match="lambda_ -1.0 is not between"):
+        losses.barlow_twins(z, z, lambda_=-1.0)
+    with pytest.raises(ValueError, match="lambda_ -1.0 is not between"):
+        losses.mmcr(z[None], lambda_=-1.0)
     with pytest.raises(ValueError, match="beta 2 is not between"):
         losses.tico(z, z, jnp.ones((4, 4)), beta=2)
     with pytest.raises(ValueError, match="covariance must be"):
         losses.tico(z, z, jnp.ones((3, 3)))
+
+
+@pytest.mark.parametrize("name", ["invariance", "variance", "covariance"])
+def test_weights_are_not_negative(name):
+    z, (maps, corners) = jnp.ones((4, 2, 5)), two_views()
+    with pytest.raises(ValueError, match=f"{name} -1.0 is not between"):
+        losses.vicreg(z[:, 0], z[:, 1], **{name: -1.0})
+    with pytest.raises(ValueError, match=f"{name} -1.0 is not between"):
+        losses.vicregl(z, maps, corners, **{name: -1.0})

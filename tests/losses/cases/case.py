@@ -22,7 +22,7 @@ class Case:
       ordered: whether the order of the rows matters to the loss.
       scale_free: rows that may be multiplied by a positive number without changing the loss.
       swaps: pairs of rows that may change places without changing the loss.
-      flat: whether no gradient at all reaches some of the rows (targets behind a stop_gradient): their names.
+      flat: names of rows and shared arrays that no gradient reaches (targets behind a stop_gradient, queues).
     """
 
     loss: Callable[[Mapping, Mapping, Mapping, str | None], jax.Array]

@@ -24,7 +24,9 @@ def deepcluster_v2(rows, shared, rest, axis_name):
 
 CASES = {
     "swav": Case(swav, {"scores": 0.3 * normal(0, N, 4, 5)}),
-    "swav_with_queue": Case(swav_with_queue, {"scores": 0.3 * normal(1, N, 3, 6)}, {"queue": 0.3 * normal(2, 5, 3, 6)}),
+    "swav_with_queue": Case(
+        swav_with_queue, {"scores": 0.3 * normal(1, N, 3, 6)}, {"queue": 0.3 * normal(2, 5, 3, 6)}, flat=("queue",)
+    ),
     "deepcluster_v2": Case(
         deepcluster_v2, {"first": normal(3, N, 3, 5), "second": normal(4, N, 3, 4)}, rest={"assignments": ASSIGNED}
     ),

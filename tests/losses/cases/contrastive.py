@@ -57,7 +57,7 @@ def moco(**settings):
     def loss(rows, shared, rest, axis_name):
         return losses.moco(rows["z1"], rows["z2"], shared["queue"], axis_name=axis_name, **settings)
 
-    return Case(loss, VIEWS, QUEUE, scale_free=("z1", "z2"), flat=("z2",))
+    return Case(loss, VIEWS, QUEUE, scale_free=("z1", "z2"), flat=("z2", "queue"))
 
 
 def moco_v3(**settings):
@@ -69,7 +69,7 @@ def nnclr(**settings):
     def loss(rows, shared, rest, axis_name):
         return losses.nnclr(*(rows[n] for n in "abcd"), shared["queue"], axis_name=axis_name, **settings)
 
-    return Case(loss, FOUR, QUEUE, scale_free=("a", "b", "c", "d"), flat=("a", "b"))
+    return Case(loss, FOUR, QUEUE, scale_free=("a", "b", "c", "d"), flat=("a", "b", "queue"))
 
 
 def sup_con(**settings):
@@ -87,7 +87,8 @@ def siglip(**settings):
 
 
 def uniformity(**settings):
-    return Case(of_rows(losses.uniformity, "z1", **settings), {"z1": VIEWS["z1"]}, scale_free=("z1",), needs=2)
+    loss = of_rows(losses.uniformity, "z1", learned=("t",), **settings)
+    return Case(loss, {"z1": VIEWS["z1"]}, {"t": jnp.float32(1.5)}, scale_free=("z1",), needs=2)
 
 
 TRIPLETS = {k: FOUR[k] for k in "abc"}

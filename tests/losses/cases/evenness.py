@@ -19,7 +19,7 @@ def lejepa(rows, shared, rest, axis_name):
 
 
 def visreg(rows, shared, rest, axis_name):
-    return losses.visreg(rows["views"], DIRECTIONS, shape=2.0, centre=3.0, axis_name=axis_name)
+    return losses.visreg(rows["views"], DIRECTIONS, shape=2.0, center=3.0, axis_name=axis_name)
 
 
 CASES = {

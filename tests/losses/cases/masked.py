@@ -6,7 +6,8 @@ from cases.case import Case, N, normal
 from ssl_jax import losses
 
 MASK = jnp.array([0, 0, 1, 0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0.0])[:, None]  # some of 8 devices hide nothing
-MASKS = (normal(10, N, 3) > 0) * MASK * jnp.array([[1, 2, 0.5]])  # and weights need not be 1
+MASKS = (normal(10, N, 3) > 0) * MASK
+WEIGHTS = MASKS * jnp.array([[1, 2, 0.5]])  # which, unlike those of a mask, need not be 1
 
 
 def of_patches(loss, rows, shared, rest, axis_name, **settings):
@@ -41,7 +42,7 @@ def sentences(loss, seed):
 
 
 def replaced_tokens():
-    rest = {"mask": MASKS, "targets": normal(11, N, 3) > 0}
+    rest = {"mask": WEIGHTS, "targets": normal(11, N, 3) > 0}
     return Case(functools.partial(of_tokens, losses.replaced_tokens), {"logits": normal(12, N, 3)}, rest=rest)
 
 
@@ -54,8 +55,8 @@ CASES = {
     "beit": tokens(losses.beit, 26),
     "masked_lm": tokens(losses.masked_lm, 2, MASK),
     "replaced_tokens": replaced_tokens(),
-    "span_corruption": tokens(losses.span_corruption, 28),
-    "span_corruption smoothed, z-loss": tokens(losses.span_corruption, 29, z_loss=0.1, label_smoothing=0.2),
+    "span_corruption": tokens(losses.span_corruption, 28, WEIGHTS),
+    "span_corruption smoothed, z-loss": tokens(losses.span_corruption, 29, WEIGHTS, z_loss=0.1, label_smoothing=0.2),
     "next_sentence": sentences(losses.next_sentence, 3),
     "sentence_order": sentences(losses.sentence_order, 30),
 }

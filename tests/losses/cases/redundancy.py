@@ -58,7 +58,7 @@ CASES = {
     "w_mse_of_parts": Case(
         w_mse(key=jax.random.key(8), size=8, iterations=2, normalize=False, eps=0.1),
         VIEWS,
-        **TWO | dict(needs=8),
+        **TWO | dict(needs=16),
         ordered=True,
     ),
     "mmcr": Case(mmcr, MANY, scale_free=("views",)),
