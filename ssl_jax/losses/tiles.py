@@ -287,7 +287,7 @@ def product(a: jax.Array, b: jax.Array) -> jax.Array:
 def nearest_in_tiles(rows: jax.Array, candidates: jax.Array, but: jax.Array, block_size: int) -> jax.Array:
     """The number of each row's candidate with the largest product, other than `but`: int32 [n]. Of equals the first."""
     count = candidates.shape[0]
-    candidates, numbers = _blocks(candidates, block_size), _blocks(jnp.arange(count), block_size)
+    candidates, numbers = _blocks(candidates, block_size), _blocks(jnp.arange(count, dtype=jnp.int32), block_size)
     real = _blocks(jnp.ones(count, bool), block_size)
 
     def block_of_rows(block):

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import GROUPS
 
 from ssl_jax import losses
 
@@ -182,25 +181,6 @@ def test_settings_out_of_range():
         losses.sigreg(jnp.ones((4, 3)), AXES, t_max=0)
     with pytest.raises(ValueError, match="at least 2 rows"):
         losses.visreg(jnp.ones((1, 2, 3)), AXES)
-
-
-# Float64
-
-
-CASES = {
-    name: case
-    for group in ("clustering", "evenness", "masked", "redundancy", "targets")
-    for name, case in GROUPS[group].items()
-    if name != "koleo_in_blocks"  # whose tiles count in int64 there, and raise
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_losses_are_float32_where_float64_is_on(name):
-    case = CASES[name]
-    with jax.enable_x64(True):
-        found = jax.eval_shape(lambda *arrays: case.loss(*arrays, None), case.rows, case.shared, case.rest)
-    assert found.dtype == jnp.float32
 
 
 def test_directions_are_float32_where_float64_is_on():

@@ -43,6 +43,14 @@ def test_is_a_float32_scalar_with_gradients(name):
 
 
 @every
+def test_is_float32_where_float64_is_on(name):
+    case = EVERY[name]
+    with jax.enable_x64(True):
+        found = jax.eval_shape(lambda *arrays: case.loss(*arrays, None), case.rows, case.shared, case.rest)
+    assert found.dtype == jnp.float32
+
+
+@every
 def test_half_precision_is_computed_in_float32(name):
     case = EVERY[name]
     half = jax.tree.map(lambda x: x.astype(jnp.bfloat16), (dict(case.rows), dict(case.shared)))
