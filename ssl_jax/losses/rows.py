@@ -7,10 +7,9 @@ import jax.numpy as jnp
 def unit_length(rows: jax.Array) -> jax.Array:
     """Rows scaled to length one in float32; those shorter than 1e-6 become zeros, without a gradient."""
     rows = rows.astype(jnp.float32)
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(rows), axis=-1, keepdims=True))
-    rows = rows / jnp.maximum(largest, 1.0)  # or the squares of long rows overflow
-    squares = jnp.sum(rows * rows, axis=-1, keepdims=True)
-    return rows * jnp.where(squares > 1e-12, jax.lax.rsqrt(jnp.maximum(squares, 1e-12)), 0.0)
+    scale = 1 / jnp.maximum(jax.lax.stop_gradient(jnp.max(jnp.abs(rows), axis=-1, keepdims=True)), 1.0)
+    squares = jnp.sum(jnp.square(rows * scale), axis=-1, keepdims=True)  # unscaled, those of long rows overflow
+    return rows * (scale * jnp.where(squares > 1e-12, jax.lax.rsqrt(jnp.maximum(squares, 1e-12)), 0.0))
 
 
 def absolute(values: jax.Array) -> jax.Array:
