@@ -27,8 +27,8 @@ def nt_xent(
 
     Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020, equation 1 and
     Algorithm 1: the mean over all 2N terms, as in lightly. The authors' TensorFlow code *adds* the means of the two
-    views and so is twice this value. Projections shorter
-    than 1e-6 count as zeros and have no gradient, here and in all losses that normalise.
+    views and so is twice this value. Projections shorter than 1e-6 count as zeros and have no gradient, here and in
+    all losses that normalise.
 
     Args:
       z1: projections of the first views, [N, D], any float type. Row i belongs with row i of `z2`.
@@ -172,11 +172,8 @@ def info_nce(
     queries, keys = unit_length(queries) / temperature, unit_length(keys)
     positives = jnp.sum(queries * keys, axis=1)
     if in_batch:
-        keys = (
-            keys
-            if hard_negatives is None
-            else jnp.concatenate([keys, _matching("hard_negatives", hard_negatives, keys)])
-        )
+        if hard_negatives is not None:
+            keys = jnp.concatenate([keys, _matching("hard_negatives", hard_negatives, keys)])
         everything = pairs.log_sum_exp(queries, keys, block_size=block_size, axis_name=axis_name)
     elif hard_negatives is not None:
         raise ValueError("hard_negatives are candidates beside the keys of the batch; they need in_batch=True")

@@ -71,18 +71,13 @@ def log_sum_exp_of_both(
 
 
 def log_sum_exp_of_others(
-    rows: jax.Array,
-    tags: Tags,
-    *,
-    score: Score = but_equal_tags,
-    block_size: int | None = None,
-    axis_name: AxisName = None,
+    rows: jax.Array, tags: Tags, *, block_size: int | None = None, axis_name: AxisName = None
 ) -> jax.Array:
-    """`log_sum_exp` of a batch with itself, whose matrix is symmetric, as `score` must be: one product less: [n]."""
+    """`log_sum_exp` of a batch with itself, but for equal tags; the matrix is symmetric, which saves a product: [n]."""
     rows = rows.astype(jnp.float32)
     if block_size is None:
-        return _whole(_log_sum_exp_of, rows, rows, tags, tags, score, axis_name)
-    return _tiled(Plan(score, True, "same", block_size, axis_name), rows, None, tags, ())[0]
+        return _whole(_log_sum_exp_of, rows, rows, tags, tags, but_equal_tags, axis_name)
+    return _tiled(Plan(but_equal_tags, True, "same", block_size, axis_name), rows, None, tags, ())[0]
 
 
 def total_of(
@@ -163,5 +158,4 @@ def _tiled(plan, rows, columns, row_tags, column_tags):
     zero = nought(*jax.tree.leaves(given))
     if plan.axis_name is not None:
         zero += 0 * lax.axis_index(plan.axis_name)  # what goes round a ring varies over it
-    # Without the barrier XLA makes the rows twice, once for each way of cutting them.
-    return tiled(plan, *lax.optimization_barrier(jax.tree.map(lambda x: x + zero, given)))
+    return tiled(plan, *jax.tree.map(lambda x: x + zero, given))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ssl_jax.losses.across import AxisName, size
+from ssl_jax.losses.across import AxisName, row_numbers, size
 
 
 def update_queue(queue: jax.Array, rows: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
@@ -40,6 +40,5 @@ def _everywhere(rows, axis_name):
     if axis_name is None:
         return rows
     n = rows.shape[0]
-    own = lax.axis_index(axis_name) * n + jnp.arange(n)
-    padded = jnp.zeros((size(n, axis_name), *rows.shape[1:]), rows.dtype).at[own].set(rows)
+    padded = jnp.zeros((size(n, axis_name), *rows.shape[1:]), rows.dtype).at[row_numbers(n, axis_name)].set(rows)
     return lax.psum(padded, axis_name).astype(rows.dtype)  # the sum of bool is int
