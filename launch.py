@@ -16,6 +16,7 @@ import logging
 import os
 import pathlib
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -177,6 +178,7 @@ def _set_logging() -> None:
     handler.addFilter(ours)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, handlers=[handler])
     sys.unraisablehook = unraisable
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 
 
 def _set_compilation_cache() -> None:

@@ -46,7 +46,7 @@ def center(rows, shared, rest, axis_name):
     return losses.ibot(rows["student"], rows["teacher"], rest["mask"], moved, axis_name=axis_name)
 
 
-TEACHER = {"flat": ("teacher",)}
+TEACHER = {"flat": ("teacher", "center")}
 SCALE = {"scale_free": ("student", "teacher"), "flat": ("teacher",)}
 TARGETS = {"flat": ("targets",)}
 MASKED = {"rest": {"mask": MASK}}
@@ -88,6 +88,6 @@ CASES = {
         scale_free=("anchors", "targets"), **TARGETS,
     ),
     "ressl": Case(
-        ressl, PAIR, shared={"queue": normal(13, 7, 6)}, scale_free=("predictions", "targets"), **TARGETS
+        ressl, PAIR, {"queue": normal(13, 7, 6)}, scale_free=("predictions", "targets"), flat=("targets", "queue")
     ),
 }  # fmt: skip
