@@ -253,6 +253,11 @@ def _callable(function: Callable) -> Callable:
     return function.__init__ if inspect.isclass(function) else function
 
 
+def settings_of(function: Callable) -> tuple[str, ...]:
+    """The names of its keyword-only parameters."""
+    return tuple(_parameters(_callable(function)))
+
+
 def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
     """The keyword-only parameters."""
     parameters = inspect.signature(function).parameters

@@ -6,8 +6,6 @@ import ml_collections
 
 from ssl_jax import config as configs
 
-METHODS = ("simclr", "mae", "bert")
-
 
 def config(method: str, /, **leaves: Any) -> dict[str, Any]:
     """The plain config of a method; `leaves` override: config('mae', steps=3, optimizer=dict(weight_decay=0.1))."""
@@ -29,13 +27,15 @@ _COMMON = dict(
     expected=dict(results={}),
 )
 _TEXT = dict(vocab_size=512, sequence_length=32)
+_DIGITS = dict(
+    data=dict(modality="image", name="digits"),
+    views=dict(name="affine"),
+    model=dict(name="resnet", stage_sizes=(1,), base_width=8, stem="small", channels=1),
+)
+_HEAD = dict(projector_hidden=16, projector_out=8)
 _PARTS = dict(
-    simclr=dict(
-        data=dict(modality="image", name="digits"),
-        views=dict(name="affine"),
-        model=dict(name="resnet", stage_sizes=(1,), base_width=8, stem="small", channels=1),
-        method=dict(name="simclr", projector_hidden=16, projector_out=8),
-    ),
+    simclr=dict(_DIGITS, method=dict(name="simclr", **_HEAD)),
+    byol=dict(_DIGITS, method=dict(name="byol", momentum=0.9, **_HEAD)),
     mae=dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),
@@ -61,6 +61,7 @@ _PARTS = dict(
         evaluate=dict(batch_size=512, during=("knn_full",), tasks=("knn_full",), limit=1024),
     ),
 )
+METHODS = tuple(_PARTS)
 
 
 def get_config(variant: str = "simclr") -> ml_collections.ConfigDict:

@@ -15,7 +15,7 @@ from ssl_jax.augment.affine import Affine, affine, draw_affine
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
 from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, grayscale
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
-from ssl_jax.augment.examples import per_example
+from ssl_jax.augment.examples import each_view, multi_crop, per_example, two_views
 from ssl_jax.augment.jigsaw import Jigsaw, draw_jigsaw, hamming_permutations, jigsaw_tiles
 from ssl_jax.augment.neighbours import PatchPair, draw_patch_pair, patch_pair
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
@@ -47,14 +47,17 @@ __all__ = [
     "draw_jigsaw",
     "draw_patch_pair",
     "draw_quarter_turn",
+    "each_view",
     "gaussian_blur",
     "grayscale",
     "hamming_permutations",
     "jigsaw_tiles",
+    "multi_crop",
     "patch_pair",
     "per_example",
     "quarter_turn",
     "quarter_turns",
     "random_resized_crop",
     "to_float",
+    "two_views",
 ]

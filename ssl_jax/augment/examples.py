@@ -1,4 +1,4 @@
-"""From a function of one example to a function of a batch."""
+"""From a function of one example to a function of a batch, and to the several views that methods compare."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,3 +30,49 @@ def per_example(
     if chunk is None:
         return jax.vmap(function)(keys, batch)
     return jax.lax.map(lambda pair: function(*pair), (keys, batch), batch_size=chunk)
+
+
+def two_views(view: Any, key: jax.Array, batch: Any) -> jax.Array:
+    """Two views of each example, [B, 2, S, S, C]: one of `view.train` and one of `view.second`, where the view has it.
+
+    Args:
+      view: a view maker.
+      key: of this step.
+      batch: a tree of arrays, the batch being the first axis of each.
+    """
+    makers = (view.train, getattr(view, "second", view.train))
+    return _stacked(makers, jax.random.split(key), batch)
+
+
+def multi_crop(view: Any, key: jax.Array, batch: Any) -> dict[str, jax.Array]:
+    """Two large views of each example and several small ones (Caron et al. 2020, SwAV, section 3.3).
+
+    Args:
+      view: a view maker; `view.local` draws one small view, `view.local_crops` says how many; a view maker without
+        them has none.
+      key: of this step.
+      batch: a tree of arrays, the batch being the first axis of each.
+
+    Returns:
+      'image' [B, 2, S, S, C], as from `two_views`, and, where there are small views, 'local' [B, L, s, s, C].
+    """
+    count = getattr(view, "local_crops", 0)
+    large_key, small_key = jax.random.split(key)
+    views = {"image": two_views(view, large_key, batch)}
+    if count:
+        views["local"] = _stacked((view.local,) * count, jax.random.split(small_key, count), batch)
+    return views
+
+
+def _stacked(makers, keys, batch):
+    return jnp.stack([per_example(make, key, batch) for make, key in zip(makers, keys, strict=True)], axis=1)
+
+
+def each_view(function: Callable[[jax.Array], Any], views: jax.Array) -> Any:
+    """`function` of all views in one pass: [B, V, ...] -> [B, V, ...]. Rows stay where they lie on devices.
+
+    What looks across the batch (batch normalisation) sees all views together.
+    """
+    batch, count, *shape = views.shape
+    split = lambda x: x.reshape(batch, count, *x.shape[1:])
+    return jax.tree.map(split, function(views.reshape(batch * count, *shape)))

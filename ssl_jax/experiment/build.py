@@ -15,14 +15,13 @@ from ssl_jax import augment, data, masking, methods, models
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 from ssl_jax.evaluate import Evaluation, check_tasks
-from ssl_jax.train import checkpoints, optimizers
+from ssl_jax.train import checkpoints, optimizers, parts
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import state as states
 from ssl_jax.train.loop import Recipe
 
 VIEWS = {**augment.VIEWS, **masking.VIEWS}
 FEWEST_EXAMPLES = 3  # of which a map can be drawn
-RATE_SETTINGS = ("learning_rate", "reference_batch_size")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +103,7 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     _check_data(config["data"])
     _check_part(VIEWS, config, "views")
     _check_part(models.MODELS, config, "model", given=("rngs", "axis_name"))
-    _check_part(method_table, config, "method", given=("rngs",))
+    _check_part(method_table, config, "method", given=("rngs", "steps"))
     _check_part(optimizers.SCHEDULES, config, "schedule")
     _optimizer(config)
     configs.check(checkpoints.Checkpoints, config["checkpoint"], "config.checkpoint")
@@ -187,19 +186,29 @@ def _open_splits(config: Mapping[str, Any], opened: Any) -> None:
 def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.GradientTransformation]:
     node, path = config["optimizer"], "config.optimizer"
     chosen = configs.choose(optimizers.OPTIMIZERS, node, path)
-    rate = {name: node[name] for name in RATE_SETTINGS if name in node}
-    settings = configs.without(node, "name", *RATE_SETTINGS)
-    configs.check(chosen, settings, path, also=("name", *RATE_SETTINGS))
+    beside = {name: node[name] for name in configs.settings_of(parts.by_part) if name in node}
+    rate = {name: node[name] for name in configs.settings_of(optimizers.peak_rate) if name in node}
+    settings = configs.without(node, "name", *beside, *rate)
+    others = (*configs.settings_of(optimizers.peak_rate), *configs.settings_of(parts.by_part))
+    configs.check(chosen, settings, path, given=("steps",), also=("name", *others))
     peak = configs.construct(optimizers.peak_rate, rate, path, config["batch_size"])
     schedule = _named(optimizers.SCHEDULES, config["schedule"], "config.schedule", peak, config["steps"])
-    return schedule, configs.construct(chosen, settings, path, schedule)
+    given = _steps(chosen, config["steps"])
+    make = lambda rate: configs.construct(chosen, settings, path, rate, **given)  # noqa: E731
+    return schedule, configs.construct(parts.by_part, beside, path, make, schedule, peak)
+
+
+def _steps(chosen: Callable, steps: int) -> dict[str, int]:
+    """The run's number of steps, for a constructor that has schedules of its own."""
+    return {"steps": steps} if "steps" in configs.settings_of(chosen) else {}
 
 
 def _make_method(config: Mapping[str, Any], spec: Any, method_table: Mapping, rngs: nnx.Rngs) -> nnx.Module:
     view = _named(VIEWS, config["views"], "config.views", spec)
     backbone = _named(models.MODELS, config["model"], "config.model", rngs=rngs)
     _check_fit(backbone, view, spec)
-    return _named(method_table, config["method"], "config.method", backbone, view, rngs=rngs)
+    given = _steps(method_table[config["method"]["name"]], config["steps"])
+    return _named(method_table, config["method"], "config.method", backbone, view, rngs=rngs, **given)
 
 
 def _named(choices: Mapping, node: Mapping, path: str, *args: Any, **given: Any) -> Any:

@@ -1,7 +1,8 @@
 """The table of methods: a name in `config.method.name`, the class in the file of that name."""
 
 from ssl_jax.methods.bert import BERT
+from ssl_jax.methods.byol import BYOL
 from ssl_jax.methods.mae import MAE
 from ssl_jax.methods.simclr import SimCLR
 
-METHODS = {"bert": BERT, "mae": MAE, "simclr": SimCLR}
+METHODS = {"bert": BERT, "byol": BYOL, "mae": MAE, "simclr": SimCLR}

@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
@@ -48,16 +47,14 @@ class SimCLR(nnx.Module):
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Two views of each image: {'image': float32 [B, 2, S, S, C]}."""
-        pair = [augment.per_example(self.view.train, k, batch) for k in jax.random.split(key)]
-        return {"image": jnp.stack(pair, axis=1)}
+        return {"image": augment.two_views(self.view, key, batch)}
 
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """NT-Xent of the projections. Both views share one pass, and so their batch statistics."""
-        batch, count, *shape = views["image"].shape
-        images = views["image"].reshape(batch * count, *shape)  # rows stay where they lie, on however many devices
-        z = self.projector(self.backbone(images, train=train, key=key), train=train).reshape(batch, count, -1)
+        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
+        z = augment.each_view(project, views["image"])
         return losses.nt_xent(z[:, 0], z[:, 1], temperature=self.temperature), {}
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:

@@ -13,8 +13,8 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from ssl_jax.errors import RunError, UserError
 from ssl_jax.train.checksums import checksums
+from ssl_jax.train.parts import path_name
 from ssl_jax.train.state import TrainState
-from ssl_jax.train.step import leaf_name
 
 log = logging.getLogger(__name__)
 CHECKSUMS = "checksums"
@@ -227,13 +227,13 @@ def check_settings(*, every: int = 1000, keep: int = 2, best: str | None = None)
 
 def to_flat(state: TrainState) -> dict[str, jax.Array]:
     """The state as one dict from path to array."""
-    return {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]}
+    return {path_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]}
 
 
 def from_flat(arrays: dict[str, Any], like: TrainState) -> TrainState:
     """The inverse of `to_flat`, with the structure of `like`."""
     paths, treedef = jax.tree_util.tree_flatten_with_path(like)
-    return treedef.unflatten([arrays[leaf_name(path)] for path, _ in paths])
+    return treedef.unflatten([arrays[path_name(path)] for path, _ in paths])
 
 
 def _one_copy(leaf: jax.Array) -> jax.Array:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import optax
 
-from ssl_jax.models import settings
+from ssl_jax.models import settings, targets
 
 NOT_DECAYED = ("bias", "scale", "scale1", "scale2")
 
@@ -52,7 +52,8 @@ def adamw(
     b1: float = 0.9,
     b2: float = 0.999,
     eps: float = 1e-8,
-    clip_norm: float | None = None,
+    weight_decay_end: float | None = None,
+    steps: int | None = None,
 ) -> optax.GradientTransformation:
     """AdamW (Loshchilov and Hutter 2019) without decay of biases and normalisation scales.
 
@@ -62,13 +63,16 @@ def adamw(
       b1: decay of the first moment.
       b2: decay of the second moment.
       eps: added to the root of the second moment.
-      clip_norm: largest global norm of the gradient, None for no clipping.
+      weight_decay_end: the decay rises (or falls) to this along half a cosine until the last step, as in DINO (Caron et
+        al. 2021, section 3.2); None: it stays.
+      steps: of the whole run; needed for `weight_decay_end`.
     """
-    _check_at_least_0(weight_decay=weight_decay)
+    end = weight_decay if weight_decay_end is None else weight_decay_end
+    _check_at_least_0(weight_decay=weight_decay, weight_decay_end=end)
     _check_share(b1=b1, b2=b2)
-    settings.positive(eps=eps, clip_norm=1.0 if clip_norm is None else clip_norm)
-    update = optax.adamw(rate, b1=b1, b2=b2, eps=eps, weight_decay=weight_decay, mask=decay_mask)
-    return update if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), update)
+    settings.positive(eps=eps)
+    decay = weight_decay if end == weight_decay else lambda step: targets.cosine_ramp(step, steps, weight_decay, end)
+    return optax.adamw(rate, b1=b1, b2=b2, eps=eps, weight_decay=decay, mask=decay_mask)
 
 
 def sgd(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from ssl_jax.train.parts import path_name
 from ssl_jax.train.state import TrainState, run_keys
 
 Batch = dict[str, jax.Array]
@@ -108,10 +109,5 @@ def first_bad_tensor(graphdef: nnx.GraphDef, state: TrainState, batch: Batch, se
     for stage, tree in stages.items():
         for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
             if jnp.issubdtype(leaf.dtype, jnp.floating) and not bool(jnp.isfinite(leaf).all()):
-                return f"{stage} {leaf_name(path)}".strip()
+                return f"{stage} {path_name(path)}".strip()
     return "update (every tensor before it is finite when the step is computed again)"
-
-
-def leaf_name(path: tuple) -> str:
-    """'backbone.stem.kernel' for the path of a leaf of an nnx.State."""
-    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")

@@ -49,3 +49,54 @@ def test_simclr_views_spread_over_devices(eight_devices):
     sharding = NamedSharding(Mesh(np.array(eight_devices), ("data",)), PartitionSpec("data"))
     views = jax.jit(lambda batch: augment.per_example(view.train, jax.random.key(0), batch))
     np.testing.assert_allclose(views(jax.device_put(pixels, sharding)), views(pixels), atol=1e-5)
+
+
+class Views:
+    """Views that tell which maker drew them."""
+
+    local_crops = 3
+
+    def train(self, key, example):
+        return example["image"] + jax.random.uniform(key)
+
+    def second(self, key, example):
+        return 100 + self.train(key, example)
+
+    def local(self, key, example):
+        return 200 + self.train(key, example)[:1]
+
+
+class OneKind:
+    train = Views.train
+
+
+BATCH = {"image": 10 * jnp.arange(4.0)[:, None] + jnp.zeros((4, 2))}
+
+
+def test_two_views_are_drawn_by_both_makers_with_keys_of_their_own():
+    views = augment.two_views(Views(), jax.random.key(0), BATCH)
+    assert views.shape == (4, 2, 2)
+    noise = views - BATCH["image"][:, None] - jnp.array([0.0, 100.0])[None, :, None]
+    assert len(np.unique(noise.round(4))) == 8 and noise.min() >= 0 and noise.max() < 1.001
+    plain = augment.two_views(OneKind(), jax.random.key(0), BATCH)
+    np.testing.assert_allclose(plain[:, 0], views[:, 0])
+    np.testing.assert_allclose(plain[:, 1] + 100, views[:, 1], rtol=1e-6)
+
+
+def test_multi_crop_adds_small_views_where_the_maker_has_them():
+    views = augment.multi_crop(Views(), jax.random.key(0), BATCH)
+    assert views["image"].shape == (4, 2, 2) and views["local"].shape == (4, 3, 1)
+    assert len(np.unique(np.asarray(views["local"]).round(4))) == 12
+    assert set(augment.multi_crop(OneKind(), jax.random.key(0), BATCH)) == {"image"}
+
+
+def test_each_view_is_one_pass():
+    views, calls = jnp.arange(24.0).reshape(2, 3, 4), []
+
+    def function(rows):
+        calls.append(rows.shape)
+        return {"sum": rows.sum(1)}
+
+    found = augment.each_view(function, views)
+    assert calls == [(6, 4)]
+    np.testing.assert_array_equal(found["sum"], views.sum(2))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ssl_jax.models import Predictor, Projector
+from ssl_jax.models import Projector
 
 X = jax.random.normal(jax.random.key(0), (32, 6))
 
@@ -36,10 +36,12 @@ def test_without_normalisation_layers_have_biases():
     np.testing.assert_allclose(head(X), expected, atol=1e-5)
 
 
-def test_predictor_ends_in_a_plain_layer():
-    head = Predictor(6, hidden=5, out=6, rngs=nnx.Rngs(0))
+@pytest.mark.parametrize("bias", [False, True])
+def test_predictor_ends_in_a_plain_layer(bias):
+    head = Projector(6, hidden=5, out=6, last_batch_norm=False, last_bias=bias, rngs=nnx.Rngs(0))
     assert head(X, train=True).shape == (32, 6)
-    assert head.norms[0] is not None and head.norms[-1] is None and head.linears[-1].bias is not None
+    assert head.norms[0] is not None and head.norms[-1] is None
+    assert (head.linears[-1].bias is not None) == bias and head.linears[0].bias is None
 
 
 def test_impossible_settings():

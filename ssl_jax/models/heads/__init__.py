@@ -2,6 +2,6 @@
 
 from ssl_jax.models.heads.bert import MLMHead, NextSentenceHead, Pooler
 from ssl_jax.models.heads.mae_decoder import MAEDecoder
-from ssl_jax.models.heads.projector import Predictor, Projector
+from ssl_jax.models.heads.projector import Projector
 
-__all__ = ["MAEDecoder", "MLMHead", "NextSentenceHead", "Pooler", "Predictor", "Projector"]
+__all__ = ["MAEDecoder", "MLMHead", "NextSentenceHead", "Pooler", "Projector"]

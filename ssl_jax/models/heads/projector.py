@@ -19,6 +19,7 @@ class Projector(nnx.Module):
       layers: number of linear layers: 2 in SimCLR, 3 in SimCLR v2; 1 is a linear projection.
       batch_norm: normalise before each ReLU.
       last_batch_norm: normalise the output too.
+      last_bias: whether the last layer has a bias, where it is not normalised.
       axis_name: for `BatchNorm` under `jax.pmap` or `jax.shard_map`.
       dtype: of the computation.
       rngs: stream `params`.
@@ -36,6 +37,7 @@ class Projector(nnx.Module):
         layers: int = 2,
         batch_norm: bool = True,
         last_batch_norm: bool = True,
+        last_bias: bool = True,
         axis_name: str | None = None,
         dtype: str = "float32",
         rngs: nnx.Rngs,
@@ -48,7 +50,8 @@ class Projector(nnx.Module):
         self.linears, self.norms = nnx.List([]), nnx.List([])
         for index, norm in enumerate(normed):
             inputs, outputs, last = widths[index], widths[index + 1], index == layers - 1
-            self.linears.append(nnx.Linear(inputs, outputs, use_bias=not norm, dtype=compute, rngs=rngs))
+            bias = not norm and (last_bias or not last)
+            self.linears.append(nnx.Linear(inputs, outputs, use_bias=bias, dtype=compute, rngs=rngs))
             self.norms.append(BatchNorm(outputs, use_bias=not last, axis_name=axis_name) if norm else nnx.data(None))
 
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
@@ -61,35 +64,3 @@ class Projector(nnx.Module):
             elif relu:
                 x = jax.nn.relu(x)
         return x
-
-
-class Predictor(Projector):
-    """BYOL's predictor (Grill et al. 2020, section 3.3): linear, batch normalisation, ReLU, linear.
-
-    Args: as for `Projector`, with the paper's widths as defaults.
-    """
-
-    def __init__(
-        self,
-        in_features: int,
-        *,
-        hidden: int = 4096,
-        out: int = 256,
-        layers: int = 2,
-        batch_norm: bool = True,
-        last_batch_norm: bool = False,
-        axis_name: str | None = None,
-        dtype: str = "float32",
-        rngs: nnx.Rngs,
-    ):
-        super().__init__(
-            in_features,
-            hidden=hidden,
-            out=out,
-            layers=layers,
-            batch_norm=batch_norm,
-            last_batch_norm=last_batch_norm,
-            axis_name=axis_name,
-            dtype=dtype,
-            rngs=rngs,
-        )

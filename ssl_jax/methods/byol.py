@@ -1,0 +1,91 @@
+"""BYOL: Grill et al. 2020, Bootstrap Your Own Latent, arXiv:2006.07733."""
+
+from typing import Any
+
+import jax
+from flax import nnx
+
+from ssl_jax import augment, losses
+from ssl_jax.models import heads, settings, targets
+
+
+class BYOL(nnx.Module):
+    """An online network predicts what a slowly following target network makes of another view (section 3, figure 2)."""
+
+    collapse_causes = (
+        "the predictor is missing or its learning rate too small, gradients reach the target, or momentum is too low"
+    )
+
+    def __init__(
+        self,
+        backbone: nnx.Module,
+        view: Any,
+        *,
+        momentum: float = 0.996,
+        projector_hidden: int = 4096,
+        projector_out: int = 256,
+        predictor: bool = True,
+        steps: int,
+        rngs: nnx.Rngs,
+    ):
+        """
+        Args:
+          backbone: images [B, H, W, C] -> features [B, F]; has `features` = F.
+          view: draws views of one image (`augment.VIEWS`), asymmetric ones in the paper ('byol').
+          momentum: tau_base, the target's momentum at the first step; it rises to 1 along a cosine (section 3.2).
+          projector_hidden: width of the hidden layer of projector and predictor.
+          projector_out: width of what is predicted.
+          predictor: False leaves it out, which collapses (section 5 and appendix F.4).
+          steps: of the whole run.
+          rngs: source of the parameters.
+
+        Raises:
+          ValueError: a momentum outside of 0 to 1, or a width below 1.
+        """
+        settings.probability(momentum=momentum)
+        settings.at_least(1, projector_hidden=projector_hidden, projector_out=projector_out)
+        self.backbone, self.view, self.momentum, self.steps = backbone, view, momentum, steps
+        sizes = dict(hidden=projector_hidden, out=projector_out, last_batch_norm=False, last_bias=False, rngs=rngs)
+        self.projector = heads.Projector(backbone.features, **sizes)
+        self.predictor = heads.Projector(projector_out, **sizes) if predictor else nnx.data(None)
+        self.target_backbone = targets.target_copy(self.backbone)
+        self.target_projector = targets.target_copy(self.projector)
+
+    def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
+        """Two views of each image: {'image': float32 [B, 2, S, S, C]}."""
+        return {"image": augment.two_views(self.view, key, batch)}
+
+    def loss(
+        self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Equation 2, both ways: each view predicts the other. Each view is a pass of its own through each network."""
+        first, second = (views["image"][:, index] for index in range(2))
+        keys = jax.random.split(key, 4)
+        predictions = [self._predict(self._project(x, k, train), train) for x, k in zip((first, second), keys[:2])]
+        projections = [self._target(x, k, train) for x, k in zip((first, second), keys[2:])]
+        there = losses.byol(predictions[0], projections[1])
+        back = losses.byol(predictions[1], projections[0])
+        return there + back, {}
+
+    def _project(self, images, key, train):
+        return self.projector(self.backbone(images, train=train, key=key), train=train)
+
+    def _predict(self, projections, train):
+        return projections if self.predictor is None else self.predictor(projections, train=train)
+
+    def _target(self, images, key, train):
+        return self.target_projector(self.target_backbone(images, train=train, key=key), train=train)
+
+    def follow(self, step: jax.Array) -> None:
+        """The target follows after step `step` (counted from 0): equation 1."""
+        momentum = targets.cosine_ramp(step, self.steps, self.momentum, 1.0)
+        targets.follow(self.target_backbone, self.backbone, momentum)
+        targets.follow(self.target_projector, self.projector, momentum)
+
+    def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
+        """Features of the online backbone of images as they are: [B, F]."""
+        return self.backbone(jax.vmap(self.view.evaluate)(inputs))
+
+    def project(self, inputs: dict[str, jax.Array]) -> jax.Array:
+        """What the loss compares, of images as they are, for the diagnosis of collapse: [B, P]."""
+        return self.projector(self.embed(inputs))

@@ -1,0 +1,88 @@
+"""Other learning rates for some parts, against numbers worked out by hand."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ssl_jax.train import optimizers
+from ssl_jax.train.parts import by_part
+
+PARAMS = {
+    "backbone": {
+        "patch_embedding": {"kernel": jnp.ones(2)},
+        "stack": {"blocks": {0: {"kernel": jnp.ones(2)}, 1: {"kernel": jnp.ones(2), "bias": jnp.ones(2)}}},
+        "norm": {"bias": jnp.ones(2)},
+    },
+    "predictor": {"kernel": jnp.ones(2)},
+}
+PLAIN_SGD = partial(optimizers.sgd, momentum=0.0)
+RATE = optax.linear_schedule(0.2, 0.0, 2)  # 0.2, 0.1, 0
+
+
+def moved(steps=1, make=PLAIN_SGD, **settings):
+    """How far each parameter went, with gradients of 1."""
+    update, params = by_part(make, RATE, 0.2, **settings), PARAMS
+    state = update.init(params)
+    for _ in range(steps):
+        updates, state = update.update(jax.tree.map(jnp.ones_like, PARAMS), state, params)
+        params = optax.apply_updates(params, updates)
+    return jax.tree.map(lambda now, before: float((before - now)[0]), params, PARAMS)
+
+
+@pytest.mark.parametrize("make", [partial(optimizers.sgd, momentum=0.0), optimizers.lars, optimizers.adamw])
+def test_without_settings_it_is_the_optimizer_itself(make):
+    plain = make(RATE)
+    assert jax.tree.structure(by_part(make, RATE, 0.2).init(PARAMS)) == jax.tree.structure(plain.init(PARAMS))
+
+
+def test_constant_rate():
+    found = moved(steps=3, constant_rate=("predictor",))
+    np.testing.assert_allclose(found["predictor"]["kernel"], 3 * 0.2, rtol=1e-6)
+    np.testing.assert_allclose(found["backbone"]["norm"]["bias"], 0.2 + 0.1, rtol=1e-6)
+
+
+def test_frozen_parts_stay_also_under_weight_decay():
+    found = moved(make=partial(optimizers.adamw, weight_decay=0.5), frozen=("backbone.patch_embedding",))
+    assert found["backbone"]["patch_embedding"]["kernel"] == 0
+    assert found["predictor"]["kernel"] > 0
+
+
+def test_bias_rate():
+    found = moved(bias_rate=0.25)
+    np.testing.assert_allclose(found["backbone"]["norm"]["bias"], 0.05, rtol=1e-6)
+    np.testing.assert_allclose(found["predictor"]["kernel"], 0.2, rtol=1e-6)
+
+
+def test_layer_decay_by_hand():
+    found = moved(layer_decay=0.5)["backbone"]
+    blocks = found["stack"]["blocks"]
+    np.testing.assert_allclose(found["patch_embedding"]["kernel"], 0.2 / 8, rtol=1e-5)
+    np.testing.assert_allclose(blocks[0]["kernel"], 0.2 / 4, rtol=1e-5)
+    np.testing.assert_allclose([blocks[1]["kernel"], blocks[1]["bias"]], 0.2 / 2, rtol=1e-5)
+    np.testing.assert_allclose(found["norm"]["bias"], 0.2, rtol=1e-5)
+
+
+def test_layer_decay_of_stacked_blocks_is_that_of_single_ones():
+    stacked = {"backbone": {"stack": {"blocks": {"kernel": jnp.ones((2, 3))}}}}
+    update = by_part(partial(optimizers.sgd, momentum=0.0), RATE, 0.2, layer_decay=0.5)
+    updates, _ = update.update(stacked, update.init(stacked), stacked)
+    expected = -0.2 * np.array([[0.25] * 3, [0.5] * 3])
+    np.testing.assert_allclose(updates["backbone"]["stack"]["blocks"]["kernel"], expected, rtol=1e-6)
+
+
+def test_clips_the_global_norm_before_everything_else():
+    update = by_part(optimizers.adamw, RATE, 0.2, clip_norm=1.0)
+    state = update.init({"kernel": jnp.zeros(2)})
+    _, state = update.update({"kernel": jnp.array([30.0, 40.0])}, state, {"kernel": jnp.zeros(2)})
+    moment = optax.tree.get(state, "mu")["kernel"]
+    np.testing.assert_allclose(moment, 0.1 * np.array([0.6, 0.8]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["clip_norm", "bias_rate", "layer_decay"])
+def test_settings_must_be_positive(name):
+    with pytest.raises(ValueError, match=f"{name} 0.0"):
+        by_part(optimizers.sgd, RATE, 0.2, **{name: 0.0})
