@@ -16,7 +16,7 @@ with probability 0.5 and ImageNet's mean and deviation of pixels (the defaults o
 
 import ml_collections
 
-from ssl_jax.errors import unknown
+from ssl_jax import trial
 
 TRAIN_EXAMPLES = 1_281_167
 EPOCHS, WARMUP_EPOCHS = 1600, 40
@@ -54,21 +54,4 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         parameters="86 M (encoder)",
         hardware="128 TPU v3 cores",
     )
-    if variant == "smoke":
-        _smoke(config)
-    elif variant:
-        raise unknown("variant of mae_imagenet_vit_b16", variant, ["smoke"])
-    return config
-
-
-def _smoke(config: ml_collections.ConfigDict) -> None:
-    """A few steps on made-up pictures: the very code path, small enough for a laptop."""
-    config.steps, config.batch_size, config.log_every = 4, 16, 1
-    config.data.update(image_size=72, workers=0, mock=64)
-    config.views.out_size = 64
-    config.model.update(image_size=64, depth=2)
-    config.method.decoder_depth = 1
-    config.schedule.warmup_steps = 1
-    config.checkpoint.update(every=2, best="eval/knn_full")
-    config.evaluate.update(every=2, batch_size=16, limit=32, during=("knn_full",), tasks=("knn_full",))
-    config.expected = dict(results={})
+    return trial.variant(config, variant, smoke=dict(method=dict(decoder_depth=1)))

@@ -20,7 +20,7 @@ Canvas: pictures are decoded to 320 x 320 and crops are drawn in the geometry of
 
 import ml_collections
 
-from ssl_jax.errors import unknown
+from ssl_jax import trial
 
 TRAIN_EXAMPLES = 1_281_167
 EPOCHS, WARMUP_EPOCHS = 1000, 10
@@ -50,19 +50,4 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         hardware="128 TPU v3 cores",
         hours=15.0,
     )
-    if variant == "smoke":
-        _smoke(config)
-    elif variant:
-        raise unknown("variant of simclr_imagenet_rn50", variant, ["smoke"])
-    return config
-
-
-def _smoke(config: ml_collections.ConfigDict) -> None:
-    """A few steps on made-up pictures: the very code path, small enough for a laptop."""
-    config.steps, config.batch_size, config.log_every = 4, 16, 1
-    config.data.update(image_size=40, workers=0, mock=64)
-    config.views.out_size = 32
-    config.schedule.warmup_steps = 1
-    config.checkpoint.every = 2
-    config.evaluate.update(every=2, batch_size=16, limit=32, tasks=("knn_full",))
-    config.expected = dict(results={})
+    return trial.variant(config, variant)

@@ -222,8 +222,8 @@ def check(
       UserError: an unknown, missing or wrongly typed setting.
     """
     function = _callable(function)
-    parameters = without(_parameters(function), *given)
-    hints = typing.get_type_hints(function)
+    parameters, function = without(_parameters(function), *given), getattr(function, "func", function)
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
     for name, value in settings.items():
         if name not in parameters:
             raise unknown(f"{path} ({function.__qualname__.removesuffix('.__init__')})", name, (*parameters, *also))

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -17,12 +18,25 @@ from ssl_jax.train.state import parameter_count
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").glob("*.py"))
+TABLES = [path for path in FILES if path.stem.startswith("small_")]
+VARIANTS = [f"{path}:{name}" for path in TABLES for name in runpy.run_path(str(path))["METHODS"]]
+# Millions of parameters of the encoder, lowest and highest, and where the paper says so.
+SIZES = {
+    "simclr_imagenet_rn50": (23.5, 23.6),  # Chen et al. 2020, table 6: 24 M
+    "byol_imagenet_rn50": (23.5, 23.6),  # Grill et al. 2020, table 1: 24 M
+    "mae_imagenet_vit_b16": (85.6, 86.0),  # Dosovitskiy et al. 2021, table 1: ViT-B, 86 M
+}
 PAPERS = [path for path in FILES if "imagenet" in path.stem or path.stem == "bert_base"]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_config_is_valid(path):
-    check(configs.plain(configs.load(str(path))))
+@pytest.mark.parametrize("spec", [*map(str, FILES), *VARIANTS], ids=lambda spec: spec.rpartition("/")[2])
+def test_config_is_valid(spec):
+    check(configs.plain(configs.load(spec)))
+
+
+def test_tables_of_small_configs_hold_the_same_methods():
+    methods = [set(runpy.run_path(str(path))["METHODS"]) for path in TABLES]
+    assert all(names == methods[0] for names in methods)
 
 
 @pytest.mark.slow
@@ -36,11 +50,9 @@ def test_smoke_variant_runs_from_start_to_report(path, tmp_path, data_dir):
     assert (tmp_path / "run" / "report.html").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "low", "high"), [("simclr_imagenet_rn50", 23.5, 23.6), ("mae_imagenet_vit_b16", 85.6, 86.0)]
-)
-def test_paper_encoder_has_the_papers_size(name, low, high, data_dir):
-    """Chen et al. 2020, table 6: 24 M; Dosovitskiy et al. 2021, table 1: ViT-B, 86 M."""
+@pytest.mark.parametrize("name", SIZES)
+def test_paper_encoder_has_the_papers_size(name, data_dir):
+    low, high = SIZES[name]
     path = next(path for path in FILES if path.stem == name)
     config = configs.load(str(path))
     config.data.mock, config.batch_size = 64, len(jax.devices())

@@ -11,18 +11,29 @@ A view maker has `train(key, example)`, one random view of one example, `evaluat
 `shape`, the (size, size, channels) of both, and `displayable(images)`, which undoes the normalisation for figures.
 """
 
+import functools
+
+from ssl_jax.augment import presets
 from ssl_jax.augment.affine import Affine, affine, draw_affine
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
-from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, grayscale
+from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, grayscale, solarize
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
 from ssl_jax.augment.examples import each_view, multi_crop, per_example, two_views
 from ssl_jax.augment.jigsaw import Jigsaw, draw_jigsaw, hamming_permutations, jigsaw_tiles
 from ssl_jax.augment.neighbours import PatchPair, draw_patch_pair, patch_pair
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 from ssl_jax.augment.turns import draw_quarter_turn, quarter_turn, quarter_turns
-from ssl_jax.augment.views import AffineView, MAEView, SimCLRView
+from ssl_jax.augment.views import AffineView, MAEView, PhotoView
 
-VIEWS = {"simclr": SimCLRView, "mae": MAEView, "affine": AffineView}
+VIEWS = {
+    "simclr": functools.partial(PhotoView, **presets.SIMCLR),
+    "moco_v2": functools.partial(PhotoView, **presets.MOCO_V2),
+    "byol": functools.partial(PhotoView, **presets.BYOL),
+    "swav": functools.partial(PhotoView, **presets.SWAV),
+    "dino": functools.partial(PhotoView, **presets.DINO),
+    "mae": MAEView,
+    "affine": AffineView,
+}
 
 __all__ = [
     "VIEWS",
@@ -34,7 +45,7 @@ __all__ = [
     "MAEView",
     "Normalize",
     "PatchPair",
-    "SimCLRView",
+    "PhotoView",
     "add_noise",
     "affine",
     "center_box",
@@ -58,6 +69,7 @@ __all__ = [
     "quarter_turn",
     "quarter_turns",
     "random_resized_crop",
+    "solarize",
     "to_float",
     "two_views",
 ]

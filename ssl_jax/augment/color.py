@@ -131,3 +131,11 @@ def grayscale(image: jax.Array, gray: jax.Array | bool) -> jax.Array:
     planes = split_planes(image)
     luma = _luma(planes)
     return merge_planes([jnp.where(gray, luma, plane) for plane in planes])
+
+
+def solarize(image: jax.Array, inverted: jax.Array | bool, *, threshold: float = 0.5) -> jax.Array:
+    """Where the scalar `inverted` is true, pixels of `threshold` and more become 1 - pixel: [H, W, C] in 0..1.
+
+    The threshold is that of BYOL's code; PIL and torchvision invert uint8 pixels from 128 on, which is 0.502.
+    """
+    return jnp.where(inverted & (image >= threshold), 1 - image, image)

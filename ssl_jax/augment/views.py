@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ssl_jax.augment.affine import affine, draw_affine
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
-from ssl_jax.augment.color import color_jitter, draw_color_jitter, grayscale
+from ssl_jax.augment.color import color_jitter, draw_color_jitter, grayscale, solarize
 from ssl_jax.augment.crop import Interpolation, center_box, crop_and_resize, draw_crop, on_canvas, original_size
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 
@@ -15,13 +15,13 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class SimCLRView:
-    """SimCLR's view: random crop, flip, colour distortion, blur.
+class PhotoView:
+    """Views of photographs: random crop, flip, colour jitter, grayscale, Gaussian blur, solarisation, in this order.
 
-    Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020, appendix A
-    (the numbers) and B.9 (CIFAR-10: strength 0.5, no blur). The four operations of colour jitter come in random
-    order, as in the authors' TensorFlow code. That code does not normalise pixels beyond 0..1, so neither does the
-    default here. Crops are smoothed where they shrink, as in the PyTorch versions; the TensorFlow code does not.
+    Methods that compare two views may ask for `train` and `second`, which differ in blur and solarisation where a paper
+    makes them differ; those with small crops beside the large ones, for `local_crops` of `local`. What papers use is
+    in `ssl_jax.augment.presets`. The four operations of colour jitter come in random order, as in torchvision and in
+    SimCLR's code. Crops are smoothed where they shrink, as in PyTorch codes; TensorFlow codes do not.
 
     Args:
       spec: of the data; `spec.shapes['image']` is used.
@@ -31,14 +31,28 @@ class SimCLRView:
       interpolation: of the crop's resize.
       flip: probability of mirroring.
       jitter: probability of colour jitter.
-      strength: of colour jitter, the paper's s: brightness, contrast and saturation 0.8 s, hue 0.2 s.
+      brightness, contrast, saturation: factors are drawn from 1 - x to 1 + x, not below 0.
+      hue: the colour circle is turned by at most so many turns.
+      strength: multiplies the four.
       grayscale: probability of dropping colour.
-      blur: probability of Gaussian blur; its kernel is a tenth of `out_size` wide.
+      blur: probability of Gaussian blur; its kernel is a tenth of the view's size wide.
       blur_sigma: range of its standard deviation in pixels.
+      solarize: probability of inverting pixels of 0.5 and more.
+      second_blur: `blur` of the second view; None: as in the first.
+      second_solarize: `solarize` of the second view; None: as in the first.
+      local_crops: number of small views beside the two large ones.
+      local_size: their height and width; None: 3/7 of `out_size` (96 of 224), rounded.
+      local_scale: area of their crop.
+      local_blur: `blur` of small views; None: as in the first. They are never solarised.
       eval_crop: side of the central square that is evaluated, relative to the image's shorter side; None: 0.875,
-        and the whole image where `out_size` is 32 or less, as in the authors' code.
+        and the whole image where `out_size` is 32 or less, as in SimCLR's code.
       mean: subtracted by channel (one value, or one a channel); None: 0.
       std: divided by; None: 1.
+
+    Attributes:
+      shape: (size, size, channels) of a large view.
+      local_crops: as given.
+      local_shape: (size, size, channels) of a small view.
 
     Raises:
       ValueError: a setting is impossible or does not fit the images.
@@ -54,40 +68,70 @@ class SimCLRView:
         interpolation: Interpolation = "bicubic",
         flip: float = 0.5,
         jitter: float = 0.8,
+        brightness: float = 0.8,
+        contrast: float = 0.8,
+        saturation: float = 0.8,
+        hue: float = 0.2,
         strength: float = 1.0,
         grayscale: float = 0.2,
         blur: float = 0.5,
         blur_sigma: tuple[float, float] = (0.1, 2.0),
+        solarize: float = 0.0,
+        second_blur: float | None = None,
+        second_solarize: float | None = None,
+        local_crops: int = 0,
+        local_size: int | None = None,
+        local_scale: tuple[float, float] = (0.05, 0.14),
+        local_blur: float | None = None,
         eval_crop: float | None = None,
         mean: tuple[float, ...] | None = None,
         std: tuple[float, ...] | None = None,
     ):
         self.shape = _view_shape(spec, out_size)
+        self.local_crops, self.local_shape = local_crops, _local_shape(local_crops, local_size, self.shape)
         _check_crop(crop_scale, crop_ratio, interpolation)
+        _check_crop(local_scale, crop_ratio, interpolation, name="local_scale")
         _check_range("blur_sigma", blur_sigma)
-        _check_probabilities(flip=flip, jitter=jitter, grayscale=grayscale, blur=blur)
-        if not 0 <= strength <= 2.5:
-            raise ValueError(f"strength {strength} of colour jitter is not between 0 and 2.5")
-        self._crop = {"scale": crop_scale, "ratio": crop_ratio}
+        _check_probabilities(flip=flip, jitter=jitter, grayscale=grayscale, blur=blur, solarize=solarize)
+        self._blurs = [blur, *(blur if own is None else own for own in (second_blur, local_blur))]
+        self._solarize = [solarize, solarize if second_solarize is None else second_solarize, 0.0]
+        _check_probabilities(second_blur=self._blurs[1], second_solarize=self._solarize[1], local_blur=self._blurs[2])
+        self._ratio, self._scales = crop_ratio, (crop_scale, crop_scale, local_scale)
         self._interpolation, self._flip = interpolation, flip
-        strengths = {"brightness": 0.8 * strength, "contrast": 0.8 * strength, "saturation": 0.8 * strength}
-        self._jitter = {**strengths, "hue": 0.2 * strength, "probability": jitter}
-        self._gray, self._blur = grayscale, {"sigma": blur_sigma, "probability": blur}
+        self._jitter = _jitter(jitter, strength, brightness, contrast, saturation, hue)
+        self._gray, self._sigma = grayscale, blur_sigma
         self._eval_crop = _eval_crop(eval_crop, self.shape)
         self._normalize = Normalize(self.shape[-1], mean, std)
 
     def train(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
-        """One random view of one example, float32 [S, S, C]."""
+        """One random view of one example, the first of a pair, float32 [S, S, C]."""
+        return self._draw(key, example, 0, self.shape)
+
+    def second(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
+        """The second of a pair, float32 [S, S, C]."""
+        return self._draw(key, example, 1, self.shape)
+
+    def local(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
+        """One small view, float32 [s, s, C]."""
+        return self._draw(key, example, 2, self.local_shape)
+
+    def _draw(self, key, example, kind, shape):
         crop_key, jitter_key, blur_key, coin_key = jax.random.split(key, 4)
-        flip, gray = jax.random.uniform(coin_key, (2,)) < jnp.array([self._flip, self._gray])
-        image = _crop(crop_key, example, self.shape, self._interpolation, flip, **self._crop)
+        chances = [self._flip, self._gray, self._solarize[kind]]
+        chances = chances if self._solarize[kind] > 0 else chances[:2]
+        coins = jax.random.uniform(coin_key, (len(chances),)) < jnp.array(chances)
+        image = _crop(
+            crop_key, example, shape, self._interpolation, coins[0], scale=self._scales[kind], ratio=self._ratio
+        )
         if self._jitter["probability"] > 0:
             image = color_jitter(image, draw_color_jitter(jitter_key, **self._jitter))
         if self._gray > 0:
-            image = grayscale(image, gray)
-        if self._blur["probability"] > 0:
-            radius = self.shape[0] // 10 // 2
-            image = gaussian_blur(image, draw_blur(blur_key, **self._blur), radius=radius)
+            image = grayscale(image, coins[1])
+        if self._blurs[kind] > 0:
+            sigma = draw_blur(blur_key, sigma=self._sigma, probability=self._blurs[kind])
+            image = gaussian_blur(image, sigma, radius=shape[0] // 10 // 2)
+        if self._solarize[kind] > 0:
+            image = solarize(image, coins[2])
         return self._normalize(image)
 
     def evaluate(self, example: dict[str, jax.Array]) -> jax.Array:
@@ -259,13 +303,33 @@ def _eval_crop(proportion, shape):
     return proportion
 
 
-def _check_crop(scale, ratio, interpolation):
+def _local_shape(count, size, shape):
+    if count < 0:
+        raise ValueError(f"local_crops {count} is below 0")
+    size = round(shape[0] * 3 / 7) if size is None else size
+    if size < 1:
+        raise ValueError(f"local_size {size} is not positive")
+    return (size, size, shape[-1])
+
+
+def _jitter(probability, strength, brightness, contrast, saturation, hue):
+    """The settings of `draw_color_jitter`."""
+    amounts = dict(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
+    for name, amount in (*amounts.items(), ("strength", strength)):
+        if amount < 0:
+            raise ValueError(f"{name} {amount} is negative")
+    if hue * strength > 0.5:
+        raise ValueError(f"hue {hue} times strength {strength} is more than half a turn, 0.5")
+    return {**{name: amount * strength for name, amount in amounts.items()}, "probability": probability}
+
+
+def _check_crop(scale, ratio, interpolation, name="crop_scale"):
     if interpolation not in get_args(Interpolation):
         raise ValueError(f"interpolation {interpolation!r} is not one of {', '.join(get_args(Interpolation))}")
-    _check_range("crop_scale", scale)
+    _check_range(name, scale)
     _check_range("crop_ratio", ratio)
     if scale[1] > 1:
-        raise ValueError(f"crop_scale {tuple(scale)} goes beyond 1, the whole image")
+        raise ValueError(f"{name} {tuple(scale)} goes beyond 1, the whole image")
 
 
 def _check_range(name, values):

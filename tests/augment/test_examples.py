@@ -44,7 +44,7 @@ def test_spread_over_devices(eight_devices):
 
 
 def test_simclr_views_spread_over_devices(eight_devices):
-    view = augment.SimCLRView(types.SimpleNamespace(shapes={"image": (20, 20, 3)}))
+    view = augment.PhotoView(types.SimpleNamespace(shapes={"image": (20, 20, 3)}))
     pixels = {"image": jnp.asarray(np.random.default_rng(0).integers(0, 256, (16, 20, 20, 3), np.uint8))}
     sharding = NamedSharding(Mesh(np.array(eight_devices), ("data",)), PartitionSpec("data"))
     views = jax.jit(lambda batch: augment.per_example(view.train, jax.random.key(0), batch))

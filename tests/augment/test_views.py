@@ -56,8 +56,8 @@ def test_large_outputs_are_evaluated_on_the_centre():
     center = augment.crop_and_resize(
         augment.to_float(example["image"]), augment.center_box(jnp.array([64, 64]), 0.875), out_size=64
     )
-    np.testing.assert_allclose(augment.SimCLRView(spec).evaluate(example), center, atol=1e-6)
-    whole = augment.SimCLRView(spec, eval_crop=1.0).evaluate(example)
+    np.testing.assert_allclose(augment.PhotoView(spec).evaluate(example), center, atol=1e-6)
+    whole = augment.PhotoView(spec, eval_crop=1.0).evaluate(example)
     np.testing.assert_allclose(whole, augment.to_float(example["image"]), atol=1e-5)
 
 
@@ -73,7 +73,7 @@ def test_evaluation_of_a_stretched_picture_is_its_central_square():
 def test_probabilities_of_zero_leave_only_the_crop():
     spec, example = data()
     settings = dict(flip=0.0, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
-    view = augment.SimCLRView(spec, jitter=0.0, grayscale=0.0, blur=0.0, **settings)
+    view = augment.PhotoView(spec, jitter=0.0, grayscale=0.0, blur=0.0, **settings)
     np.testing.assert_allclose(view.train(jax.random.key(0), example), augment.to_float(example["image"]), atol=1e-5)
     view = augment.MAEView(spec, mean=None, std=None, **{**settings, "flip": 1.0})
     np.testing.assert_allclose(
@@ -89,7 +89,7 @@ def test_affine_without_settings_is_the_image():
 
 def test_grayscale_and_flip_come_as_often_as_asked():
     spec, example = data()
-    view = augment.SimCLRView(spec, jitter=0.0, blur=0.0, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
+    view = augment.PhotoView(spec, jitter=0.0, blur=0.0, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
     views = np.asarray(
         jax.jit(jax.vmap(lambda key: view.train(key, example)))(jax.random.split(jax.random.key(0), 3000))
     )
@@ -103,7 +103,7 @@ def test_grayscale_and_flip_come_as_often_as_asked():
 def test_default_normalisations():
     spec, example = data()
     black = {"image": jnp.zeros_like(example["image"])}
-    np.testing.assert_allclose(augment.SimCLRView(spec).evaluate(black), 0)
+    np.testing.assert_allclose(augment.PhotoView(spec).evaluate(black), 0)
     np.testing.assert_allclose(augment.MAEView(spec).evaluate(black)[0, 0], [-2.1179, -2.0357, -1.8044], atol=1e-3)
 
 

@@ -13,12 +13,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from tests import tiny
-
 KILLS = int(os.environ.get("SSL_JAX_KILLS", "4"))
 STEPS = 800
 MOVED_STEPS = 90  # over many more, training would amplify the rounding of another number of devices
-DEVICES = {"simclr": 1, "mae": 8, "bert": 1}
+DEVICES = {"simclr": 1, "byol": 8, "mae": 8, "bert": 1}  # one for each kind of state; test_resume.py has all
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -71,7 +69,7 @@ def assert_same(one: tuple, other: tuple) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
-@pytest.mark.parametrize("method", tiny.METHODS)
+@pytest.mark.parametrize("method", DEVICES)
 def test_kill_nine(method, tmp_path):
     """Kills fall on the preparation of the data (the first ones), on compiling, training, evaluating and saving."""
     devices = DEVICES[method]
@@ -97,7 +95,7 @@ def test_kill_nine(method, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("method", tiny.METHODS)
+@pytest.mark.parametrize("method", DEVICES)
 def test_stopped_on_one_device_and_continued_on_eight(method, tmp_path, data_dir):
     finish(start(method, tmp_path / "whole", data_dir, steps=MOVED_STEPS))
     workdir, codes = tmp_path / "moved", []

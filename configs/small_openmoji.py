@@ -1,0 +1,42 @@
+"""Joint-embedding methods on 32x32 OpenMoji pictures, with one network and one budget, so that they compare.
+
+    python launch.py --config=configs/small_openmoji.py:byol
+
+The network is a ViT of three layers, 96 wide, on patches of 8 pixels; a batch is 128 pictures, a run 600 steps. What a
+method has of its own is in `METHODS`. Rates were chosen on a part of the training split.
+"""
+
+import ml_collections
+
+from ssl_jax.errors import unknown
+
+_HEAD = dict(projector_hidden=128, projector_out=64)
+METHODS = dict(
+    simclr=dict(method=dict(temperature=0.5, **_HEAD)),
+    byol=dict(method=dict(momentum=0.99, **_HEAD)),
+)
+"""By method, what differs from the common settings: part -> leaf -> value."""
+
+
+def get_config(method: str = "simclr") -> ml_collections.ConfigDict:
+    if method not in METHODS:
+        raise unknown("variant of small_openmoji", method, sorted(METHODS))
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.steps = 600
+    config.batch_size = 128
+    config.log_every = 20
+    config.data = dict(modality="image", name="openmoji", image_size=32)
+    config.views = dict(name="simclr", strength=0.5, blur=0.0)
+    config.model = dict(
+        name="vit", size="Ti", image_size=32, patch_size=8, width=96, depth=3, heads=3, mlp_dim=384, pooling="mean"
+    )
+    config.method = dict(name=method)
+    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=50)
+    config.checkpoint = dict(every=200, keep=2, best="eval/knn_full")
+    config.evaluate = dict(every=100, tasks=("knn_5shot", "knn_full", "linear"))
+    config.expected = dict(results={}, margins={"knn_full": 0.03}, hardware="2 CPU cores")
+    for part, leaves in METHODS[method].items():
+        config[part].update(leaves)
+    return config

@@ -1,0 +1,48 @@
+"""Paper configs made small: the very code path, on made-up pictures, in a minute on a laptop."""
+
+from typing import Any
+
+import ml_collections
+
+from ssl_jax.errors import unknown
+
+SIZE, LOCAL_SIZE, CANVAS = 32, 16, 40
+
+
+def variant(
+    config: ml_collections.ConfigDict, name: str, *, smoke: dict[str, dict[str, Any]] | None = None
+) -> ml_collections.ConfigDict:
+    """The variant of a paper config for pictures: '' is the paper's, 'smoke' a few steps on made-up pictures.
+
+    Args:
+      config: the paper's; changed in place.
+      name: of the variant.
+      smoke: more that is to be small then, part -> leaf -> value.
+
+    Raises:
+      UserError: no such variant.
+    """
+    if name == "smoke":
+        _shrink(config)
+        for part, leaves in (smoke or {}).items():
+            config[part].update(leaves)
+    elif name:
+        raise unknown("variant of this config", name, ["smoke"])
+    return config
+
+
+def _shrink(config: ml_collections.ConfigDict) -> None:
+    config.steps, config.batch_size, config.log_every = 4, 16, 1
+    config.data.update(image_size=CANVAS, workers=0, mock=64)
+    with config.unlocked(), config.ignore_type():
+        config.views.out_size = SIZE
+        if config.views.name in ("swav", "dino") or "local_crops" in config.views:
+            config.views.local_size, config.views.local_crops = LOCAL_SIZE, 2
+        if config.model.name == "resnet":
+            config.model.depth = 18
+        else:
+            config.model.update(image_size=SIZE, patch_size=8, depth=2)
+        config.schedule.warmup_steps = 1
+        config.checkpoint.update(every=2, best="eval/knn_full")
+        config.evaluate.update(every=2, batch_size=16, limit=32, during=("knn_full",), tasks=("knn_full",))
+        config.expected = dict(results={})
