@@ -1,70 +1,18 @@
 """A run that is killed at random moments, and continued, ends bit for bit where an undisturbed one ends."""
 
-import json
 import os
-import pathlib
 import random
 import signal
-import subprocess
-import sys
 import time
 
-import numpy as np
-import orbax.checkpoint as ocp
 import pytest
+
+from tests.killed import assert_same, finish, last_step, outcome, start, wait_for_step
 
 KILLS = int(os.environ.get("SSL_JAX_KILLS", "4"))
 STEPS = 800
 MOVED_STEPS = 90  # over many more, training would amplify the rounding of another number of devices
 DEVICES = {"simclr": 1, "byol": 8, "mae": 8, "bert": 1}  # one for each kind of state; test_resume.py has all
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def start(
-    method: str, workdir: pathlib.Path, data_dir: pathlib.Path, *, steps: int = STEPS, devices: int = 1
-) -> subprocess.Popen:
-    command = [sys.executable, "launch.py", f"--config=tests/tiny.py:{method}", f"--workdir={workdir}"]
-    command += [f"--data_dir={data_dir}", f"--config.steps={steps}", "--config.checkpoint.every=10"]
-    command += [f"--config.evaluate.every={steps // 4}", "--config.log_every=2"]
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    return subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | {"XLA_FLAGS": flags}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-
-
-def finish(process: subprocess.Popen) -> int:
-    _, errors = process.communicate(timeout=600)
-    assert process.returncode in (0, 75), errors.decode()
-    return process.returncode
-
-
-def last_step(workdir: pathlib.Path) -> int:
-    path = workdir / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return max((json.loads(line)["step"] for line in lines if line.endswith("}")), default=0)
-
-
-def wait_for_step(process: subprocess.Popen, workdir: pathlib.Path, step: int) -> None:
-    while process.poll() is None and last_step(workdir) < step:
-        time.sleep(0.01)
-
-
-def outcome(workdir: pathlib.Path, steps: int = STEPS) -> tuple[dict[str, np.ndarray], list[dict], dict]:
-    """Final arrays (parameters, optimizer state, all), metrics without the clock's, results."""
-    manager = ocp.CheckpointManager(workdir / "checkpoints")
-    arrays = manager.restore(steps, args=ocp.args.Composite(state=ocp.args.StandardRestore()))["state"]
-    manager.close()
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    metrics = [{name: value for name, value in line.items() if name != "examples_per_second"} for line in lines]
-    return arrays, metrics, json.loads((workdir / "results.json").read_text())
-
-
-def assert_same(one: tuple, other: tuple) -> None:
-    assert one[0].keys() == other[0].keys()
-    for name, array in one[0].items():
-        np.testing.assert_array_equal(np.asarray(array), np.asarray(other[0][name]), err_msg=name)
-    assert one[1] == other[1]
-    assert one[2] == other[2]
 
 
 @pytest.mark.slow
@@ -72,11 +20,12 @@ def assert_same(one: tuple, other: tuple) -> None:
 @pytest.mark.parametrize("method", DEVICES)
 def test_kill_nine(method, tmp_path):
     """Kills fall on the preparation of the data (the first ones), on compiling, training, evaluating and saving."""
-    devices = DEVICES[method]
-    finish(start(method, tmp_path / "whole", tmp_path / "data_whole", devices=devices))
-    draw, seen, hits = random.Random(method), [], 0
+    devices, draw, seen, hits = DEVICES[method], random.Random(method), [], 0
+    options = dict(steps=STEPS, devices=devices)
+    begin = lambda name: start(f"tests/tiny.py:{method}", tmp_path / name, tmp_path / f"data_{name}", **options)
+    finish(begin("whole"))
     for kill in range(KILLS):
-        process = start(method, tmp_path / "killed", tmp_path / "data_killed", devices=devices)
+        process = begin("killed")
         if kill < KILLS // 3:
             time.sleep(draw.uniform(0.5, 4.0))
         else:
@@ -87,20 +36,21 @@ def test_kill_nine(method, tmp_path):
         hits += process.wait() == -signal.SIGKILL
         process.stderr.close()
         seen.append(last_step(tmp_path / "killed"))
-    finish(start(method, tmp_path / "killed", tmp_path / "data_killed", devices=devices))
+    finish(begin("killed"))
     print(f"{method} on {devices} devices: {KILLS} kills, steps logged at each: {seen}")
     assert hits >= KILLS - 1 and seen[-1] > 0, "the run ended before it could be killed"
-    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "killed"))
+    assert_same(outcome(tmp_path / "whole", STEPS), outcome(tmp_path / "killed", STEPS))
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", DEVICES)
 def test_stopped_on_one_device_and_continued_on_eight(method, tmp_path, data_dir):
-    finish(start(method, tmp_path / "whole", data_dir, steps=MOVED_STEPS))
-    workdir, codes = tmp_path / "moved", []
+    config, workdir, codes = f"tests/tiny.py:{method}", tmp_path / "moved", []
+    finish(start(config, tmp_path / "whole", data_dir, steps=MOVED_STEPS))
     for devices in (1, 8, 1):
-        before, process = last_step(workdir), start(method, workdir, data_dir, steps=MOVED_STEPS, devices=devices)
+        before = last_step(workdir)
+        process = start(config, workdir, data_dir, steps=MOVED_STEPS, devices=devices)
         if len(codes) < 2:
             wait_for_step(process, workdir, before + 1)
             process.send_signal(signal.SIGTERM)

@@ -1,0 +1,66 @@
+"""Runs in processes of their own, to be killed and continued, and what they leave."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import orbax.checkpoint as ocp
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def start(
+    config: str, workdir: pathlib.Path, data_dir: pathlib.Path | None, *, steps: int, devices: int = 1
+) -> subprocess.Popen:
+    """A run of `config` on so many devices, in a process of its own."""
+    command = [sys.executable, "launch.py", f"--config={config}", f"--workdir={workdir}"]
+    command += [f"--data_dir={data_dir}"] if data_dir else []
+    command += [f"--config.steps={steps}", "--config.checkpoint.every=10"]
+    command += [f"--config.evaluate.every={steps // 4}", "--config.log_every=2"]
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    return subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"XLA_FLAGS": flags}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def finish(process: subprocess.Popen) -> int:
+    """Waits for the end, which has to be a good one; returns the exit status."""
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode in (0, 75), errors.decode()
+    return process.returncode
+
+
+def last_step(workdir: pathlib.Path) -> int:
+    """The last step whose metrics are written."""
+    path = workdir / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return max((json.loads(line)["step"] for line in lines if line.endswith("}")), default=0)
+
+
+def wait_for_step(process: subprocess.Popen, workdir: pathlib.Path, step: int) -> None:
+    """Returns when that step is logged, or the run is over."""
+    while process.poll() is None and last_step(workdir) < step:
+        time.sleep(0.01)
+
+
+def outcome(workdir: pathlib.Path, steps: int) -> tuple[dict[str, np.ndarray], list[dict], dict]:
+    """Final arrays (parameters, optimizer state, all), metrics without the clock's, results."""
+    manager = ocp.CheckpointManager(workdir / "checkpoints")
+    arrays = manager.restore(steps, args=ocp.args.Composite(state=ocp.args.StandardRestore()))["state"]
+    manager.close()
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    metrics = [{name: value for name, value in line.items() if name != "examples_per_second"} for line in lines]
+    return arrays, metrics, json.loads((workdir / "results.json").read_text())
+
+
+def assert_same(one: tuple, other: tuple) -> None:
+    """Bit for bit."""
+    assert one[0].keys() == other[0].keys()
+    for name, array in one[0].items():
+        np.testing.assert_array_equal(np.asarray(array), np.asarray(other[0][name]), err_msg=name)
+    assert one[1] == other[1]
+    assert one[2] == other[2]
