@@ -2,8 +2,8 @@
 
     python benchmarks/methods.py [--methods simclr byol] [--tables small_openmoji] [--seeds 3] [--data_dir DIR]
 
-For each method of `configs/small_*.py`: one run of `launch.py` a seed on each data set; the largest difference between 1
-and 8 devices over the first steps; and a run that is killed with SIGKILL and continued, against an undisturbed one.
+For each method of `configs/small_*.py`: one run of `launch.py` a seed on each data set; the largest difference between
+1 and 8 devices over the first steps; and a run that is killed with SIGKILL and continued, against an undisturbed one.
 What was found goes to docs/methods.json, one entry a job, and what is there already is not done again, so the command
 may be stopped and repeated. docs/methods.md is made of it (`benchmarks/methods_page.py`).
 """
@@ -58,7 +58,7 @@ def score(spec: str, seed: int, workdir: Path, data_dir: str | None) -> dict:
 
 
 def parallel(spec: str, data_dir: str | None) -> dict:
-    """The largest relative difference of the loss between 1 and 8 devices, over the first steps, from the same state."""
+    """Largest relative difference of the loss between 1 and 8 devices, over the first steps, from the same state."""
     curves = [_curve(spec, devices, data_dir) for devices in (jax.devices()[:1], jax.devices())]
     return {"difference": float(np.max(np.abs(curves[0] - curves[1]) / np.abs(curves[0]))), "steps": PARALLEL_STEPS}
 
