@@ -36,6 +36,9 @@ _HEAD = dict(projector_hidden=16, projector_out=8)
 _PARTS = dict(
     simclr=dict(_DIGITS, method=dict(name="simclr", **_HEAD)),
     byol=dict(_DIGITS, method=dict(name="byol", momentum=0.9, **_HEAD)),
+    simsiam=dict(_DIGITS, method=dict(name="simsiam", predictor_hidden=4, **_HEAD)),
+    barlow_twins=dict(_DIGITS, method=dict(name="barlow_twins", **_HEAD)),
+    vicreg=dict(_DIGITS, method=dict(name="vicreg", **_HEAD)),
     mae=dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),
