@@ -17,6 +17,7 @@ METHODS = dict(
     simsiam=dict(method=dict(predictor_hidden=32, **_HEAD), optimizer=dict(constant_rate=("predictor",))),
     barlow_twins=dict(method=dict(projector_hidden=256, projector_out=256)),
     vicreg=dict(method=dict(projector_hidden=256, projector_out=256)),
+    lejepa=dict(method=dict(directions=256, **_HEAD)),
 )
 """By method, what differs from the common settings: part -> leaf -> value."""
 

@@ -3,6 +3,7 @@
 from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.lejepa import LeJEPA
 from ssl_jax.methods.mae import MAE
 from ssl_jax.methods.simclr import SimCLR
 from ssl_jax.methods.simsiam import SimSiam
@@ -12,6 +13,7 @@ METHODS = {
     "barlow_twins": BarlowTwins,
     "bert": BERT,
     "byol": BYOL,
+    "lejepa": LeJEPA,
     "mae": MAE,
     "simclr": SimCLR,
     "simsiam": SimSiam,
