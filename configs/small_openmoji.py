@@ -14,6 +14,10 @@ _HEAD = dict(projector_hidden=128, projector_out=64)
 METHODS = dict(
     simclr=dict(method=dict(temperature=0.5, **_HEAD)),
     byol=dict(method=dict(momentum=0.99, **_HEAD)),
+    simsiam=dict(method=dict(predictor_hidden=32, **_HEAD), optimizer=dict(constant_rate=("predictor",))),
+    barlow_twins=dict(method=dict(projector_hidden=256, projector_out=256)),
+    vicreg=dict(method=dict(projector_hidden=256, projector_out=256)),
+    lejepa=dict(method=dict(directions=256, **_HEAD)),
 )
 """By method, what differs from the common settings: part -> leaf -> value."""
 

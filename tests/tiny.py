@@ -33,9 +33,19 @@ _DIGITS = dict(
     model=dict(name="resnet", stage_sizes=(1,), base_width=8, stem="small", channels=1),
 )
 _HEAD = dict(projector_hidden=16, projector_out=8)
+_WIDE_HEAD = dict(projector_hidden=32, projector_out=16)
 _PARTS = dict(
     simclr=dict(_DIGITS, method=dict(name="simclr", **_HEAD)),
     byol=dict(_DIGITS, method=dict(name="byol", momentum=0.9, **_HEAD)),
+    # Wide enough that no example finds all hidden units of the predictor at rest: its prediction would be of length 0.
+    simsiam=dict(_DIGITS, method=dict(name="simsiam", predictor_hidden=32, **_WIDE_HEAD)),
+    barlow_twins=dict(_DIGITS, method=dict(name="barlow_twins", **_WIDE_HEAD)),
+    vicreg=dict(_DIGITS, method=dict(name="vicreg", **_HEAD)),
+    lejepa=dict(
+        _DIGITS,
+        views=dict(name="simclr", strength=0.5, blur=0.0, jitter=0.0, grayscale=0.0, local_crops=2, local_size=4),
+        method=dict(name="lejepa", directions=16, **_HEAD),
+    ),
     mae=dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),

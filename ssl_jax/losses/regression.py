@@ -45,7 +45,9 @@ def byol(predictions: jax.Array, targets: jax.Array, *, axis_name: AxisName = No
     return mean(jnp.sum(jnp.square(difference), axis=1), axis_name)
 
 
-def simsiam(predictions: jax.Array, targets: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
+def simsiam(
+    predictions: jax.Array, targets: jax.Array, *, stop_gradient: bool = True, axis_name: AxisName = None
+) -> jax.Array:
     """Negative cosine similarity of two views, the loss of SimSiam.
 
     ::
@@ -60,6 +62,7 @@ def simsiam(predictions: jax.Array, targets: jax.Array, *, axis_name: AxisName =
     Args:
       predictions: the predictor's output for one view, [N, D], any float type.
       targets: the projection of the other view, [N, D]. No gradient flows into it, which keeps SimSiam from collapse.
+      stop_gradient: False lets gradients flow into the targets too: the experiment of section 4.1, which collapses.
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -69,7 +72,8 @@ def simsiam(predictions: jax.Array, targets: jax.Array, *, axis_name: AxisName =
       ValueError: the two differ in shape or are not matrices.
     """
     check_same("[N, D]", predictions=predictions, targets=targets)
-    cosines = jnp.sum(unit_length(predictions) * unit_length(lax.stop_gradient(targets)), axis=1)
+    targets = lax.stop_gradient(targets) if stop_gradient else targets
+    cosines = jnp.sum(unit_length(predictions) * unit_length(targets), axis=1)
     return -mean(cosines, axis_name)
 
 

@@ -1,8 +1,21 @@
 """The table of methods: a name in `config.method.name`, the class in the file of that name."""
 
+from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.lejepa import LeJEPA
 from ssl_jax.methods.mae import MAE
 from ssl_jax.methods.simclr import SimCLR
+from ssl_jax.methods.simsiam import SimSiam
+from ssl_jax.methods.vicreg import VICReg
 
-METHODS = {"bert": BERT, "byol": BYOL, "mae": MAE, "simclr": SimCLR}
+METHODS = {
+    "barlow_twins": BarlowTwins,
+    "bert": BERT,
+    "byol": BYOL,
+    "lejepa": LeJEPA,
+    "mae": MAE,
+    "simclr": SimCLR,
+    "simsiam": SimSiam,
+    "vicreg": VICReg,
+}

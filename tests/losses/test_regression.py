@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from ssl_jax import losses
@@ -51,6 +52,15 @@ def test_only_the_predictions_have_a_gradient(loss):
     _, (dp, dz) = value_and_gradients(loss, normal(0, 4, 7), normal(1, 4, 7))
     assert np.abs(dp).max() > 0
     np.testing.assert_array_equal(dz, 0)
+
+
+def test_simsiam_without_its_stop_gradient_is_the_cosine():
+    p, z = normal(0, 6, 4), normal(1, 6, 4)
+    cosine = lambda p, z: -jnp.mean(optax.cosine_similarity(p, z))
+    whole, parts = value_and_gradients(losses.simsiam, p, z, stop_gradient=False)
+    expected, gradients = jax.value_and_grad(cosine, (0, 1))(p, z)
+    np.testing.assert_allclose(whole, expected, rtol=1e-6)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), parts, gradients)
 
 
 @pytest.mark.parametrize("loss", [losses.byol, losses.simsiam])

@@ -104,6 +104,13 @@ def test_without_bias():
     assert len(jax.tree.leaves(nnx.state(layer, nnx.Param))) == 1
 
 
+def test_without_scale_and_bias():
+    layer, x = BatchNorm(5, use_scale=False, use_bias=False), arrays()[0]
+    assert layer.scale is None and not jax.tree.leaves(nnx.state(layer, nnx.Param))
+    close(layer(x, train=True), plain(x, jnp.ones(5), jnp.zeros(5), False))
+    close(layer(x), (x - layer.mean[...][None, None, None]) / jnp.sqrt(layer.var[...] + 1e-5)[None, None, None])
+
+
 @pytest.fixture
 def mesh(eight_devices):
     return Mesh(np.array(eight_devices), ("data",))

@@ -44,6 +44,13 @@ def test_predictor_ends_in_a_plain_layer(bias):
     assert (head.linears[-1].bias is not None) == bias and head.linears[0].bias is None
 
 
+@pytest.mark.parametrize("scale", [False, True])
+def test_last_normalisation_may_have_no_scale(scale):
+    head = Projector(6, hidden=5, out=4, last_scale=scale, rngs=nnx.Rngs(0))
+    assert (head.norms[-1].scale is not None) == scale and head.norms[0].scale is not None
+    np.testing.assert_allclose(head(X, train=True).std(0), np.ones(4), atol=1e-3)
+
+
 def test_impossible_settings():
     with pytest.raises(ValueError, match="layers 0 is below 1"):
         Projector(6, layers=0, rngs=nnx.Rngs(0))

@@ -20,6 +20,7 @@ class Projector(nnx.Module):
       batch_norm: normalise before each ReLU.
       last_batch_norm: normalise the output too.
       last_bias: whether the last layer has a bias, where it is not normalised.
+      last_scale: whether the last normalisation has a scale; SimSiam's has none.
       axis_name: for `BatchNorm` under `jax.pmap` or `jax.shard_map`.
       dtype: of the computation.
       rngs: stream `params`.
@@ -38,6 +39,7 @@ class Projector(nnx.Module):
         batch_norm: bool = True,
         last_batch_norm: bool = True,
         last_bias: bool = True,
+        last_scale: bool = True,
         axis_name: str | None = None,
         dtype: str = "float32",
         rngs: nnx.Rngs,
@@ -52,7 +54,8 @@ class Projector(nnx.Module):
             inputs, outputs, last = widths[index], widths[index + 1], index == layers - 1
             bias = not norm and (last_bias or not last)
             self.linears.append(nnx.Linear(inputs, outputs, use_bias=bias, dtype=compute, rngs=rngs))
-            self.norms.append(BatchNorm(outputs, use_bias=not last, axis_name=axis_name) if norm else nnx.data(None))
+            affine = dict(use_bias=not last, use_scale=last_scale or not last)
+            self.norms.append(BatchNorm(outputs, **affine, axis_name=axis_name) if norm else nnx.data(None))
 
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """[B, in_features] -> [B, out]; `train` as for `BatchNorm`."""

@@ -1,0 +1,78 @@
+"""BYOL: the online network predicts the target's projection of the other view; the target follows."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax.models import targets
+from tests import probe
+from tests.probe import KEY
+
+
+def distance(p, z):
+    """Equation 2."""
+    unit = lambda x: x / jnp.linalg.norm(x, axis=1, keepdims=True)
+    return jnp.sum(jnp.square(unit(p) - unit(z)), axis=1).mean()
+
+
+@pytest.mark.parametrize("predictor", [True, False])
+def test_loss_is_equation_2_both_ways(predictor, data_dir):
+    method, views = probe.made("byol", data_dir, predictor=predictor)
+    twin, (x1, x2) = probe.twin(method), (views["image"][:, 0], views["image"][:, 1])
+    z1, z2 = (twin.projector(twin.backbone(x, train=True), train=True) for x in (x1, x2))
+    p1, p2 = (twin.predictor(z, train=True) for z in (z1, z2)) if predictor else (z1, z2)
+    t1, t2 = (twin.target_projector(twin.target_backbone(x, train=True), train=True) for x in (x1, x2))
+    np.testing.assert_allclose(method.loss(views, KEY)[0], distance(p1, t2) + distance(p2, t1), rtol=1e-5)
+    ours, theirs = (jax.tree.leaves(nnx.state(network, nnx.BatchStat)) for network in (method, twin))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_every_parameter_learns_and_no_target_weight_does(data_dir):
+    method, views = probe.made("byol", data_dir)
+    assert jax.tree.leaves(nnx.state(method, targets.TargetWeight))
+    probe.check_gradients(method, views)
+
+
+def test_heads_are_the_papers(data_dir):
+    method, _ = probe.made("byol", data_dir, projector_hidden=12, projector_out=10)
+    for head, inputs in ((method.projector, 8), (method.predictor, 10), (method.target_projector, 8)):
+        assert [linear.kernel.shape for linear in head.linears] == [(inputs, 12), (12, 10)]
+        assert all(linear.bias is None for linear in head.linears) and head.norms[-1] is None
+        assert head.norms[0].scale is not None and head.norms[0].bias is not None
+
+
+@pytest.mark.parametrize("step, momentum", [(0, 0.9), (25, 0.95), (50, 1.0)])
+def test_target_follows_by_the_schedule(step, momentum, data_dir):
+    """tiny has 50 steps and momentum 0.9: half way, 1 - 0.1 * (cos(pi / 2) + 1) / 2 = 0.95."""
+    method, _ = probe.made("byol", data_dir)
+    online = jax.tree.leaves(nnx.state((method.backbone, method.projector), nnx.Param))
+    target = lambda: jax.tree.leaves(nnx.state((method.target_backbone, method.target_projector), targets.TargetWeight))
+    before = target()
+    method.follow(jnp.int32(step))
+    for old, new, now in zip(before, online, target(), strict=True):
+        np.testing.assert_allclose(now, momentum * old + (1 - momentum) * new, rtol=1e-5, atol=1e-6)
+    assert any(np.abs(new - old).max() > 0.01 for old, new in zip(before, online))
+
+
+def test_an_evaluation_changes_nothing(data_dir):
+    method, views = probe.made("byol", data_dir)
+    before = jax.tree.leaves(nnx.state(method))
+    method.loss(views, KEY, train=False)
+    for a, b in zip(before, jax.tree.leaves(nnx.state(method)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("momentum", 1.0, "momentum 1.0 is not in"),
+        ("projector_hidden", 0, "projector_hidden 0 is below 1"),
+        ("projector_out", 0, "projector_out 0 is below 1"),
+    ],
+)
+def test_impossible_settings(name, value, message, data_dir):
+    with pytest.raises(Exception, match=message):
+        probe.made("byol", data_dir, **{name: value})
