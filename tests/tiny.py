@@ -36,6 +36,11 @@ _HEAD = dict(projector_hidden=16, projector_out=8)
 _PARTS = dict(
     simclr=dict(_DIGITS, method=dict(name="simclr", **_HEAD)),
     byol=dict(_DIGITS, method=dict(name="byol", momentum=0.9, **_HEAD)),
+    swav=dict(
+        _DIGITS,
+        views=dict(name="swav", out_size=8, local_size=6, local_crops=2, mean=(0.3,), std=(0.37,)),
+        method=dict(name="swav", prototypes=12, freeze_prototypes_steps=3, queue_length=64, queue_start=1, **_HEAD),
+    ),
     mae=dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),

@@ -4,5 +4,12 @@ from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.byol import BYOL
 from ssl_jax.methods.mae import MAE
 from ssl_jax.methods.simclr import SimCLR
+from ssl_jax.methods.swav import SwAV
 
-METHODS = {"bert": BERT, "byol": BYOL, "mae": MAE, "simclr": SimCLR}
+METHODS = {
+    "bert": BERT,
+    "byol": BYOL,
+    "mae": MAE,
+    "simclr": SimCLR,
+    "swav": SwAV,
+}
