@@ -45,6 +45,10 @@ _PARTS = dict(
         _DIGITS,
         views=dict(name="simclr", strength=0.5, blur=0.0, jitter=0.0, grayscale=0.0, local_crops=2, local_size=4),
         method=dict(name="lejepa", directions=16, **_HEAD),
+    swav=dict(
+        _DIGITS,
+        views=dict(name="swav", out_size=8, local_size=6, local_crops=2, mean=(0.3,), std=(0.37,)),
+        method=dict(name="swav", prototypes=12, freeze_prototypes_steps=3, queue_length=64, queue_start=1, **_HEAD),
     ),
     mae=dict(
         data=dict(modality="image", name="digits"),

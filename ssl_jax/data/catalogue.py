@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OURS = {
     "digits": "ssl_jax.data.builders.digits",
+    "fashion_mnist": "ssl_jax.data.builders.fashion_mnist",
     "kjv": "ssl_jax.data.builders.kjv",
     "openmoji": "ssl_jax.data.builders.openmoji",
 }

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ssl_jax.losses.across import AxisName, mean, size
-from ssl_jax.losses.checks import check_positive, check_shape
+from ssl_jax.losses.checks import check_positive, check_range, check_shape
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
 from ssl_jax.losses.tokens import masked_lm
 
@@ -44,7 +44,7 @@ def swav(
         all devices. They only take part in the balancing. None: no queue (as in the authors' code until it is full).
       temperature: of the predictions.
       epsilon: of the assignments (the entropy's weight).
-      iterations: of Sinkhorn-Knopp.
+      iterations: of Sinkhorn-Knopp; 0: assignments are not balanced but softmax(scores / epsilon), which collapses.
       axis_name: the mapped axis that holds the rest of the batch, if any.
 
     Returns:
@@ -58,8 +58,12 @@ def swav(
     n, views, k = scores.shape
     if not 1 <= assigning_views <= views:
         raise ValueError(f"assigning_views {assigning_views} is not between 1 and the {views} views")
-    check_positive(temperature=temperature)
+    check_positive(temperature=temperature, epsilon=epsilon)
+    check_range(0, float("inf"), iterations=iterations)
     scores = scores.astype(jnp.float32)
+    if iterations == 0:
+        soft = jax.nn.softmax(lax.stop_gradient(scores[:, :assigning_views]) / epsilon)
+        return _swapped(scores, soft, temperature, axis_name)
     extra, counted = scores[:0, :assigning_views], None
     if queue_scores is not None:
         check_shape("queue_scores", queue_scores, (queue_scores.shape[0], assigning_views, k))
@@ -75,8 +79,14 @@ def swav(
         )[:n]
         for view in range(assigning_views)
     ]
+    return _swapped(scores, jnp.stack(assignments, 1), temperature, axis_name)
+
+
+def _swapped(scores, assignments, temperature, axis_name):
+    """The cross entropy of each assignment, [N, G, K], with the predictions of all other views."""
+    assigning_views, views = assignments.shape[1], scores.shape[1]
     log_p = jax.nn.log_softmax(scores / temperature, axis=-1)
-    pairs = jnp.einsum("ngk,nvk->ngv", jnp.stack(assignments, 1), log_p, precision=lax.Precision.HIGHEST)
+    pairs = jnp.einsum("ngk,nvk->ngv", assignments, log_p, precision=lax.Precision.HIGHEST)
     others = ~jnp.eye(assigning_views, views, dtype=bool)
     losses = -jnp.sum(pairs, axis=(1, 2), where=others[None]) / (assigning_views * (views - 1))
     return mean(losses, axis_name)

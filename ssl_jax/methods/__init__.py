@@ -18,4 +18,12 @@ METHODS = {
     "simclr": SimCLR,
     "simsiam": SimSiam,
     "vicreg": VICReg,
+from ssl_jax.methods.swav import SwAV
+
+METHODS = {
+    "bert": BERT,
+    "byol": BYOL,
+    "mae": MAE,
+    "simclr": SimCLR,
+    "swav": SwAV,
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from ssl_jax.models import settings, targets
@@ -43,6 +44,29 @@ def lars(
         trust_ratio_mask=decay_mask,
         momentum=momentum,
     )
+
+
+def larc(
+    rate: optax.Schedule, *, weight_decay: float = 1e-6, momentum: float = 0.9, trust_coefficient: float = 0.001
+) -> optax.GradientTransformation:
+    """LARS as `LARC(SGD, clip=False)` of NVIDIA's apex has it, which SwAV's authors train with (`main_swav.py`).
+
+    Unlike `lars`, all parameters are adapted and decayed, biases and normalisation scales too; the trust ratio is of
+    |w| to |g| + weight_decay |w|; where either is 0 the gradient is used as it is and nothing decays; the rate
+    multiplies the momentum and is no part of it, as in PyTorch's SGD. Layers that a model stacks for `lax.scan` share
+    one trust ratio.
+    """
+    _check_at_least_0(weight_decay=weight_decay)
+    _check_share(momentum=momentum)
+    settings.positive(trust_coefficient=trust_coefficient)
+
+    def adapted(g: jax.Array, w: jax.Array) -> jax.Array:
+        g_norm, w_norm = jnp.linalg.norm(g.reshape(-1)), jnp.linalg.norm(w.reshape(-1))
+        ratio = trust_coefficient * w_norm / (g_norm + weight_decay * w_norm + 1e-8)
+        return jnp.where((w_norm > 0) & (g_norm > 0), ratio * (g + weight_decay * w), g)
+
+    adapt = optax.stateless(lambda updates, params: jax.tree.map(adapted, updates, params))
+    return optax.chain(adapt, optax.sgd(rate, momentum))
 
 
 def adamw(
@@ -145,7 +169,12 @@ def peak_rate(batch_size: int, *, learning_rate: float, reference_batch_size: in
     return learning_rate * batch_size / reference_batch_size
 
 
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {"lars": lars, "adamw": adamw, "sgd": sgd}
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "lars": lars,
+    "larc": larc,
+    "adamw": adamw,
+    "sgd": sgd,
+}
 SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
     "warmup_cosine": warmup_cosine,
     "warmup_linear": warmup_linear,

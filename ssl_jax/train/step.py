@@ -53,7 +53,7 @@ def make_train_step(
         # 3. The update, then what follows the parameters (target networks).
         updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
-        variables = _follow(graphdef, params, variables, state.step)
+        params, variables = _follow(graphdef, params, variables, state.step)
 
         # 4. A loss, gradient, update or variable that is not finite leaves everything as it was and marks the step.
         grad_norm = optax.tree.norm(grads)
@@ -74,13 +74,15 @@ def _finite(tree: tuple[optax.Updates, nnx.State]) -> jax.Array:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in floats]).all()
 
 
-def _follow(graphdef: nnx.GraphDef, params: nnx.State, variables: nnx.State, step: jax.Array) -> nnx.State:
-    """Lets the method's target network follow its new parameters, where it has one."""
+def _follow(
+    graphdef: nnx.GraphDef, params: nnx.State, variables: nnx.State, step: jax.Array
+) -> tuple[nnx.State, nnx.State]:
+    """Lets what follows the new parameters do so: target networks, or parameters kept at unit length."""
     method = nnx.merge(graphdef, params, variables, copy=True)
     if not hasattr(method, "follow"):
-        return variables
+        return params, variables
     method.follow(step)
-    return nnx.state(method, nnx.Not(nnx.Param))
+    return nnx.state(method, nnx.Param), nnx.state(method, nnx.Not(nnx.Param))
 
 
 def first_bad_tensor(graphdef: nnx.GraphDef, state: TrainState, batch: Batch, seed: int, step: int) -> str:

@@ -20,7 +20,8 @@ from ssl_jax.errors import RunError, UserError
     [
         (
             "digit",
-            "config.data.name: 'digit' does not exist. Did you mean 'digits'.*digits, kjv, openmoji, or any TFDS name",
+            "config.data.name: 'digit' does not exist. Did you mean 'digits'"
+            ".*digits, fashion_mnist, kjv, openmoji, or any TFDS name",
         ),
         ("imagnet2012", "Did you mean 'imagenet2012'"),
         ("zzzzzzz", "'zzzzzzz' does not exist. Valid"),

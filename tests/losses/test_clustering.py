@@ -98,9 +98,25 @@ def test_swavs_errors_name_what_is_wrong():
         losses.swav(jnp.ones((4, 2, 3)), assigning_views=3)
     with pytest.raises(ValueError, match=r"queue_scores must be \(9, 2, 3\)"):
         losses.swav(jnp.ones((4, 2, 3)), queue_scores=jnp.ones((9, 1, 3)))
-    for settings in ({"temperature": 0.0}, {"epsilon": 0.0}, {"iterations": 0}):
+    for settings in ({"temperature": 0.0}, {"epsilon": 0.0}):
         with pytest.raises(ValueError, match="not positive"):
             losses.swav(jnp.ones((4, 2, 3)), **settings)
+    with pytest.raises(ValueError, match="iterations -1 is not between 0"):
+        losses.swav(jnp.ones((4, 2, 3)), iterations=-1)
+
+
+def test_swav_without_balancing_costs_nothing_where_all_rows_have_one_prototype():
+    """The collapse that balancing prevents; balanced, the same scores cost log K."""
+    one = jnp.zeros((4, 2, 3)).at[..., 1].set(1.0)
+    assert swav(one, iterations=0, temperature=0.05) < 1e-6
+    np.testing.assert_allclose(swav(one, temperature=1.0), np.log(np.e + 2) - 1 / 3, rtol=1e-5)
+
+
+def test_swav_without_balancing_by_hand():
+    x = scores(8, 3, 2, 4)
+    q, p = (np.asarray(jax.nn.softmax(x / t)) for t in (0.3, 0.2))
+    expected = -np.mean(np.sum(q * np.log(p[:, ::-1]), axis=-1))
+    np.testing.assert_allclose(swav(x, iterations=0, epsilon=0.3, temperature=0.2), expected, rtol=1e-5)
 
 
 def test_deepcluster_by_hand():

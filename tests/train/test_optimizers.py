@@ -47,6 +47,36 @@ def test_lars_two_steps_by_hand():
     np.testing.assert_allclose(params["norm"]["bias"], b, rtol=1e-6)
 
 
+def test_larc_two_steps_by_hand():
+    """apex: g <- eta |w| / (|g| + wd |w|) * (g + wd w) for every tensor; PyTorch's SGD: v = m v + g, w -= lr v."""
+    rates, decay, momentum, eta = (0.5, 0.2), 0.1, 0.9, 0.01
+    update = optimizers.larc(
+        lambda step: jnp.where(step == 0, *rates), weight_decay=decay, momentum=momentum, trust_coefficient=eta
+    )
+    params = {
+        "kernel": jnp.array([3.0, 4.0]),
+        "scale": jnp.array([1.0, -2.0]),
+        "bias": jnp.zeros(2),
+        "idle": jnp.ones(2),
+    }
+    state, ours = update.init(params), params
+    theirs, speed = {name: np.asarray(w) for name, w in params.items()}, dict.fromkeys(params, np.zeros(2))
+    for number, rate in enumerate(rates):
+        g = np.array([1.0, -2.0]) * (number + 1)
+        grads = {name: jnp.asarray(0 * g if name == "idle" else g) for name in params}
+        updates, state = update.update(grads, state, ours)
+        ours = optax.apply_updates(ours, updates)
+        for name, w in theirs.items():
+            length, steep = np.linalg.norm(w), np.linalg.norm(grads[name])
+            raw = length == 0 or steep == 0  # the bias at first, and what has no gradient
+            full = np.asarray(grads[name]) if raw else eta * length / (steep + decay * length) * (g + decay * w)
+            speed[name] = momentum * speed[name] + full
+            theirs[name] = w - rate * speed[name]
+    for name in params:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-6)
+    np.testing.assert_array_equal(ours["idle"], params["idle"])
+
+
 @pytest.mark.parametrize("method", tiny.METHODS)
 @pytest.mark.parametrize("scan", [False, True])
 def test_decay_mask_of_real_methods(method, scan, data_dir):

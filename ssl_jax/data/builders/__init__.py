@@ -1,4 +1,4 @@
-"""TFDS builders of data that pip packages carry: nothing is downloaded, and no TensorFlow is needed.
+"""TFDS builders of data that pip or apt packages carry: no TensorFlow is needed, and nothing need be downloaded.
 
 They import tensorflow_datasets, so `ssl_jax.data.catalogue` imports them when they are asked for.
 """

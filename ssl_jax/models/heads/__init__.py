@@ -3,5 +3,6 @@
 from ssl_jax.models.heads.bert import MLMHead, NextSentenceHead, Pooler
 from ssl_jax.models.heads.mae_decoder import MAEDecoder
 from ssl_jax.models.heads.projector import Projector
+from ssl_jax.models.heads.prototypes import Prototypes
 
-__all__ = ["MAEDecoder", "MLMHead", "NextSentenceHead", "Pooler", "Projector"]
+__all__ = ["MAEDecoder", "MLMHead", "NextSentenceHead", "Pooler", "Projector", "Prototypes"]
