@@ -2,7 +2,18 @@
 
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.dino import DINO
+from ssl_jax.methods.dinov2 import DINOv2
+from ssl_jax.methods.ibot import IBOT
 from ssl_jax.methods.mae import MAE
 from ssl_jax.methods.simclr import SimCLR
 
-METHODS = {"bert": BERT, "byol": BYOL, "mae": MAE, "simclr": SimCLR}
+METHODS = {
+    "bert": BERT,
+    "byol": BYOL,
+    "dino": DINO,
+    "dinov2": DINOv2,
+    "ibot": IBOT,
+    "mae": MAE,
+    "simclr": SimCLR,
+}
