@@ -11,6 +11,8 @@ import ml_collections
 from ssl_jax.errors import unknown
 
 _HEAD = dict(projector_hidden=128, projector_out=64)
+_CROPS = dict(crop_scale=(0.3, 1.0), local_crops=2, local_size=16, local_scale=(0.1, 0.4))
+_DINO_HEAD = dict(prototypes=512, head_hidden=256, head_bottleneck=64, momentum=0.99, warmup_teacher_steps=150)
 METHODS = dict(
     simclr=dict(method=dict(temperature=0.5, **_HEAD)),
     byol=dict(method=dict(momentum=0.99, **_HEAD)),
@@ -18,6 +20,9 @@ METHODS = dict(
     barlow_twins=dict(method=dict(projector_hidden=256, projector_out=256)),
     vicreg=dict(method=dict(projector_hidden=256, projector_out=256)),
     lejepa=dict(method=dict(directions=256, **_HEAD)),
+    dino=dict(views=_CROPS, method=dict(teacher_temperature=0.07, **_DINO_HEAD)),
+    ibot=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(teacher_temperature=0.07, **_DINO_HEAD)),
+    dinov2=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(patch_prototypes=512, **_DINO_HEAD)),
 )
 """By method, what differs from the common settings: part -> leaf -> value."""
 

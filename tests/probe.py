@@ -25,7 +25,9 @@ def made(name: str, data_dir: str, /, parts: dict[str, Any] | None = None, **met
     module = experiment.module(experiment.initial_state())
     for shift, kind in enumerate((nnx.Param, targets.TargetWeight)):
         weights = nnx.state(module, kind)
-        moved = lambda w: w + 0.1 * jnp.sin(shift + jnp.arange(w.size) ** 2).reshape(w.shape).astype(w.dtype)
+        moved = lambda w, shift=shift: (
+            w + 0.1 * jnp.sin(shift + jnp.arange(w.size) ** 2).reshape(w.shape).astype(w.dtype)
+        )
         nnx.update(module, jax.tree.map(moved, weights))
     return module, module.views(experiment.batch_at(0), jax.random.key(1))
 

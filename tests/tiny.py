@@ -32,39 +32,42 @@ _DIGITS = dict(
     views=dict(name="affine"),
     model=dict(name="resnet", stage_sizes=(1,), base_width=8, stem="small", channels=1),
 )
+_VIT = dict(name="vit", size="Ti", image_size=8, patch_size=2, channels=1, width=24, depth=2, heads=3, mlp_dim=48)
+_CROPS = dict(
+    data=dict(modality="image", name="digits"),
+    views=dict(
+        name="dino", jitter=0.0, grayscale=0.0, blur=0.0, second_blur=0.0, local_blur=0.0, local_size=4, local_crops=2,
+        flip=0.0, mean=(0.3,), std=(0.37,),
+    ),
+    model=dict(_VIT, pooling="cls", positions="learned", drop_path=0.1),
+)  # fmt: skip
 _HEAD = dict(projector_hidden=16, projector_out=8)
 _WIDE_HEAD = dict(projector_hidden=32, projector_out=16)
+_DINO_HEAD = dict(prototypes=32, head_hidden=24, head_bottleneck=64, momentum=0.9, warmup_teacher_steps=20)
 _PARTS = dict(
     simclr=dict(_DIGITS, method=dict(name="simclr", **_HEAD)),
-    byol=dict(_DIGITS, method=dict(name="byol", momentum=0.9, **_HEAD)),
-    # Wide enough that no example finds all hidden units of the predictor at rest: its prediction would be of length 0.
-    simsiam=dict(_DIGITS, method=dict(name="simsiam", predictor_hidden=32, **_WIDE_HEAD)),
     barlow_twins=dict(_DIGITS, method=dict(name="barlow_twins", **_WIDE_HEAD)),
-    vicreg=dict(_DIGITS, method=dict(name="vicreg", **_HEAD)),
+    byol=dict(_DIGITS, method=dict(name="byol", momentum=0.9, **_HEAD)),
+    dino=dict(_CROPS, method=dict(name="dino", teacher_temperature=0.07, center_momentum=0.0, **_DINO_HEAD)),
+    dinov2=dict(_CROPS, method=dict(name="dinov2", patch_prototypes=24, **_DINO_HEAD)),
+    ibot=dict(_CROPS, method=dict(name="ibot", center_momentum=0.0, **_DINO_HEAD)),
     lejepa=dict(
         _DIGITS,
         views=dict(name="simclr", strength=0.5, blur=0.0, jitter=0.0, grayscale=0.0, local_crops=2, local_size=4),
         method=dict(name="lejepa", directions=16, **_HEAD),
+    ),
+    # Wide enough that no example finds all hidden units of the predictor at rest: its prediction would be of length 0.
+    simsiam=dict(_DIGITS, method=dict(name="simsiam", predictor_hidden=32, **_WIDE_HEAD)),
     swav=dict(
         _DIGITS,
         views=dict(name="swav", out_size=8, local_size=6, local_crops=2, mean=(0.3,), std=(0.37,)),
         method=dict(name="swav", prototypes=12, freeze_prototypes_steps=3, queue_length=64, queue_start=1, **_HEAD),
     ),
+    vicreg=dict(_DIGITS, method=dict(name="vicreg", **_HEAD)),
     mae=dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),
-        model=dict(
-            name="vit",
-            size="Ti",
-            image_size=8,
-            patch_size=2,
-            channels=1,
-            width=24,
-            depth=2,
-            heads=3,
-            mlp_dim=48,
-            pooling="mean",
-        ),
+        model=dict(_VIT, pooling="mean"),
         method=dict(name="mae", decoder_width=16, decoder_depth=1, decoder_heads=2),
     ),
     bert=dict(

@@ -68,11 +68,11 @@ def _stacked(makers, keys, batch):
     return jnp.stack([per_example(make, key, batch) for make, key in zip(makers, keys, strict=True)], axis=1)
 
 
-def each_view(function: Callable[[jax.Array], Any], views: jax.Array) -> Any:
-    """`function` of all views in one pass: [B, V, ...] -> [B, V, ...]. Rows stay where they lie on devices.
+def each_view(function: Callable[..., Any], *views: jax.Array) -> Any:
+    """`function` of all views in one pass: arrays [B, V, ...] -> [B, V, ...]. Rows stay where they lie on devices.
 
     What looks across the batch (batch normalisation) sees all views together.
     """
-    batch, count, *shape = views.shape
+    batch, count = views[0].shape[:2]
     split = lambda x: x.reshape(batch, count, *x.shape[1:])
-    return jax.tree.map(split, function(views.reshape(batch * count, *shape)))
+    return jax.tree.map(split, function(*(x.reshape(batch * count, *x.shape[2:]) for x in views)))

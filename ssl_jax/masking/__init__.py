@@ -1,5 +1,6 @@
 """What is hidden from a model: pure functions of a key, each for one example (`jax.vmap` them over a batch)."""
 
+from ssl_jax.masking.blocks import block_patches, hidden_first, spread_ratios
 from ssl_jax.masking.negatives import sample_negatives
 from ssl_jax.masking.patches import count_visible, random_patches
 from ssl_jax.masking.spans import random_spans
@@ -8,4 +9,15 @@ from ssl_jax.masking.views import BertView
 
 VIEWS = {"bert": BertView}
 
-__all__ = ["VIEWS", "BertView", "bert_tokens", "count_visible", "random_patches", "random_spans", "sample_negatives"]
+__all__ = [
+    "VIEWS",
+    "BertView",
+    "bert_tokens",
+    "block_patches",
+    "count_visible",
+    "hidden_first",
+    "random_patches",
+    "random_spans",
+    "sample_negatives",
+    "spread_ratios",
+]

@@ -3,27 +3,27 @@
 from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.dino import DINO
+from ssl_jax.methods.dinov2 import DINOv2
+from ssl_jax.methods.ibot import IBOT
 from ssl_jax.methods.lejepa import LeJEPA
 from ssl_jax.methods.mae import MAE
 from ssl_jax.methods.simclr import SimCLR
 from ssl_jax.methods.simsiam import SimSiam
+from ssl_jax.methods.swav import SwAV
 from ssl_jax.methods.vicreg import VICReg
 
 METHODS = {
     "barlow_twins": BarlowTwins,
     "bert": BERT,
     "byol": BYOL,
+    "dino": DINO,
+    "dinov2": DINOv2,
+    "ibot": IBOT,
     "lejepa": LeJEPA,
     "mae": MAE,
     "simclr": SimCLR,
     "simsiam": SimSiam,
-    "vicreg": VICReg,
-from ssl_jax.methods.swav import SwAV
-
-METHODS = {
-    "bert": BERT,
-    "byol": BYOL,
-    "mae": MAE,
-    "simclr": SimCLR,
     "swav": SwAV,
+    "vicreg": VICReg,
 }

@@ -8,6 +8,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings
+from ssl_jax.models.patches import take_patches
 
 
 class MAE(nnx.Module):
@@ -84,7 +85,7 @@ class MAE(nnx.Module):
     def predict(self, views: dict[str, jax.Array], key: jax.Array, *, train: bool) -> jax.Array:
         """Predicted pixels of every patch, in the computation dtype: [B, N, P]."""
         patches = self.backbone.embed_patches(views["image"])
-        visible = jnp.take_along_axis(patches, views["visible"][:, :, None], axis=1)
+        visible = take_patches(patches, views["visible"])
         latent = self.backbone.encode(visible, train=train, key=key)
         return self.decoder(latent, views["restore"])
 

@@ -1,6 +1,9 @@
 """Images as sequences of patches, and back."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 
 from ssl_jax.models import settings
 
@@ -40,3 +43,43 @@ def unpatchify(patches: jax.Array, grid: tuple[int, int], channels: int = 3) -> 
         raise ValueError(f"patches {patches.shape} do not make a grid {tuple(grid)} with {channels} channels")
     pixels = patches.reshape(batch, grid[0], grid[1], side, side, channels)
     return pixels.transpose(0, 1, 3, 2, 4, 5).reshape(batch, grid[0] * side, grid[1] * side, channels)
+
+
+def take_patches(tokens: jax.Array, places: jax.Array) -> jax.Array:
+    """Tokens [B, N, F] of the patches at `places`, int [B, M]: [B, M, F]."""
+    return jnp.take_along_axis(tokens, places[:, :, None], axis=1)
+
+
+def check_small_views(backbone: Any, view: Any) -> None:
+    """A ViT can cut the view's small crops, where it has any, into patches.
+
+    Raises:
+      ValueError: `local_size` is not divisible by `patch_size`.
+    """
+    if hasattr(backbone, "patch_size") and getattr(view, "local_crops", 0):
+        settings.divisible("local_size", view.local_shape[0], "patch_size", backbone.patch_size)
+
+
+def check_class_token(method: str, backbone: Any) -> None:
+    """The backbone is a ViT with a class token.
+
+    Raises:
+      ValueError: it is not.
+    """
+    if not hasattr(backbone, "embed_patches"):
+        raise ValueError(f"{method} hides patches, so config.model must be a vit, not {type(backbone).__name__}")
+    if backbone.class_token is None:
+        raise ValueError(f"{method} needs a class token: set config.model.pooling to 'cls'")
+
+
+def most_hidden(num_patches: int, ratio: tuple[float, float]) -> int:
+    """How many patches are hidden at most, where `mask_ratio` is the range of ratios.
+
+    Raises:
+      ValueError: the range is none, or hides no patch at its end.
+    """
+    low, high = ratio if len(ratio) == 2 else (1, 0)
+    most = int(num_patches * high + 1e-6)
+    if not 0 <= low <= high < 1 or most < 1:
+        raise ValueError(f"mask_ratio {tuple(ratio)} must be two ratios below 1, low before high, that hide a patch")
+    return most

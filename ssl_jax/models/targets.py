@@ -13,6 +13,10 @@ class StepCount(nnx.Variable):
     """How many steps a method has done, int32 scalar, for schedules inside of its loss."""
 
 
+class Center(nnx.Variable):
+    """The running mean of a teacher's logits, float32 [K], zeros at first (Caron et al. 2021, DINO, equation 4)."""
+
+
 def step_count() -> StepCount:
     """A counter at 0; a method's `follow` sets it."""
     return StepCount(jnp.zeros((), jnp.int32))
@@ -31,6 +35,15 @@ def target_copy(online: nnx.Module) -> nnx.Module:
                 if isinstance(value, nnx.Param):
                     setattr(node, name, TargetWeight(value[...]))
     return target
+
+
+def never_dropping(network: nnx.Module) -> nnx.Module:
+    """`network` without dropout and stochastic depth, also in training, as teachers are; changed in place."""
+    for _, node in list(nnx.iter_graph(network)):
+        for rate in ("dropout", "drop_path"):
+            if isinstance(node, nnx.Module) and hasattr(node, rate):
+                setattr(node, rate, 0.0)
+    return network
 
 
 def follow(target: nnx.Module, online: nnx.Module, momentum: float | jax.Array) -> None:

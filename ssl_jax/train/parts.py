@@ -18,9 +18,13 @@ def by_part(
     peak: float,
     *,
     clip_norm: float | None = None,
+    clip_each: float | None = None,
     constant_rate: tuple[str, ...] = (),
     frozen: tuple[str, ...] = (),
+    late: tuple[str, ...] = (),
+    late_steps: int = 0,
     bias_rate: float = 1.0,
+    patch_rate: float = 1.0,
     layer_decay: float = 1.0,
 ) -> optax.GradientTransformation:
     """The optimizer `make(rate)`, with what papers ask for beside it.
@@ -32,26 +36,55 @@ def by_part(
       rate: learning rate by step.
       peak: its highest value.
       clip_norm: largest global norm of the gradient, None for no clipping.
+      clip_each: largest norm of each parameter's own gradient (the official codes of DINO and iBOT), None for no
+        clipping. Blocks that are stacked for `lax.scan` are clipped one by one.
       constant_rate: parts trained at `peak` throughout (SimSiam's predictor; Chen and He 2021, section 4.2).
       frozen: parts that stay as they are drawn (MoCo v3's patch projection; Chen et al. 2021, section 4.2).
+      late: parts that stay as they are drawn for the first `late_steps` steps (DINO's last layer). Their moments are
+        gathered meanwhile, as in DINOv2's code; in DINO's, they start when the part does.
+      late_steps: see `late`.
       bias_rate: multiplies the rate of what is not decayed: biases and normalisation scales (Barlow Twins' code).
+      patch_rate: multiplies the rate of the backbone's `patch_embedding` (DINOv2).
       layer_decay: multiplies the rate once more for each block of a ViT further from its output (BEiT, DINOv2): of a
-        depth L, block i (from 0) has `layer_decay ** (L - i)`, the embedding `layer_decay ** (L + 1)`.
+        depth L, block i (from 0) has `layer_decay ** (L - i)`, the embedding and a method's `mask_token`
+        `layer_decay ** (L + 1)`.
 
     Raises:
-      ValueError: a setting that is not positive.
+      ValueError: a setting that is not positive, or below 0 where 0 is allowed.
     """
-    settings.positive(clip_norm=1.0 if clip_norm is None else clip_norm, bias_rate=bias_rate, layer_decay=layer_decay)
+    clips = {"clip_norm": clip_norm, "clip_each": clip_each}
+    settings.positive(**{name: limit for name, limit in clips.items() if limit is not None})
+    settings.positive(bias_rate=bias_rate, patch_rate=patch_rate, layer_decay=layer_decay)
+    settings.at_least(0, late_steps=late_steps)
     update = make(rate)
     if constant_rate:
         choices = {True: make(optax.constant_schedule(peak)), False: update}
         update = optax.partition(choices, lambda params: _mapped(lambda path, _: _of(path, constant_rate), params))
-    if frozen or bias_rate != 1 or layer_decay != 1:
-        update = optax.chain(update, _scaled(frozen, bias_rate, layer_decay))
+    if frozen or bias_rate != 1 or patch_rate != 1 or layer_decay != 1:
+        update = optax.chain(update, _scaled(frozen, bias_rate, patch_rate, layer_decay))
+    if late and late_steps:
+        wait = optax.scale_by_schedule(lambda step: jnp.where(step < late_steps, 0.0, 1.0))
+        which = lambda params: _mapped(lambda path, _: _of(path, late), params)
+        update = optax.chain(update, optax.masked(wait, which))
+    if clip_each is not None:
+        update = optax.chain(_clipped(clip_each), update)
     return update if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), update)
 
 
-def _scaled(frozen: tuple[str, ...], bias_rate: float, layer_decay: float) -> optax.GradientTransformation:
+def _clipped(limit: float) -> optax.GradientTransformation:
+    """Each parameter's gradient scaled down to a norm of at most `limit`."""
+
+    def clipped(path: str, leaf: jax.Array) -> jax.Array:
+        axes = tuple(range(1 if _is_stacked(path) else 0, leaf.ndim))
+        norm = jnp.sqrt(jnp.sum(jnp.square(leaf.astype(jnp.float32)), axes, keepdims=True))
+        return leaf * jnp.minimum(1.0, limit / (norm + 1e-6)).astype(leaf.dtype)
+
+    return optax.stateless(lambda updates, _: _mapped(clipped, updates))
+
+
+def _scaled(
+    frozen: tuple[str, ...], bias_rate: float, patch_rate: float, layer_decay: float
+) -> optax.GradientTransformation:
     """Multiplies finished updates, which is the same as another learning rate."""
 
     def update(updates: optax.Updates, params: optax.Params) -> optax.Updates:
@@ -61,6 +94,7 @@ def _scaled(frozen: tuple[str, ...], bias_rate: float, layer_decay: float) -> op
             if _of(path, frozen):
                 return jnp.zeros_like(leaf)
             factor = _layer_factor(path, leaf, depth, layer_decay) * (1.0 if decayed else bias_rate)
+            factor = factor * (patch_rate if _of(path, ("backbone.patch_embedding",)) else 1.0)
             return leaf * jnp.asarray(factor, leaf.dtype)
 
         return _mapped(scaled, updates, decays)
@@ -70,16 +104,21 @@ def _scaled(frozen: tuple[str, ...], bias_rate: float, layer_decay: float) -> op
 
 def _layer_factor(path: str, leaf: jax.Array, depth: int, layer_decay: float) -> float | jax.Array:
     """Of one leaf; a column of factors, one a block, where blocks are stacked for `lax.scan`."""
-    if layer_decay == 1 or not path.startswith("backbone."):
+    if layer_decay == 1 or not path.startswith(("backbone.", "mask_token")):
         return 1.0
     inside = path.partition("stack.blocks.")[2]
     if not inside:
         return 1.0 if path.startswith("backbone.norm.") else layer_decay ** (depth + 1)
-    number = inside.partition(".")[0]
-    if number.isdigit():
-        return layer_decay ** (depth - int(number))
+    if not _is_stacked(path):
+        return layer_decay ** (depth - int(inside.partition(".")[0]))
     factors = layer_decay ** (depth - jnp.arange(depth, dtype=jnp.float32))
     return factors.reshape(-1, *(1,) * (leaf.ndim - 1))
+
+
+def _is_stacked(path: str) -> bool:
+    """Whether the leaf of this path holds all blocks of a stack, for `lax.scan`."""
+    inside = path.partition("stack.blocks.")[2]
+    return bool(inside) and not inside.partition(".")[0].isdigit()
 
 
 def _depth(params: optax.Params) -> int:
@@ -87,8 +126,8 @@ def _depth(params: optax.Params) -> int:
     depth = 0
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         inside = path_name(path).partition("backbone.stack.blocks.")[2]
-        number = inside.partition(".")[0]
-        depth = max(depth, 0 if not inside else int(number) + 1 if number.isdigit() else leaf.shape[0])
+        if inside:
+            depth = max(depth, leaf.shape[0] if _is_stacked(path_name(path)) else int(inside.partition(".")[0]) + 1)
     return depth
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ssl_jax.models import ResNet, targets
+from ssl_jax.models import ResNet, ViT, targets
 
 PARTS = dict(stage_sizes=(1, 1), base_width=4, stem="small", channels=1)
 
@@ -68,3 +68,13 @@ def test_frozen_parameters_have_no_gradient_until_the_step(online):
 
     norm = lambda step: sum(float(jnp.abs(g).sum()) for g in jax.tree.leaves(jax.grad(loss)(params, jnp.int32(step))))
     assert norm(9) == 0 and norm(10) > 0
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_a_teacher_never_drops(scan):
+    sizes = dict(width=16, depth=2, heads=2, mlp_dim=32, patch_size=4, image_size=8, scan=scan)
+    student = ViT(**sizes, dropout=0.3, drop_path=0.5, rngs=nnx.Rngs(0))
+    teacher = targets.never_dropping(targets.target_copy(student))
+    images, key = jax.random.normal(jax.random.key(0), (4, 8, 8, 3)), jax.random.key(1)
+    np.testing.assert_allclose(teacher(images, train=True, key=key), student(images), atol=1e-5)
+    assert jnp.abs(student(images, train=True, key=key) - student(images)).max() > 1e-2, "the student still does"

@@ -133,6 +133,17 @@ def test_drop_path_grows_with_depth():
     assert abs(third.mean() - 0.1) < 0.03
 
 
+def test_drop_path_may_be_uniform():
+    """The first of two blocks is left out half of the time too."""
+    model = stack(depth=2, drop_path=0.5, drop_path_uniform=True)
+    for block in model.blocks:
+        block.mlp.out.kernel[...] = jnp.zeros_like(block.mlp.out.kernel[...])
+        block.attention.out.kernel[...] = jnp.zeros_like(block.attention.out.kernel[...])
+    model.blocks[0].mlp.out.bias[...] = jnp.ones(16)
+    added = np.asarray(run(model, jnp.zeros((3000, 1, 16)), None, KEY)[:, 0, 0])
+    assert set(added.tolist()) == {0.0, 2.0} and abs((added > 0).mean() - 0.5) < 0.05
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_computation_dtype(dtype):
     make = lambda rngs: PreNormBlock(16, heads=4, mlp_dim=32, dtype=dtype, layer_scale=0.1, rngs=rngs)

@@ -82,7 +82,44 @@ def test_clips_the_global_norm_before_everything_else():
     np.testing.assert_allclose(moment, 0.1 * np.array([0.6, 0.8]), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["clip_norm", "bias_rate", "layer_decay"])
+def test_clips_the_norm_of_each_parameter_by_itself():
+    gradients = {
+        "kernel": jnp.array([30.0, 40.0]),
+        "bias": jnp.array([0.3, 0.4]),
+        "stack": {"blocks": {"kernel": jnp.array([[30.0, 40.0], [0.3, 0.4]])}},
+    }
+    update = by_part(PLAIN_SGD, optax.constant_schedule(1.0), 1.0, clip_each=1.0)
+    found, _ = update.update(gradients, update.init(gradients), gradients)
+    np.testing.assert_allclose(found["kernel"], [-0.6, -0.8], rtol=1e-5)
+    np.testing.assert_allclose(found["bias"], [-0.3, -0.4], rtol=1e-5)
+    np.testing.assert_allclose(found["stack"]["blocks"]["kernel"], [[-0.6, -0.8], [-0.3, -0.4]], rtol=1e-5)
+
+
+def test_late_parts_stay_until_their_step_and_then_go_at_the_common_rate():
+    make = partial(optimizers.adamw, weight_decay=0.5)
+    rests = moved(steps=1, make=make, late=("predictor",), late_steps=1)
+    assert rests["predictor"]["kernel"] == 0 and rests["backbone"]["patch_embedding"]["kernel"] > 0
+    first, both = moved(steps=1, make=make), moved(steps=2, make=make)
+    late = moved(steps=2, make=make, late=("predictor",), late_steps=1)["predictor"]["kernel"]
+    second = both["predictor"]["kernel"] - first["predictor"]["kernel"]
+    np.testing.assert_allclose(late, 0.1 * (1 + 0.5), rtol=1e-4)  # from Adam's step of 1 and the decay of the start
+    assert late > second > 0
+
+
+def test_patch_rate():
+    found = moved(patch_rate=0.2, layer_decay=0.5)
+    np.testing.assert_allclose(found["backbone"]["patch_embedding"]["kernel"], 0.2 * 0.2 / 8, rtol=1e-5)
+    np.testing.assert_allclose(found["predictor"]["kernel"], 0.2, rtol=1e-6)
+
+
+def test_layer_decay_takes_a_mask_token_for_embedding():
+    params = PARAMS | {"mask_token": jnp.ones(2)}
+    update = by_part(PLAIN_SGD, RATE, 0.2, layer_decay=0.5)
+    updates, _ = update.update(params, update.init(params), params)
+    np.testing.assert_allclose(updates["mask_token"], -0.2 / 8, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["clip_norm", "clip_each", "bias_rate", "patch_rate", "layer_decay"])
 def test_settings_must_be_positive(name):
     with pytest.raises(ValueError, match=f"{name} 0.0"):
         by_part(optimizers.sgd, RATE, 0.2, **{name: 0.0})

@@ -1,8 +1,18 @@
 """What sits on an encoder while it is pretrained, and is thrown away afterwards."""
 
 from ssl_jax.models.heads.bert import MLMHead, NextSentenceHead, Pooler
+from ssl_jax.models.heads.dino import DINOHead, WeightNormLinear
 from ssl_jax.models.heads.mae_decoder import MAEDecoder
 from ssl_jax.models.heads.projector import Projector
 from ssl_jax.models.heads.prototypes import Prototypes
 
-__all__ = ["MAEDecoder", "MLMHead", "NextSentenceHead", "Pooler", "Projector", "Prototypes"]
+__all__ = [
+    "DINOHead",
+    "MAEDecoder",
+    "MLMHead",
+    "NextSentenceHead",
+    "Pooler",
+    "Projector",
+    "Prototypes",
+    "WeightNormLinear",
+]

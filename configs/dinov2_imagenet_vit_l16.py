@@ -1,0 +1,66 @@
+"""DINOv2, ViT-L/16, ImageNet-1k, the official short run (arXiv:2304.07193; `configs/train/vitl16_short.yaml`).
+
+Expected: 82.9 % top-1 of a linear classifier on frozen features, 81.6 % of nearest neighbours, from 303 M parameters.
+About one day on 32 A100-80GB GPUs (4 nodes). Both from the official README. Our probe is a logistic regression on the
+class token of a tenth of the labelled images.
+
+    python launch.py prepare imagenet2012
+    python launch.py --config=configs/dinov2_imagenet_vit_l16.py
+    python launch.py --config=configs/dinov2_imagenet_vit_l16.py:smoke    the same code path on made-up pictures
+
+Where the numbers come from: `ssl_default_config.yaml`, which that run is. An epoch there is 1250 steps of 2048 images.
+AdamW, learning rate 0.004 x sqrt(batch / 1024), that of block i of 24 times 0.9^(24 - i) and of the patch embedding
+times 0.2 more, 10 epochs of warm-up, then to 1e-6; weight decay 0.04 to 0.4; gradients clipped to a norm of 3;
+the last layer at rest for one epoch. One head of 65,536 prototypes, centred by softmax (Sinkhorn-Knopp and two heads
+are for the runs of ImageNet-22k). Teacher: momentum 0.992 to 1, temperature 0.04 to 0.07 over 30 epochs. Stochastic
+depth 0.3 in all blocks, layer scale 1e-5; 8 small crops, scales 0.32 to 1 and 0.05 to 0.32.
+Different from the official code: the norm that is clipped is of all gradients, there of the backbone's and of the
+head's; matrices start Xavier uniform, there truncated normal with deviation 0.02, the class token normal with 0.02,
+there 1e-6; masks are spread over the global batch, there over each GPU's; KoLeo's neighbours likewise.
+"""
+
+import ml_collections
+
+from ssl_jax import trial
+
+EPOCHS, EPOCH, WARMUP_EPOCHS, TEMPERATURE_EPOCHS = 100, 1250, 10, 30
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.batch_size = 2048
+    config.steps = EPOCHS * EPOCH
+    config.log_every = 100
+    config.data = dict(
+        modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
+    )
+    config.views = dict(name="dino", out_size=224, crop_scale=(0.32, 1.0), local_crops=8, local_scale=(0.05, 0.32))
+    config.model = dict(
+        name="vit", size="L", patch_size=16, image_size=224, positions="learned", pooling="cls", drop_path=0.3,
+        drop_path_uniform=True, layer_scale=1e-5, dtype="bfloat16", scan=True, remat=True, depth=None,
+    )  # fmt: skip
+    config.method = dict(
+        name="dinov2", prototypes=65536, patch_prototypes=None, teacher_temperature=0.07,
+        warmup_teacher_temperature=0.04, warmup_teacher_steps=TEMPERATURE_EPOCHS * EPOCH, centering="softmax",
+        mask_share=0.5, mask_ratio=(0.1, 0.5), koleo_weight=0.1, momentum=0.992,
+    )  # fmt: skip
+    rate = 0.004 * (config.batch_size / 1024) ** 0.5
+    config.optimizer = dict(
+        name="adamw", learning_rate=rate, weight_decay=0.04, weight_decay_end=0.4, clip_norm=3.0, layer_decay=0.9,
+        patch_rate=0.2, late=("head.last_layer",), late_steps=EPOCH,
+    )  # fmt: skip
+    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * EPOCH, end_factor=1e-6 / rate)
+    config.checkpoint = dict(every=EPOCH, keep=2, best="eval/knn_full")
+    config.evaluate = dict(every=10 * EPOCH, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
+    config.expected = dict(
+        results={"pretrained/linear": 0.829, "pretrained/knn_full": 0.816},
+        source="facebookresearch/dinov2, README, fast setup: ViT-L/16 on ImageNet-1k",
+        parameters="303 M (encoder)",
+        hardware="32 A100-80GB GPUs",
+        hours=24.0,
+    )
+    return trial.variant(config, variant, smoke=_SMOKE)
+
+
+_SMOKE = dict(method=dict(prototypes=64, warmup_teacher_steps=2), optimizer=dict(late_steps=1, learning_rate=1e-3))

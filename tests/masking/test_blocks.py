@@ -1,0 +1,84 @@
+"""Blocks of hidden patches: counts, shapes, and a plain Python loop as reference."""
+
+import math
+import random
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ssl_jax import masking
+
+GRID, DRAWS = (14, 14), 400
+KEYS = jax.random.split(jax.random.key(0), DRAWS)
+
+
+def draws(count, **settings):
+    return np.asarray(jax.vmap(lambda key: masking.block_patches(key, GRID, count, **settings))(KEYS))
+
+
+def plain(rng, count, min_block):
+    """Algorithm 1 of BEiT with ten attempts a block."""
+    mask, hidden = np.zeros(GRID, bool), 0
+    while hidden < count:
+        for _ in range(10):
+            area, aspect = rng.uniform(min_block, count - hidden), math.exp(rng.uniform(math.log(0.3), -math.log(0.3)))
+            height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if height >= GRID[0] or width >= GRID[1]:
+                continue
+            top, left = rng.randint(0, GRID[0] - height), rng.randint(0, GRID[1] - width)
+            block = np.zeros(GRID, bool)
+            block[top : top + height, left : left + width] = True
+            new = (block & ~mask).sum()
+            if 0 < new <= count - hidden:
+                mask, hidden = mask | block, hidden + new
+                break
+        else:
+            break
+    return mask.reshape(-1)
+
+
+def looks(masks):
+    """Of each mask: how much is hidden, how many neighbours are hidden together, its first row and column."""
+    grids = masks.reshape(-1, *GRID).astype(float)
+    pairs = (grids[:, 1:] * grids[:, :-1]).sum((1, 2)) + (grids[:, :, 1:] * grids[:, :, :-1]).sum((1, 2))
+    return np.stack([grids.sum((1, 2)), pairs, grids[:, 0].sum(1), grids[:, :, 0].sum(1)], axis=1)
+
+
+@pytest.mark.parametrize("count, min_block", [(80, 4), (33, 16)])
+def test_distribution_is_that_of_the_plain_loop(count, min_block):
+    rng = random.Random(0)
+    ours = looks(draws(count, min_block=min_block))
+    theirs = looks(np.stack([plain(rng, count, min_block) for _ in range(DRAWS)]))
+    error = np.sqrt((ours.var(0) + theirs.var(0)) / DRAWS)
+    np.testing.assert_array_less(np.abs(ours.mean(0) - theirs.mean(0)), 4.5 * error + 1e-9)
+    shuffled = looks(np.stack([np.random.default_rng(i).permutation(m) for i, m in enumerate(draws(count))]))
+    assert np.abs(shuffled[:, 1].mean() - theirs[:, 1].mean()) > 20 * error[1], "a test that scattered patches fail"
+
+
+def test_never_more_than_asked_for_and_nearly_as_many():
+    hidden = draws(60).sum(1)
+    assert hidden.max() <= 60 and np.mean(hidden) > 57 and draws(0).sum() == 0
+
+
+def test_impossible_settings():
+    with pytest.raises(ValueError, match="min_block 0 is below 1"):
+        masking.block_patches(KEYS[0], GRID, 9, min_block=0)
+    with pytest.raises(ValueError, match=r"min_aspect 2.0 is not in \(0, 1\]"):
+        masking.block_patches(KEYS[0], GRID, 9, min_aspect=2.0)
+
+
+def test_ratios_fill_the_range_evenly_for_the_share():
+    ratios = np.sort(masking.spread_ratios(KEYS[0], 40, share=0.5, low=0.1, high=0.5))
+    assert (ratios[:20] == 0).all()
+    np.testing.assert_array_equal(np.floor((ratios[20:] - 0.1) / 0.02 + 1e-4), np.arange(20))
+    assert (masking.spread_ratios(KEYS[0], 40) != masking.spread_ratios(KEYS[1], 40)).any()
+    assert (masking.spread_ratios(KEYS[0], 4, share=0.1) == 0).all()
+
+
+def test_hidden_patches_come_first_and_count():
+    places, counted = masking.hidden_first(jnp.array([0, 1, 0, 0, 1, 0], bool), 3)
+    np.testing.assert_array_equal(places[:2], [1, 4])
+    np.testing.assert_array_equal(counted, [1, 1, 0])
+    assert int(places[2]) in (0, 2, 3, 5)
