@@ -95,6 +95,7 @@ def whole(experiment: Experiment, state: TrainState) -> Seconds:
             writer=writer,
             progress=progress,
             evaluate=lambda state: {},
+            evaluated=lambda: None,
             stop=stop,
         )
         seconds = clock.seconds()

@@ -12,7 +12,7 @@ import pathlib
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import ml_collections
 from ml_collections import config_dict
@@ -20,7 +20,7 @@ from ml_collections import config_dict
 from ssl_jax.errors import UserError, unknown
 
 LEAVES = ("seed", "steps", "batch_size")
-OPTIONAL_LEAVES = ("log_every",)
+OPTIONAL_LEAVES = ("log_every", "on_collapse")
 PARTS = ("data", "views", "method", "model", "optimizer", "schedule", "checkpoint", "evaluate", "expected")
 
 
@@ -161,6 +161,8 @@ def check_frame(config: Mapping[str, Any]) -> None:
         if name in PARTS:
             if not isinstance(value, Mapping):
                 raise UserError(f"config.{name} is {_shown(value)}; it must be a part with leaves below it.")
+        elif name == "on_collapse":
+            _check_type(value, Literal["warn", "stop"], "config.on_collapse")
         elif name in (*LEAVES, *OPTIONAL_LEAVES):
             _check_count(value, f"config.{name}", at_least=0 if name == "seed" else 1)
         else:

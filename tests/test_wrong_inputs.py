@@ -135,6 +135,12 @@ WRONG_CONFIGS = [
     ("simclr", "seed=-1", "config.seed is -1; it must be at least 0"),
     ("simclr", "seed=99999999999999999999", "config.seed", "below 2**31"),
     ("simclr", "log_every=0", "config.log_every is 0"),
+    ("simclr", "on_collapse=halt", "config.on_collapse is 'halt' (str); it must be one of 'warn', 'stop'"),
+    ("simclr", "on_collapse=stop", "config.on_collapse 'stop' needs diagnoses", "set config.evaluate.every above 0"),
+    ("simclr", "on_colapse=stop", "config: 'on_colapse'", "Did you mean 'on_collapse'?"),
+    ("simclr", "evaluate.collapse_patience=-1", "config.evaluate.collapse_patience -1 must be at least 0 steps"),
+    ("simclr", "checkpoint.best=eval/spred", "config.checkpoint.best", "Did you mean 'eval/spread'?"),
+    ("byol", "checkpoint.best=eval/projection_spred", "config.checkpoint.best", "'eval/projection_spread'?"),
     ("simclr", "method.temperature=0", "config.method.temperature 0 must be positive"),
     ("simclr", "method.projector_hidden=0", "config.method.projector_hidden 0 is below 1"),
     ("simclr", "optimizer.learning_rate=-1", "config.optimizer.learning_rate -1.0 must be positive"),
@@ -203,6 +209,13 @@ def test_wrong_config(method, override, fragments, tmp_path, data_dir, capsys):
     for fragment in fragments:
         assert fragment in line
     assert not (workdir / "config.json").exists(), "a config that cannot run keeps the folder"
+
+
+def test_stopping_on_collapse_needs_the_diagnostics(tmp_path, data_dir, capsys):
+    leaves = ("on_collapse=stop", "evaluate.every=10", "evaluate.diagnostics=False")
+    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
+    line = refused(capsys, f"--config={TINY}", *(f"--config.{leaf}" for leaf in leaves), *places)
+    assert "config.on_collapse 'stop' needs diagnoses" in line and "set config.evaluate.diagnostics to True" in line
 
 
 def test_mae_takes_a_vit(tmp_path, data_dir, capsys):
@@ -570,6 +583,14 @@ def test_workdir_of_another_config(finished, data_dir, capsys):
     line = refused(capsys, *in_workdir(finished, data_dir, optimizer=dict(learning_rate=0.5)))
     assert "config.optimizer.learning_rate: 0.001 there, 0.5 here" in line
     assert (finished / "config.json").read_text() == before
+
+
+@pytest.mark.parametrize("text", ["{", '{"evaluations": 3}', '{"evaluations": [{"step": 2}]}'])
+def test_damaged_diagnosis(text, unfinished, data_dir, capsys):
+    (unfinished / "diagnosis.json").write_text(text)
+    assert launch.main(in_workdir(unfinished, data_dir)) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and str(unfinished / "diagnosis.json") in err and "remove it" in err
 
 
 @pytest.mark.parametrize("name", ["config.json", "results.json"])

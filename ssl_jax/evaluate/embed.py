@@ -22,13 +22,13 @@ def embed(
     the filling is cut off again. One batch is computed while the one before is copied to the host.
 
     Args:
-      embed_fn: takes a batch (all its keys, the label too) and gives [rows, features].
+      embed_fn: takes a batch (all its keys, the label too) and gives [rows, features], or a tree of such arrays.
       batches: dictionaries of arrays whose first axis is the example.
       batch_size: rows that `embed_fn` is given each time. None: as many as the first batch has.
       label_key: the key of the batch that holds the labels.
 
     Returns:
-      embeddings float32 [examples, features] and labels int32 [examples], both on the host.
+      embeddings float32 [examples, features] (or a tree) and labels int32 [examples], all on the host.
 
     Raises:
       ValueError: there is no batch, or one has more than `batch_size` rows.
@@ -45,7 +45,7 @@ def embed(
     if waiting is None:
         raise ValueError("there is nothing to embed: batches is empty")
     embeddings.append(_fetched(*waiting))
-    return np.concatenate(embeddings), np.concatenate(labels)
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *embeddings), np.concatenate(labels)
 
 
 def _filled(batch: Batch, rows: int, batch_size: int) -> dict[str, np.ndarray]:
@@ -55,8 +55,8 @@ def _filled(batch: Batch, rows: int, batch_size: int) -> dict[str, np.ndarray]:
     return {key: np.asarray(value) if rows == batch_size else np.asarray(value)[index] for key, value in batch.items()}
 
 
-def _fetched(features: jax.Array, rows: int) -> np.ndarray:
-    return np.asarray(features[:rows], np.float32)
+def _fetched(features: Any, rows: int) -> Any:
+    return jax.tree.map(lambda array: np.asarray(array[:rows], np.float32), features)
 
 
 def raw_features(

@@ -32,7 +32,8 @@ class Evaluation:
       seed: of the few-shot draws.
       c: inverse strength of the penalty of `linear`.
       max_iter: iterations of `linear` at most.
-      diagnostics: whether `rank_me` and `embedding_std` of the test embeddings are computed too.
+      diagnostics: whether `rank_me` and `embedding_std` of the test embeddings are computed too; a run without them
+        does not look for collapse either.
 
     Raises:
       ValueError: (when built) an unknown task, or a setting that is not positive.

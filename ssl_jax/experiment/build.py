@@ -33,12 +33,15 @@ class EvaluationPlan(Evaluation):
       during: the tasks of those; `tasks` are those of the end.
       batch_size: examples embedded at once.
       limit: at most so many labelled training examples are used, spread evenly over the split; None for all.
+      collapse_patience: for how many steps evaluations must have found a collapse, without a healthy one between them,
+        before the run warns or stops (`config.on_collapse`); 0: one is enough; None: a tenth of the run.
     """
 
     every: int = 0
     during: tuple[str, ...] = ("knn_full",)
     batch_size: int = 256
     limit: int | None = None
+    collapse_patience: int | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -49,6 +52,8 @@ class EvaluationPlan(Evaluation):
             raise ValueError(f"batch_size {self.batch_size} must be at least 1")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit {self.limit} must be at least 1, or None for all examples")
+        if self.collapse_patience is not None and self.collapse_patience < 0:
+            raise ValueError(f"collapse_patience {self.collapse_patience} must be at least 0 steps, or None")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +113,10 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     _optimizer(config)
     configs.check(checkpoints.Checkpoints, config["checkpoint"], "config.checkpoint")
     configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
-    configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
+    plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
+    if config.get("on_collapse") == "stop" and not (plan.diagnostics and plan.every):
+        needed = "every above 0" if plan.diagnostics else "diagnostics to True"
+        raise UserError(f"config.on_collapse 'stop' needs diagnoses during training: set config.evaluate.{needed}.")
 
 
 def _check_data(node: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from ssl_jax import evaluate, methods
 from ssl_jax.errors import RunError
 from ssl_jax.experiment import show
 from ssl_jax.experiment.build import Experiment, build, check
+from ssl_jax.experiment.collapse import Watch
 from ssl_jax.experiment.scores import Scorer
 from ssl_jax.train.checkpoints import Checkpoints
 from ssl_jax.train.loop import Outcome, fit
@@ -76,13 +77,14 @@ def _run(experiment: Experiment, scorer: Scorer, folder: Workdir, stop: StopSign
     checkpoints = configs.construct(Checkpoints, experiment.config["checkpoint"], "config.checkpoint", folder.path)
     try:
         state = checkpoints.restore(state) or state
-        outcome = _train(experiment, folder, scorer, state, checkpoints, stop)
+        watch = _watch(experiment, folder, int(state.step))
+        outcome = _train(experiment, folder, scorer, watch, state, checkpoints, stop)
         if outcome.stopped or stop.requested:
             print(f"Stopped at step {int(outcome.state.step)} and saved. Run the same command to go on.", flush=True)
             return EXIT_STOPPED
         splits = scorer.splits(outcome.state)
         results = baselines | evaluate.prefixed("pretrained", scorer.full(outcome.state, splits))
-        show.end(experiment, outcome.state, folder, results, splits)
+        show.end(experiment, outcome.state, folder, results, splits, watch.summary())
         folder.write_json("results.json", results)
         return 0
     finally:
@@ -97,10 +99,23 @@ def _baselines(scorer: Scorer, state: TrainState, folder: Workdir) -> dict[str, 
     return scores
 
 
+def _watch(experiment: Experiment, folder: Workdir, start: int) -> Watch:
+    config, patience = experiment.config, experiment.plan.collapse_patience
+    return Watch(
+        folder,
+        start,
+        patience=experiment.recipe.steps // 10 if patience is None else patience,
+        on_collapse=config.get("on_collapse", "warn"),
+        method_name=config["method"]["name"],
+        causes=getattr(experiment.method, "collapse_causes", None),
+    )
+
+
 def _train(
     experiment: Experiment,
     folder: Workdir,
     scorer: Scorer,
+    watch: Watch,
     state: TrainState,
     checkpoints: Checkpoints,
     stop: StopSignal,
@@ -110,6 +125,14 @@ def _train(
         print(f"Going on from the checkpoint of step {start}.", flush=True)
     writer = MetricWriter(folder.path, start)
     progress = Progress(experiment.config["method"]["name"], recipe.steps, start, recipe.batch_size)
+
+    def evaluate_and_note(state: TrainState) -> dict[str, float]:
+        scores, found = scorer.during(state)
+        if found is not None:
+            watch.add(found)
+            progress.note = found.verdict
+        return scores
+
     try:
         with stop:
             outcome = fit(
@@ -120,7 +143,8 @@ def _train(
                 checkpoints=checkpoints,
                 writer=writer,
                 progress=progress,
-                evaluate=scorer.during,
+                evaluate=evaluate_and_note,
+                evaluated=lambda: watch.judge(progress.warn),
                 stop=stop,
             )
     finally:

@@ -9,6 +9,7 @@ from flax import nnx
 
 from ssl_jax import data, evaluate
 from ssl_jax.errors import unknown
+from ssl_jax.experiment import collapse
 from ssl_jax.experiment.build import Experiment
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import state as states
@@ -17,6 +18,7 @@ from ssl_jax.train.state import TrainState
 Split = tuple[np.ndarray, np.ndarray]
 NGRAM_TOKENS = 20_000_000  # that n-grams are counted in; their table is in memory
 DIAGNOSTICS = ("rank_me", "embedding_std")
+COMPARED = {"projections": "project", "prototypes": "assign"}  # what is diagnosed beside features: name -> who gives it
 
 
 class Scorer:
@@ -24,7 +26,7 @@ class Scorer:
 
     def __init__(self, experiment: Experiment):
         self.experiment = experiment
-        self._embed, self._held_out = _compiled(experiment)
+        self._embed, self._held_out, self._compared = _compiled(experiment)
 
     def splits(self, state: TrainState) -> tuple[Split, Split]:
         """Embeddings [N, F] and labels [N] of the labelled training split and of the test split."""
@@ -38,10 +40,24 @@ class Scorer:
         """All tasks of the plan (on `splits`, where they are embedded already) and the method's own metrics."""
         return self.experiment.plan(*(splits or self.splits(state))) | self.held_out(state)
 
-    def during(self, state: TrainState) -> dict[str, float]:
-        """The tasks that are run on a schedule, as 'eval/NAME'."""
+    def during(self, state: TrainState) -> tuple[dict[str, float], collapse.Finding | None]:
+        """The tasks that are run on a schedule, as 'eval/NAME', and the diagnosis where the plan has diagnostics."""
         plan = dataclasses.replace(self.experiment.plan, tasks=self.experiment.plan.during)
-        return evaluate.prefixed("eval", plan(*self.splits(state)) | self.held_out(state))
+        splits = self.splits(state)
+        scores, found = plan(*splits) | self.held_out(state), None
+        if plan.diagnostics:
+            rows = _spread(len(splits[1][0]), collapse.EXAMPLES)
+            figures, found = collapse.examine(int(state.step), splits[1][0][rows], self.compared(state, rows))
+            scores |= figures
+        return evaluate.prefixed("eval", scores), found
+
+    def compared(self, state: TrainState, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """What the loss compares of the held-out examples `rows` (int64 [N]): `COMPARED`, where the method gives it."""
+        if not any(hasattr(self.experiment.method, name) for name in COMPARED.values()):
+            return {}
+        opened, size = self.experiment.data.eval, self.experiment.plan.batch_size
+        batches = (opened.read(rows[start : start + size]) for start in range(0, len(rows), size))
+        return evaluate.embed(lambda batch: self._compared(state.params, state.variables, self._put(batch)), batches)[0]
 
     def check_best(self) -> None:
         """Checks, computing nothing, that `config.checkpoint.best` names one of the scores of `during`.
@@ -55,8 +71,9 @@ class Scorer:
         _, params, variables = nnx.split(self.experiment.method, nnx.Param, ...)
         own = jax.eval_shape(self._held_out, params, variables, next(iter(self._held_out_batches())), 0)
         during = self.experiment.plan.during if self.experiment.data.spec.num_classes else ()
-        spread = DIAGNOSTICS if self.experiment.plan.diagnostics else ()
-        names = evaluate.prefixed("eval", dict.fromkeys([*during, *own, *spread]))
+        figures = (*DIAGNOSTICS, *collapse.figure_names(self.experiment.method))
+        figures = figures if self.experiment.plan.diagnostics else ()
+        names = evaluate.prefixed("eval", dict.fromkeys([*during, *own, *figures]))
         if best not in names:
             raise unknown("config.checkpoint.best", best, names)
 
@@ -129,7 +146,7 @@ def _spread(size: int, limit: int | None) -> np.ndarray:
     return np.linspace(0, size - 1, min(limit or size, size)).astype(np.int64)
 
 
-def _compiled(experiment: Experiment) -> tuple[Callable, Callable]:
+def _compiled(experiment: Experiment) -> tuple[Callable, Callable, Callable]:
     graphdef = experiment.recipe.graphdef
 
     @jax.jit
@@ -142,7 +159,12 @@ def _compiled(experiment: Experiment) -> tuple[Callable, Callable]:
         loss, metrics = method.loss(views, key, train=False)
         return {"loss": loss, **metrics}
 
-    return embed, held_out
+    @jax.jit
+    def compared(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
+        method = nnx.merge(graphdef, params, variables, copy=True)
+        return {name: getattr(method, give)(batch) for name, give in COMPARED.items() if hasattr(method, give)}
+
+    return embed, held_out, compared
 
 
 def _views(experiment: Experiment, params: nnx.State, variables: nnx.State, batch: dict, number: int):

@@ -48,6 +48,7 @@ def end(
     folder: Workdir,
     results: Mapping[str, float],
     splits: tuple[Split, Split],
+    diagnosis: str | None,
 ) -> None:
     """Draws the last figures, writes report.html, prints the table, and says what to try next.
 
@@ -57,6 +58,7 @@ def end(
       folder: its workdir.
       results: flat, as results.json holds them.
       splits: embeddings and labels of the labelled training split and of the test split.
+      diagnosis: whether it has collapsed, in words; None where that was not asked.
     """
     figures = folder.path / "figures"
     _neighbours(experiment, splits, figures)
@@ -69,6 +71,8 @@ def end(
         _masked_tokens(experiment, method, figures)
     page = report.write(folder.path, results=results)
     rich.print(report.results_table(results, experiment.config["expected"]))
+    if diagnosis is not None:
+        print(f"Diagnosis: {diagnosis}")
     print(f"\nReport: {page}\nFigures: {figures}\nNumbers: {folder.path / 'results.json'}")
     print(
         "Next: open the report in a browser; try --config.seed=1 or another --config.optimizer.learning_rate, with "

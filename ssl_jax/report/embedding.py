@@ -41,13 +41,18 @@ def embedding_map(embeddings: np.ndarray, labels: np.ndarray, class_names: Seque
 
 
 def project(embeddings: np.ndarray) -> np.ndarray:
-    """float [N, 2]: unit vectors of the embeddings reduced by PCA to 50 dimensions, and from there by t-SNE."""
+    """float [N, 2]: unit vectors of the embeddings reduced by PCA to 50 dimensions, and from there by t-SNE.
+
+    Where all are the same, all points lie in one place.
+    """
     from sklearn.decomposition import PCA  # imported here because it takes a second
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
     length = np.linalg.norm(embeddings, axis=1, keepdims=True)
     unit = embeddings / np.where(length > 0, length, 1)
+    if not np.ptp(unit, axis=0).any():
+        return np.zeros((len(unit), 2), np.float32)
     reduced = PCA(min(50, *unit.shape), random_state=0).fit_transform(unit)
     perplexity = min(30.0, (len(unit) - 1) / 3)
     with threadpool_limits(

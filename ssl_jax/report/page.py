@@ -18,14 +18,15 @@ from ssl_jax.report.machine import FILE as ENVIRONMENT
 from ssl_jax.report.machine import environment
 from ssl_jax.report.style import DPI
 from ssl_jax.train.metrics import read as read_metrics
-from ssl_jax.train.workdir import read_json, write_atomically
+from ssl_jax.train.workdir import DIAGNOSIS, read_json, write_atomically
 
 
 def write(workdir: str | os.PathLike, *, results: Mapping[str, float] | None = None) -> pathlib.Path:
     """Writes report.html, and figures/curves.png, from what lies in the workdir.
 
-    Reads config.json, metrics.jsonl, results.json (baselines.json while the run is not finished), environment.json
-    and figures/*.png. Whatever is missing, save config.json, is left out of the page, which then says so.
+    Reads config.json, metrics.jsonl, results.json (baselines.json while the run is not finished), diagnosis.json,
+    environment.json and figures/*.png. Whatever is missing, save config.json, is left out of the page, which then says
+    so.
 
     Args:
       workdir: the folder of a run, finished or not.
@@ -50,6 +51,7 @@ def write(workdir: str | os.PathLike, *, results: Mapping[str, float] | None = N
         facts=_facts(config, metrics),
         finished=finished is not None,
         headline=_headline(shown),
+        diagnosis=_read_diagnosis(folder / DIAGNOSIS),
         table=table.build(shown, config["expected"]),
         expectation=_expectation(config["expected"]),
         panels=_panels(metrics, shown),
@@ -79,6 +81,18 @@ def _read_results(path: pathlib.Path) -> dict[str, float] | None:
         if not isinstance(value, (int, float)):
             raise UserError(f"{path} is damaged: {key} is {value!r}, not a number. Remove it.")
     return results
+
+
+def _read_diagnosis(path: pathlib.Path) -> dict[str, Any] | None:
+    """What the last evaluation found: `step`, `verdict`, `text` and the usual `causes`; None where none did."""
+    content = read_json(path)
+    if content is None:
+        return None
+    try:
+        last = content["evaluations"][-1]
+        return {"causes": content["causes"], **{name: last[name] for name in ("step", "verdict", "text")}}
+    except (KeyError, IndexError, TypeError) as error:
+        raise UserError(f"{path} is damaged: it holds no evaluations. Remove it.") from error
 
 
 def _template() -> jinja2.Template:

@@ -14,7 +14,11 @@ from ssl_jax.report import names
 from ssl_jax.report.style import MUTED, SERIES, Target, figure
 
 _DASHES = (0, (4, 3))
-_FROM_ZERO = ("eval/rank_me", "eval/embedding_std", "examples_per_second")  # near nothing means something in these
+_DIAGNOSED = ("spread", "effective_rank", "directions")
+_FROM_ZERO = (  # near nothing means something in these
+    *("eval/rank_me", "eval/embedding_std", "examples_per_second", "eval/prototype_perplexity"),
+    *(f"eval/{of}{name}" for name in _DIAGNOSED for of in ("", "projection_")),
+)
 
 Metrics = Sequence[Mapping[str, float]]
 
@@ -45,6 +49,26 @@ _KNOWN = (
         "Effective rank of the embeddings (RankMe)",
         ("eval/rank_me",),
         "How many directions the embeddings use. A fall towards 1 is collapse, whatever the loss says.",
+    ),
+    Panel(
+        "Spread of directions",
+        ("eval/spread", "eval/projection_spread"),
+        "1 where embeddings point everywhere; below 0.01 they are all alike: a complete collapse.",
+    ),
+    Panel(
+        "Effective rank, less the mean",
+        ("eval/effective_rank", "eval/projection_effective_rank"),
+        "Below about the square root of the dimensions it is a dimensional collapse.",
+    ),
+    Panel(
+        "Directions that are alive",
+        ("eval/directions", "eval/projection_directions"),
+        "Those whose deviation is above a thousandth of the largest; a quarter of them at least is healthy.",
+    ),
+    Panel(
+        "Prototypes in use",
+        ("eval/prototype_perplexity",),
+        "As many as if those in use were used equally. A fall towards 1 is a collapse of the assignments.",
     ),
     Panel("Learning rate", ("train/learning_rate",), "What the schedule did: a warm-up, then a slow descent."),
     Panel(

@@ -69,6 +69,7 @@ def fit(
     writer: MetricWriter,
     progress: Progress,
     evaluate: Callable[[TrainState], dict[str, float]],
+    evaluated: Callable[[], None],
     stop: StopSignal,
 ) -> Outcome:
     """Trains from `state` to the last step, or until a signal.
@@ -82,6 +83,7 @@ def fit(
       writer: where metrics go.
       progress: what the user sees.
       evaluate: scores of a state, called on the recipe's schedule.
+      evaluated: called once these are written and the state is saved, where it is; may end the run.
       stop: asked after each step.
 
     Raises:
@@ -90,7 +92,7 @@ def fit(
     step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
     kept = jax.tree.map(lambda leaf: leaf.sharding, state)  # else XLA might lay out what comes back in its own way
     train_step = jax.jit(step, donate_argnums=0, out_shardings=(kept, None))
-    between = _Between(recipe, batch_at, checkpoints, writer, progress, evaluate, saved=int(state.step))
+    between = _Between(recipe, batch_at, checkpoints, writer, progress, evaluate, evaluated, saved=int(state.step))
     begun = time.monotonic()
     for t, batch in _until_stopped(batches, stop):
         state, values = train_step(state, meshes.put_rows(batch, recipe.mesh))
@@ -119,10 +121,19 @@ class _Between:
     """What happens between steps."""
 
     def __init__(
-        self, recipe: Recipe, batch_at: Callable, checkpoints: Checkpoints, writer, progress, evaluate, *, saved: int
+        self,
+        recipe: Recipe,
+        batch_at: Callable,
+        checkpoints: Checkpoints,
+        writer: MetricWriter,
+        progress: Progress,
+        evaluate: Callable,
+        evaluated: Callable,
+        *,
+        saved: int,
     ):
         self.recipe, self.batch_at, self.checkpoints = recipe, batch_at, checkpoints
-        self.writer, self.progress, self.evaluate = writer, progress, evaluate
+        self.writer, self.progress, self.evaluate, self.evaluated = writer, progress, evaluate, evaluated
         self.pending, self.running = Pending(), collections.deque()
         self.clock: tuple[float, int] | None = None
         self.saved = saved
@@ -147,6 +158,8 @@ class _Between:
             self.writer.write(done, scores)
         if saved or self.checkpoints.is_best(scores):
             self.save(done, state, scores)
+        if evaluated:
+            self.evaluated()
         self.clock = (time.monotonic(), done)
 
     def write(self, entries: list[tuple[int, dict[str, float]]], state: TrainState) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import pathlib
 import sys
 import time
@@ -12,6 +13,8 @@ import jax
 import rich.progress
 
 from ssl_jax.train.workdir import write_atomically
+
+log = logging.getLogger(__name__)
 
 
 class MetricWriter:
@@ -94,10 +97,14 @@ class Progress:
     """A bar with throughput and time left on a terminal; a plain line every `seconds` seconds elsewhere.
 
     The clock starts with the first step done, so that compiling it does not count.
+
+    Attributes:
+      note: a word or two on how the run does, shown beside the throughput; None: nothing.
     """
 
     def __init__(self, title: str, steps: int, start: int, batch_size: int, seconds: float = 10.0):
         self._steps, self._batch_size, self._title, self._seconds = steps, batch_size, title, seconds
+        self.note: str | None = None
         self._began: tuple[float, int] | None = None
         self._last, self._bar = time.monotonic(), _bar() if sys.stdout.isatty() else None
         if self._bar:
@@ -109,12 +116,20 @@ class Progress:
         now = time.monotonic()
         self._began = self._began or (now, step)
         rate = (step - self._began[1]) * self._batch_size / max(now - self._began[0], 1e-9)
+        note = f", {self.note}" if self.note else ""
         if self._bar:
-            self._bar.update(self._task, completed=step, rate=f"{rate:,.0f} examples/s")
+            self._bar.update(self._task, completed=step, rate=f"{rate:,.0f} examples/s{note}")
         elif now - self._last >= self._seconds or step == self._steps:
             left = f", {(self._steps - step) * self._batch_size / rate:.0f} s left" if rate else ""
-            print(f"{self._title}: step {step}/{self._steps}, {rate:,.0f} examples/s{left}", flush=True)
+            print(f"{self._title}: step {step}/{self._steps}, {rate:,.0f} examples/s{left}{note}", flush=True)
             self._last = now
+
+    def warn(self, line: str) -> None:
+        """Logs a warning; above the bar, where there is one."""
+        if self._bar:
+            self._bar.console.print(f"WARNING: {line}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            log.warning("%s", line)
 
     def close(self) -> None:
         """Leaves the bar as it stands."""

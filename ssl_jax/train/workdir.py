@@ -10,11 +10,14 @@ import filelock
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 
+DIAGNOSIS = "diagnosis.json"
+
 
 class Workdir:
     """A run's folder, held by one process at a time.
 
-    It holds config.json, metrics.jsonl, TensorBoard events, checkpoints/, results.json, figures/ and report.html.
+    It holds config.json, metrics.jsonl, TensorBoard events, checkpoints/, diagnosis.json, results.json, figures/ and
+    report.html.
     """
 
     def __init__(self, path: str | os.PathLike):

@@ -148,3 +148,9 @@ def test_matplotlib_is_left_as_it_was():
     before = dict(matplotlib.rcParams)
     report.image_grid(random(2, 4, 4, 1), io.BytesIO())
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_map_of_embeddings_that_are_all_the_same(value, tmp_path):
+    report.embedding_map(np.full((20, 5), value), np.arange(20) % 3, (), tmp_path / "map.png")
+    assert (tmp_path / "map.png").stat().st_size > 1000

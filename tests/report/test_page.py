@@ -124,6 +124,26 @@ def test_curves_are_left_as_a_file_too(workdir):
     assert (workdir / "figures" / "curves.png").stat().st_size > 5000
 
 
+def test_a_collapse_stands_at_the_top_and_health_beside_the_curves(workdir):
+    assert "Diagnosis" not in page_of(workdir).text
+    found = [{"step": step, "verdict": "healthy", "text": f"No <sign> at {step}."} for step in (100, 200)]
+    (workdir / "diagnosis.json").write_text(json.dumps({"causes": "Causes: some.", "evaluations": found}))
+    text = page_of(workdir).text
+    assert "Diagnosis at step 200. No <sign> at 200." in text and "Causes" not in text
+    found.append({"step": 300, "verdict": "complete collapse", "text": "All alike."})
+    (workdir / "diagnosis.json").write_text(json.dumps({"causes": "Causes: some.", "evaluations": found}))
+    text = page_of(workdir).text
+    assert "Collapsed at step 300. All alike. Causes: some." in text
+    assert text.index("Collapsed") < text.index("Results on held-out data") and "Diagnosis" not in text
+
+
+@pytest.mark.parametrize("content", ['{"evaluations": []}', '{"evaluations": [3], "causes": ""}', '{"causes": ""}'])
+def test_a_damaged_diagnosis_is_named(workdir, content):
+    (workdir / "diagnosis.json").write_text(content)
+    with pytest.raises(UserError, match="diagnosis.json is damaged"):
+        report.write(workdir)
+
+
 def test_an_unfinished_run_says_so_and_shows_the_baselines(workdir):
     (workdir / "results.json").unlink()
     (workdir / "baselines.json").write_text(json.dumps({"raw/knn_1shot": 0.642}))
