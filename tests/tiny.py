@@ -36,6 +36,7 @@ _HEAD = dict(projector_hidden=16, projector_out=8)
 _PARTS = dict(
     simclr=dict(_DIGITS, method=dict(name="simclr", **_HEAD)),
     byol=dict(_DIGITS, method=dict(name="byol", momentum=0.9, **_HEAD)),
+    moco_v2=dict(_DIGITS, method=dict(name="moco_v2", momentum=0.9, queue_size=128, statistics_groups=4, **_HEAD)),
     mae=dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),

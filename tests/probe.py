@@ -1,0 +1,64 @@
+"""A tiny method to ask questions of: its loss, gradients and state."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ssl_jax.experiment import build
+from ssl_jax.models import targets
+from ssl_jax.train import mesh as meshes
+from tests import tiny
+
+KEY = jax.random.key(0)
+
+
+def made(name: str, data_dir: str, /, parts: dict[str, Any] | None = None, **method: Any) -> tuple[nnx.Module, Any]:
+    """The method `name` of `tiny` on one device, with the settings `method`, and the views of its first batch.
+
+    Its weights are moved from where they begin: some begin at 0 (where others get no gradient), and a target equals
+    what it follows. `parts` are more leaves of the config.
+    """
+    config = tiny.config(name, **{**(parts or {}), "method": method})
+    experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
+    module = experiment.module(experiment.initial_state())
+    for start, kind in enumerate((nnx.Param, targets.TargetWeight)):
+        nnx.update(module, jax.tree.map(functools.partial(_moved, start), nnx.state(module, kind)))
+    return module, module.views(experiment.batch_at(0), jax.random.key(1))
+
+
+def _moved(start, weight):
+    return weight + 0.1 * jnp.sin(start + jnp.arange(weight.size) ** 2).reshape(weight.shape)
+
+
+def twin(method: nnx.Module) -> nnx.Module:
+    """The same method again, with a state of its own."""
+    return nnx.merge(*nnx.split(method), copy=True)
+
+
+def gradients(method: nnx.Module, views: Any, *, train: bool = True) -> dict[str, jax.Array]:
+    """The gradient of the loss with respect to every variable of floats, by path ('backbone.stem.kernel')."""
+    graphdef, state = nnx.split(method)
+    is_float = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
+    leaves, tree = jax.tree.flatten(state)
+    floats = [leaf for leaf in leaves if is_float(leaf)]
+
+    def loss(floats):
+        given = iter(floats)
+        merged = jax.tree.unflatten(tree, [next(given) if is_float(leaf) else leaf for leaf in leaves])
+        return nnx.merge(graphdef, merged, copy=True).loss(views, KEY, train=train)[0]
+
+    paths = [path for path, leaf in jax.tree_util.tree_leaves_with_path(state) if is_float(leaf)]
+    names = [jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value") for path in paths]
+    return dict(zip(names, jax.grad(loss)(floats), strict=True))
+
+
+def check_gradients(method: nnx.Module, views: Any, *, without: tuple[str, ...] = ()) -> None:
+    """Every `nnx.Param` has a gradient, those whose path begins with one of `without` excepted; nothing else has."""
+    params = jax.tree_util.tree_leaves_with_path(nnx.state(method, nnx.Param))
+    names = {jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value") for path, _ in params}
+    for name, gradient in gradients(method, views).items():
+        trained = name in names and not name.startswith(without)
+        assert bool(jnp.abs(gradient).max() > 0) == trained, name
