@@ -32,11 +32,23 @@ _DIGITS = dict(
     views=dict(name="affine"),
     model=dict(name="resnet", stage_sizes=(1,), base_width=8, stem="small", channels=1),
 )
+_FAST = dict(_COMMON["optimizer"], learning_rate=1e-2)
+_VIT = dict(name="vit", size="Ti", image_size=8, patch_size=4, channels=1, width=24, depth=2, heads=3, mlp_dim=48)
 _HEAD = dict(projector_hidden=16, projector_out=8)
 _PARTS = dict(
     simclr=dict(_DIGITS, method=dict(name="simclr", **_HEAD)),
     byol=dict(_DIGITS, method=dict(name="byol", momentum=0.9, **_HEAD)),
     moco_v2=dict(_DIGITS, method=dict(name="moco_v2", momentum=0.9, queue_size=128, statistics_groups=4, **_HEAD)),
+    moco_v3=dict(
+        _DIGITS,
+        model=_VIT,
+        method=dict(name="moco_v3", **_HEAD),
+        optimizer=dict(_COMMON["optimizer"], frozen=("backbone.patch_embedding",)),
+    ),
+    supervised=dict(_DIGITS, method=dict(name="supervised", label_smoothing=0.1), optimizer=_FAST),
+    sup_con=dict(_DIGITS, method=dict(name="sup_con", **_HEAD), optimizer=_FAST),
+    nnclr=dict(_DIGITS, method=dict(name="nnclr", queue_size=128, predictor_hidden=16, **_HEAD)),
+    dcl=dict(_DIGITS, method=dict(name="dcl", **_HEAD)),
     mae=dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),

@@ -2,14 +2,24 @@
 
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.mae import MAE
 from ssl_jax.methods.moco_v2 import MoCoV2
+from ssl_jax.methods.moco_v3 import MoCoV3
+from ssl_jax.methods.nnclr import NNCLR
 from ssl_jax.methods.simclr import SimCLR
+from ssl_jax.methods.sup_con import SupCon
+from ssl_jax.methods.supervised import Supervised
 
 METHODS = {
     "bert": BERT,
     "byol": BYOL,
+    "dcl": DCL,
     "mae": MAE,
     "moco_v2": MoCoV2,
+    "moco_v3": MoCoV3,
+    "nnclr": NNCLR,
     "simclr": SimCLR,
+    "sup_con": SupCon,
+    "supervised": Supervised,
 }

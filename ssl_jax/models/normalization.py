@@ -28,12 +28,13 @@ class BatchNorm(nnx.Module):
       momentum: weight of the old running average at each training step.
       epsilon: added to the variance.
       use_bias: whether there is an offset; SimCLR's last projector layer has none.
+      use_scale: whether there is a scale; MoCo v3's last projector layer has neither.
       scale_init: initial scale; 0 in the last normalisation of a residual branch.
       axis_name: the mapped axis or axes to average over under `jax.pmap` or `jax.shard_map`.
       rngs: unused; taken so that all layers are built alike.
 
     Attributes:
-      scale, bias: nnx.Param float32 [features] (`bias` is None without `use_bias`).
+      scale, bias: nnx.Param float32 [features] (None without `use_scale`, `use_bias`).
       mean, var: nnx.BatchStat float32 [features], the running averages.
     """
 
@@ -44,6 +45,7 @@ class BatchNorm(nnx.Module):
         momentum: float = 0.9,
         epsilon: float = 1e-5,
         use_bias: bool = True,
+        use_scale: bool = True,
         scale_init: float = 1.0,
         axis_name: str | tuple[str, ...] | None = None,
         rngs: nnx.Rngs | None = None,
@@ -53,7 +55,7 @@ class BatchNorm(nnx.Module):
         self.momentum = momentum
         self.epsilon = epsilon
         self.axis_name = axis_name
-        self.scale = nnx.Param(jnp.full((features,), scale_init, jnp.float32))
+        self.scale = nnx.Param(jnp.full((features,), scale_init, jnp.float32)) if use_scale else nnx.data(None)
         self.bias = nnx.Param(jnp.zeros((features,), jnp.float32)) if use_bias else nnx.data(None)
         self.mean = nnx.BatchStat(jnp.zeros((features,), jnp.float32))
         self.var = nnx.BatchStat(jnp.ones((features,), jnp.float32))
@@ -69,8 +71,8 @@ class BatchNorm(nnx.Module):
         Returns:
           The same shape and dtype as `x`; arithmetic is in float32.
         """
-        scale = self.scale[...]
-        bias = jnp.zeros_like(scale) if self.bias is None else self.bias[...]
+        scale = jnp.ones_like(self.mean[...]) if self.scale is None else self.scale[...]
+        bias = jnp.zeros_like(self.mean[...]) if self.bias is None else self.bias[...]
         if not train:
             return _affine(x, self.mean[...], _rsqrt(self.var[...], self.epsilon), scale, bias, relu)
         y, mean, var = batch_normalize(x, scale, bias, epsilon=self.epsilon, relu=relu, axis_name=self.axis_name)

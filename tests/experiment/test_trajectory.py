@@ -19,7 +19,7 @@ CASES = {
 }
 
 # The step from which on the loss is a measure: a queue begins with random rows, which are easily told from any key.
-QUEUE_IS_FULL = {"moco_v2": 4}
+QUEUE_IS_FULL = {"moco_v2": 4, "nnclr": 4}
 
 
 def curves(case: str, devices: list, data_dir: str, steps: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:

@@ -19,6 +19,7 @@ class Projector(nnx.Module):
       layers: number of linear layers: 2 in SimCLR, 3 in SimCLR v2; 1 is a linear projection.
       batch_norm: normalise before each ReLU.
       last_batch_norm: normalise the output too.
+      last_scale: whether that normalisation has a scale; MoCo v3's has none.
       last_bias: whether the last layer has a bias, where it is not normalised.
       axis_name: for `BatchNorm` under `jax.pmap` or `jax.shard_map`.
       dtype: of the computation.
@@ -37,6 +38,7 @@ class Projector(nnx.Module):
         layers: int = 2,
         batch_norm: bool = True,
         last_batch_norm: bool = True,
+        last_scale: bool = True,
         last_bias: bool = True,
         axis_name: str | None = None,
         dtype: str = "float32",
@@ -52,12 +54,17 @@ class Projector(nnx.Module):
             inputs, outputs, last = widths[index], widths[index + 1], index == layers - 1
             bias = not norm and (last_bias or not last)
             self.linears.append(nnx.Linear(inputs, outputs, use_bias=bias, dtype=compute, rngs=rngs))
-            self.norms.append(BatchNorm(outputs, use_bias=not last, axis_name=axis_name) if norm else nnx.data(None))
+            affine = dict(use_bias=not last, use_scale=last_scale or not last)
+            self.norms.append(BatchNorm(outputs, **affine, axis_name=axis_name) if norm else nnx.data(None))
 
-    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """[B, in_features] -> [B, out]; `train` as for `BatchNorm`."""
+    def __call__(self, x: jax.Array, *, train: bool = False, layers: int | None = None) -> jax.Array:
+        """[B, in_features] -> [B, out]; `train` as for `BatchNorm`.
+
+        With `layers`, only so many layers from the first on, each with its normalisation and ReLU: [B, hidden], or `x`
+        itself for 0.
+        """
         last = len(self.linears) - 1
-        for index, (linear, norm) in enumerate(zip(self.linears, self.norms)):
+        for index, (linear, norm) in enumerate(list(zip(self.linears, self.norms))[:layers]):
             x, relu = linear(x), index < last
             if norm is not None:
                 x = norm(x, train=train, relu=relu)
