@@ -14,6 +14,12 @@ _HEAD = dict(projector_hidden=128, projector_out=64)
 METHODS = dict(
     simclr=dict(method=dict(temperature=0.5, **_HEAD)),
     byol=dict(method=dict(momentum=0.99, **_HEAD)),
+    moco_v2=dict(method=dict(momentum=0.99, queue_size=2048, **_HEAD)),
+    moco_v3=dict(method=dict(momentum=0.99, **_HEAD)),
+    supervised=dict(),
+    sup_con=dict(method=dict(**_HEAD)),
+    nnclr=dict(method=dict(temperature=0.2, queue_size=1024, predictor_hidden=128, **_HEAD)),
+    dcl=dict(method=dict(temperature=0.2, **_HEAD)),
 )
 """By method, what differs from the common settings: part -> leaf -> value."""
 

@@ -29,6 +29,7 @@ class MoCoV2(nnx.Module):
         momentum: float = 0.999,
         temperature: float = 0.2,
         queue_size: int = 65536,
+        projector_layers: int = 2,
         projector_hidden: int | None = None,
         projector_out: int = 128,
         symmetric: bool = False,
@@ -43,6 +44,7 @@ class MoCoV2(nnx.Module):
           momentum: m of the target encoder (MoCo, equation 2); it stays.
           temperature: what similarities are divided by.
           queue_size: number of earlier keys, the negatives.
+          projector_layers: linear layers of the head; 1 is the head of MoCo v1 and of the official code for CIFAR-10.
           projector_hidden: width of the head's hidden layer, None for F (the official code's choice).
           projector_out: width of the space in which views are compared.
           symmetric: both views are queries once; the two losses are added and both views' keys enter the queue, as in
@@ -64,11 +66,11 @@ class MoCoV2(nnx.Module):
         if statistics_groups < 1 or batch_size % statistics_groups:
             raise ValueError(f"statistics_groups {statistics_groups} does not divide the batch of {batch_size}")
         hidden = backbone.features if projector_hidden is None else projector_hidden
-        settings.at_least(1, projector_hidden=hidden, projector_out=projector_out)
+        settings.at_least(1, projector_layers=projector_layers, projector_hidden=hidden, projector_out=projector_out)
         self.backbone, self.view, self.momentum, self.temperature = backbone, view, momentum, temperature
         self.symmetric, self.statistics_groups = symmetric, statistics_groups
-        sizes = dict(hidden=hidden, out=projector_out, batch_norm=False, last_batch_norm=False)
-        self.projector = heads.Projector(backbone.features, **sizes, rngs=rngs)
+        sizes = dict(layers=projector_layers, hidden=hidden, out=projector_out)
+        self.projector = heads.Projector(backbone.features, **sizes, batch_norm=False, last_batch_norm=False, rngs=rngs)
         self.target_backbone = targets.target_copy(self.backbone)
         self.target_projector = targets.target_copy(self.projector)
         self.queue = queues.random_queue(queue_size, projector_out, rngs=rngs)

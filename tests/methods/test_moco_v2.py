@@ -109,6 +109,7 @@ def test_head_is_as_wide_as_the_features_and_has_biases(data_dir):
     method, images = made(data_dir, projector_hidden=None)
     assert method.projector.linears[0].kernel.shape == (8, 8)
     assert all(linear.bias is not None for linear in method.projector.linears)
+    assert len(method.projector.linears) == 2 and len(made(data_dir, projector_layers=1)[0].projector.linears) == 1
     assert not jax.tree.leaves(nnx.state(method.projector, nnx.BatchStat))
     assert method.project({"image": np.zeros((3, 8, 8, 1), np.uint8)}).shape == (3, 8)
 

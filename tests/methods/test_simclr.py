@@ -44,7 +44,7 @@ def test_encoder_may_drop(rate, data_dir):
     assert first != second and np.isfinite(first)
 
 
-@pytest.mark.parametrize("layers, width", enumerate((8, 16, 16, 8)))
+@pytest.mark.parametrize("layers, width", list(enumerate((8, 16, 16, 8))))
 def test_features_may_pass_through_the_first_layers_of_the_projector(layers, width, data_dir):
     """SimCLR v2; the official code's `ft_proj_selector` indexes the same list of hidden states."""
     images = {"image": np.random.default_rng(0).integers(0, 255, (5, 8, 8, 1), np.uint8)}
