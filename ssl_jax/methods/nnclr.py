@@ -14,8 +14,8 @@ class NNCLR(nnx.Module):
     """The positive of a view is the nearest neighbour, among earlier examples, of the other view (equation 3).
 
     Only the first views' projections enter the support set (algorithm 1), as in solo-learn; lightly's benchmark enters
-    those of the second. As there, it begins with random directions. The projector's last normalisation has no offset, as
-    SimCLR's; theirs has one.
+    those of the second. As there, it begins with random directions. The projector's last normalisation has no offset,
+    as in SimCLR; theirs has one.
     """
 
     collapse_causes = "the support set is too short for the batch, or the learning rate too high"
