@@ -23,6 +23,12 @@ METHODS = dict(
     dino=dict(views=_CROPS, method=dict(teacher_temperature=0.07, **_DINO_HEAD)),
     ibot=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(teacher_temperature=0.07, **_DINO_HEAD)),
     dinov2=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(patch_prototypes=512, **_DINO_HEAD)),
+    moco_v2=dict(method=dict(momentum=0.99, queue_size=2048, **_HEAD)),
+    moco_v3=dict(method=dict(momentum=0.99, **_HEAD)),
+    supervised=dict(),
+    sup_con=dict(method=dict(**_HEAD)),
+    nnclr=dict(method=dict(temperature=0.2, queue_size=1024, predictor_hidden=128, **_HEAD)),
+    dcl=dict(method=dict(temperature=0.2, **_HEAD)),
 )
 """By method, what differs from the common settings: part -> leaf -> value."""
 

@@ -41,6 +41,7 @@ _CROPS = dict(
     ),
     model=dict(_VIT, pooling="cls", positions="learned", drop_path=0.1),
 )  # fmt: skip
+_FAST = dict(_COMMON["optimizer"], learning_rate=1e-2)
 _HEAD = dict(projector_hidden=16, projector_out=8)
 _WIDE_HEAD = dict(projector_hidden=32, projector_out=16)
 _DINO_HEAD = dict(prototypes=32, head_hidden=24, head_bottleneck=64, momentum=0.9, warmup_teacher_steps=20)
@@ -64,6 +65,17 @@ _PARTS = dict(
         method=dict(name="swav", prototypes=12, freeze_prototypes_steps=3, queue_length=64, queue_start=1, **_HEAD),
     ),
     vicreg=dict(_DIGITS, method=dict(name="vicreg", **_HEAD)),
+    moco_v2=dict(_DIGITS, method=dict(name="moco_v2", momentum=0.9, queue_size=128, statistics_groups=4, **_HEAD)),
+    moco_v3=dict(
+        _DIGITS,
+        model=dict(_VIT, patch_size=4),
+        method=dict(name="moco_v3", **_HEAD),
+        optimizer=dict(_COMMON["optimizer"], frozen=("backbone.patch_embedding",)),
+    ),
+    supervised=dict(_DIGITS, method=dict(name="supervised", label_smoothing=0.1), optimizer=_FAST),
+    sup_con=dict(_DIGITS, method=dict(name="sup_con", **_HEAD), optimizer=_FAST),
+    nnclr=dict(_DIGITS, method=dict(name="nnclr", queue_size=128, predictor_hidden=16, **_HEAD)),
+    dcl=dict(_DIGITS, method=dict(name="dcl", **_HEAD)),
     mae=dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),

@@ -21,6 +21,7 @@ from ssl_jax.train import state as states
 from ssl_jax.train.loop import Recipe
 
 VIEWS = {**augment.VIEWS, **masking.VIEWS}
+GIVEN = ("steps", "batch_size", "num_classes")  # what a constructor gets to know of the run, where it asks for it
 FEWEST_EXAMPLES = 3  # of which a map can be drawn
 
 
@@ -108,7 +109,7 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     _check_data(config["data"])
     _check_part(VIEWS, config, "views")
     _check_part(models.MODELS, config, "model", given=("rngs", "axis_name"))
-    _check_part(method_table, config, "method", given=("rngs", "steps"))
+    _check_part(method_table, config, "method", given=("rngs", *GIVEN))
     _check_part(optimizers.SCHEDULES, config, "schedule")
     _optimizer(config)
     configs.check(checkpoints.Checkpoints, config["checkpoint"], "config.checkpoint")
@@ -201,21 +202,26 @@ def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.Gradien
     configs.check(chosen, settings, path, given=("steps",), also=("name", *others))
     peak = configs.construct(optimizers.peak_rate, rate, path, config["batch_size"])
     schedule = _named(optimizers.SCHEDULES, config["schedule"], "config.schedule", peak, config["steps"])
-    given = _steps(chosen, config["steps"])
+    given = _asked_for(chosen, steps=config["steps"])
     make = lambda rate: configs.construct(chosen, settings, path, rate, **given)  # noqa: E731
     return schedule, configs.construct(parts.by_part, beside, path, make, schedule, peak)
 
 
-def _steps(chosen: Callable, steps: int) -> dict[str, int]:
-    """The run's number of steps, for a constructor that has schedules of its own."""
-    return {"steps": steps} if "steps" in configs.settings_of(chosen) else {}
+def _asked_for(chosen: Callable, **known: int) -> dict[str, int]:
+    """What of a run's `known` numbers a constructor takes, for schedules of its own and the like."""
+    return {name: value for name, value in known.items() if name in configs.settings_of(chosen)}
 
 
 def _make_method(config: Mapping[str, Any], spec: Any, method_table: Mapping, rngs: nnx.Rngs) -> nnx.Module:
     view = _named(VIEWS, config["views"], "config.views", spec)
     backbone = _named(models.MODELS, config["model"], "config.model", rngs=rngs)
     _check_fit(backbone, view, spec)
-    given = _steps(method_table[config["method"]["name"]], config["steps"])
+    chosen = method_table[config["method"]["name"]]
+    if getattr(chosen, "learns_labels", False) and not spec.num_classes:
+        lacking = f"config.method.name: {config['method']['name']} learns from labels, and {config['data']['name']!r}"
+        raise UserError(f"{lacking} comes without; set config.data.label_key to the feature that holds the class.")
+    numbers = dict(steps=config["steps"], batch_size=config["batch_size"], num_classes=spec.num_classes)
+    given = _asked_for(chosen, **numbers)
     return _named(method_table, config["method"], "config.method", backbone, view, rngs=rngs, **given)
 
 

@@ -10,7 +10,13 @@ from ssl_jax.models import heads, settings
 
 
 class SimCLR(nnx.Module):
-    """A backbone f, a projector g, and NT-Xent between two views of each image (algorithm 1 of the paper)."""
+    """A backbone f, a projector g, and NT-Xent between two views of each image (algorithm 1 of the paper).
+
+    SimCLR v2 (Chen et al. 2020, arXiv:2006.10029, section 2) has a deeper projector, the first layer of which may stay
+    with the backbone. Its momentum memory and its networks with selective kernels are not here.
+    """
+
+    collapse_causes = "the batch is too small for the temperature, or the views differ in too little"
 
     def __init__(
         self,
@@ -21,6 +27,7 @@ class SimCLR(nnx.Module):
         projector_hidden: int | None = None,
         projector_out: int = 128,
         projector_layers: int = 2,
+        embed_layers: int = 0,
         rngs: nnx.Rngs,
     ):
         """
@@ -31,14 +38,19 @@ class SimCLR(nnx.Module):
           projector_hidden: width of the hidden layers, None for F (the paper's choice).
           projector_out: width of the space in which views are compared.
           projector_layers: 2 in the paper, 3 in SimCLR v2.
+          embed_layers: how many layers of the projector features pass through (the official code's
+            `ft_proj_selector`): 0 in the paper, 1 where SimCLR v2 learns from few labels.
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a temperature that is not positive, or a projector without layers.
+          ValueError: a temperature that is not positive, a projector without layers, or more of them for features than
+            it has.
         """
-        if temperature <= 0:
-            raise ValueError(f"temperature {temperature} must be positive")
+        settings.positive(temperature=temperature)
+        if not 0 <= embed_layers <= projector_layers:
+            raise ValueError(f"embed_layers {embed_layers} is not between 0 and projector_layers {projector_layers}")
         self.backbone, self.view, self.temperature = backbone, view, temperature
+        self.embed_layers = embed_layers
         hidden = backbone.features if projector_hidden is None else projector_hidden
         settings.at_least(1, projector_hidden=hidden, projector_out=projector_out, projector_layers=projector_layers)
         self.projector = heads.Projector(
@@ -52,11 +64,25 @@ class SimCLR(nnx.Module):
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """NT-Xent of the projections. Both views share one pass, and so their batch statistics."""
+        """Compares the projections. Both views share one pass, and so their batch statistics."""
         project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
         z = augment.each_view(project, views["image"])
-        return losses.nt_xent(z[:, 0], z[:, 1], temperature=self.temperature), {}
+        return self.compare(z[:, 0], z[:, 1]), {}
+
+    def compare(self, z1: jax.Array, z2: jax.Array) -> jax.Array:
+        """The loss of two views' projections [B, P]: equation 1, a float32 scalar."""
+        return losses.nt_xent(z1, z2, temperature=self.temperature)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
-        """Features of the backbone, before the projector (section 4.2), of images as they are: [B, F]."""
-        return self.backbone(jax.vmap(self.view.evaluate)(inputs), train=False)
+        """Features of images as they are: [B, F] of the backbone, before the projector (section 4.2).
+
+        With `embed_layers`, [B, hidden] (or [B, P], for all) from within the projector.
+        """
+        return self.projector(self._features(inputs), layers=self.embed_layers)
+
+    def project(self, inputs: dict[str, jax.Array]) -> jax.Array:
+        """What the loss compares, of images as they are, for the diagnosis of collapse: [B, P]."""
+        return self.projector(self._features(inputs))
+
+    def _features(self, inputs):
+        return self.backbone(jax.vmap(self.view.evaluate)(inputs))

@@ -20,6 +20,8 @@ CASES = {
 
 # A mean of cosines passes 0, where float32 still rounds it as the numbers up to 1 that it is made of.
 SIZE = {"simsiam": 1.0}
+# The step from which on the loss is a measure: a queue begins with random rows, which are easily told from any key.
+QUEUE_IS_FULL = {"moco_v2": 4, "nnclr": 4}
 
 
 def curves(case: str, devices: list, data_dir: str, steps: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
@@ -48,7 +50,8 @@ def test_one_device_and_eight_give_the_same_trajectory(case, data_dir, eight_dev
         end="",
     )
     print(f"of the gradient's norm {norm[:5].max():.1e}, {norm.max():.1e}; largest of a parameter {moved:.1e}")
-    assert loss_one[-5:].mean() < loss_one[:5].mean(), "it does not even train"
+    first = QUEUE_IS_FULL.get(case, 0)
+    assert loss_one[-5:].mean() < loss_one[first : first + 5].mean(), "it does not even train"
     # Sums are taken in another order, so the first steps differ by rounding; training then amplifies that
     # (Adam divides by small second moments, batch normalisation by small variances), step by step, not at once.
     assert loss[:5].max() < 1e-6 and norm[:5].max() < 1e-5

@@ -54,3 +54,16 @@ def test_last_normalisation_may_have_no_scale(scale):
 def test_impossible_settings():
     with pytest.raises(ValueError, match="layers 0 is below 1"):
         Projector(6, layers=0, rngs=nnx.Rngs(0))
+
+
+def test_last_normalisation_without_scale():
+    head, other = (Projector(6, hidden=5, out=4, last_scale=scale, rngs=nnx.Rngs(0)) for scale in (False, True))
+    assert head.norms[-1].scale is None and head.norms[0].scale is not None
+    np.testing.assert_allclose(head(X, train=True), other(X, train=True), rtol=1e-6)
+
+
+def test_first_layers_alone():
+    head = Projector(6, hidden=5, out=4, layers=3, rngs=nnx.Rngs(0))
+    np.testing.assert_array_equal(head(X, layers=0), X)
+    np.testing.assert_allclose(head(X, layers=1), jax.nn.relu(head.norms[0](head.linears[0](X))), atol=1e-6)
+    np.testing.assert_array_equal(head(X, layers=3), head(X))

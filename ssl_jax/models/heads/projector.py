@@ -20,7 +20,7 @@ class Projector(nnx.Module):
       batch_norm: normalise before each ReLU.
       last_batch_norm: normalise the output too.
       last_bias: whether the last layer has a bias, where it is not normalised.
-      last_scale: whether the last normalisation has a scale; SimSiam's has none.
+      last_scale: whether the last normalisation has a scale; SimSiam's and MoCo v3's have none.
       axis_name: for `BatchNorm` under `jax.pmap` or `jax.shard_map`.
       dtype: of the computation.
       rngs: stream `params`.
@@ -57,10 +57,14 @@ class Projector(nnx.Module):
             affine = dict(use_bias=not last, use_scale=last_scale or not last)
             self.norms.append(BatchNorm(outputs, **affine, axis_name=axis_name) if norm else nnx.data(None))
 
-    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """[B, in_features] -> [B, out]; `train` as for `BatchNorm`."""
+    def __call__(self, x: jax.Array, *, train: bool = False, layers: int | None = None) -> jax.Array:
+        """[B, in_features] -> [B, out]; `train` as for `BatchNorm`.
+
+        With `layers`, only so many layers from the first on, each with its normalisation and ReLU: [B, hidden], or `x`
+        itself for 0.
+        """
         last = len(self.linears) - 1
-        for index, (linear, norm) in enumerate(zip(self.linears, self.norms)):
+        for index, (linear, norm) in enumerate(list(zip(self.linears, self.norms))[:layers]):
             x, relu = linear(x), index < last
             if norm is not None:
                 x = norm(x, train=train, relu=relu)
