@@ -1,5 +1,6 @@
 """A tiny method to ask questions of: its loss, gradients and state."""
 
+import functools
 from typing import Any
 
 import jax
@@ -23,11 +24,13 @@ def made(name: str, data_dir: str, /, parts: dict[str, Any] | None = None, **met
     config = tiny.config(name, **{**(parts or {}), "method": method})
     experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
     module = experiment.module(experiment.initial_state())
-    for shift, kind in enumerate((nnx.Param, targets.TargetWeight)):
-        weights = nnx.state(module, kind)
-        moved = lambda w: w + 0.1 * jnp.sin(shift + jnp.arange(w.size) ** 2).reshape(w.shape).astype(w.dtype)
-        nnx.update(module, jax.tree.map(moved, weights))
+    for start, kind in enumerate((nnx.Param, targets.TargetWeight)):
+        nnx.update(module, jax.tree.map(functools.partial(_moved, start), nnx.state(module, kind)))
     return module, module.views(experiment.batch_at(0), jax.random.key(1))
+
+
+def _moved(start, weight):
+    return weight + 0.1 * jnp.sin(start + jnp.arange(weight.size) ** 2).reshape(weight.shape)
 
 
 def twin(method: nnx.Module) -> nnx.Module:

@@ -24,9 +24,12 @@ VARIANTS = [f"{path}:{name}" for path in TABLES for name in runpy.run_path(str(p
 SIZES = {
     "simclr_imagenet_rn50": (23.5, 23.6),  # Chen et al. 2020, table 6: 24 M
     "byol_imagenet_rn50": (23.5, 23.6),  # Grill et al. 2020, table 1: 24 M
+    "simsiam_imagenet_rn50": (23.5, 23.6),  # the same network
+    "barlow_twins_imagenet_rn50": (23.5, 23.6),  # the same network
+    "vicreg_imagenet_rn50": (23.5, 23.6),  # README of facebookresearch/vicreg: 23 M
     "mae_imagenet_vit_b16": (85.6, 86.0),  # Dosovitskiy et al. 2021, table 1: ViT-B, 86 M
 }
-PAPERS = [path for path in FILES if "imagenet" in path.stem or path.stem == "bert_base"]
+PAPERS = [path for path in FILES if "imagenet" in path.stem or "cifar10" in path.stem or path.stem == "bert_base"]
 
 
 @pytest.mark.parametrize("spec", [*map(str, FILES), *VARIANTS], ids=lambda spec: spec.rpartition("/")[2])
