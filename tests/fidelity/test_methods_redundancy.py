@@ -54,23 +54,17 @@ def parts(torch_head):
     return linears, [m for m in torch_head.modules() if isinstance(m, torch.nn.BatchNorm1d)]
 
 
-def pairs(projector, torch_head, gradient=False):
-    """(ours, theirs) of every weight that both have, theirs turned into ours' shape."""
+def pairs(projector, torch_head, of=lambda weight: weight):
+    """(ours, theirs) of every weight of ours, theirs turned into ours' shape; `of` picks a weight or its gradient."""
     linears, norms = parts(torch_head)
-    given = lambda weight: weight.grad if gradient else weight
-    for mine, their in zip(projector["linears"] if gradient else projector.linears, linears):
-        get = mine.__getitem__ if gradient else lambda name, mine=mine: getattr(mine, name)
-        yield get("kernel"), given(their.weight).T
-        has_bias = "bias" in mine if gradient else mine.bias is not None
-        if has_bias:
-            yield get("bias"), given(their.bias)
-    mine_norms = [projector["norms"][i] for i in sorted(projector.get("norms", {}))] if gradient else projector.norms
-    for mine, their in zip(mine_norms, norms):
-        if their.affine and mine is not None:
-            get = mine.__getitem__ if gradient else lambda name, mine=mine: getattr(mine, name)
-            for name, weight in (("scale", their.weight), ("bias", their.bias)):
-                if (name in mine) if gradient else getattr(mine, name) is not None:
-                    yield get(name), given(weight)
+    for mine, their in zip(projector.linears, linears, strict=True):
+        yield mine.kernel, of(their.weight).T
+        if mine.bias is not None:
+            yield mine.bias, of(their.bias)
+    for mine, their in zip([norm for norm in projector.norms if norm is not None], norms, strict=True):
+        for ours, theirs in ((mine.scale, their.weight), (mine.bias, their.bias)):
+            if ours is not None:
+                yield ours, of(theirs)
 
 
 def copy(projector, torch_head):
@@ -90,20 +84,22 @@ def compare(method, torch_heads, theirs, views):
 
     def loss(params, x):
         merged = nnx.merge(graphdef, params, rest, copy=True)
-        value = merged.loss({"image": x}, KEY)[0]
-        return value, nnx.state(merged, nnx.BatchStat)
+        views = {"image": x[:, :2]} | ({"local": x[:, 2:]} if x.shape[1] > 2 else {})
+        value = merged.loss(views, KEY)[0]
+        return value, nnx.split(merged, nnx.Param, ...)[2]
 
-    (value, statistics), (weights, features) = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(
+    (value, changed), (gradients, features) = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(
         params, views.detach().numpy()
     )
     errors = [largest_error(value, theirs), largest_error(features, views.grad)]
+    after, slopes = nnx.merge(graphdef, params, changed, copy=True), nnx.merge(graphdef, gradients, rest, copy=True)
     for name, torch_head in torch_heads.items():
-        found = list(pairs(weights[name], torch_head, gradient=True))
-        assert len(found) == len(jax.tree.leaves(weights[name])), "every weight is compared"
-        errors += [largest_error(ours[...], grad) for ours, grad in found]
-        means = [norm.running_mean for norm in parts(torch_head)[1]]
-        ours = [statistics[name]["norms"][i]["mean"][...] for i in sorted(statistics[name]["norms"])]
-        errors += [largest_error(a, b) for a, b in zip(ours, means, strict=True)]
+        found = list(pairs(getattr(slopes, name), torch_head, lambda weight: weight.grad))
+        assert len(found) == len(jax.tree.leaves(nnx.state(getattr(slopes, name), nnx.Param))), "every weight"
+        errors += [largest_error(ours[...], theirs) for ours, theirs in found]
+        norms = [norm for norm in getattr(after, name).norms if norm is not None]
+        for ours, theirs in zip(norms, parts(torch_head)[1], strict=True):
+            np.testing.assert_allclose(ours.mean[...], theirs.running_mean, rtol=1e-5, atol=1e-6)
     assert max(errors) < 2e-5, errors
 
 
@@ -193,9 +189,9 @@ def test_lejepa_is_lightlys(monkeypatch):
     method = method_of("lejepa", directions=7)
     projector = moved(heads.LeJEPAProjectionHead(WIDTH, HIDDEN, OUT))
     copy(method.projector, projector)
-    directions = torch.tensor(np.array(random_directions(jax.random.split(KEY, 2)[0], OUT, 7)))
+    directions = torch.tensor(np.array(random_directions(jax.random.split(KEY, 3)[0], OUT, 7)))
     loss = lejepa_loss.LeJEPALoss(0.05)
     monkeypatch.setattr(loss.sigreg, "_generate_unit_vectors", lambda *_: directions)
-    x = random(N, 2, WIDTH, seed=0)
-    z = projector(x.reshape(-1, WIDTH)).reshape(N, 2, OUT).transpose(0, 1)
-    compare(method, {"projector": projector}, loss(local_proj=z[:0], global_proj=z), x)
+    x = random(N, 5, WIDTH, seed=0)
+    z = projector(x.reshape(-1, WIDTH)).reshape(N, 5, OUT).transpose(0, 1)
+    compare(method, {"projector": projector}, loss(local_proj=z[2:], global_proj=z[:2]), x)
