@@ -36,7 +36,7 @@ def _shrink(config: ml_collections.ConfigDict) -> None:
     config.data.update(image_size=CANVAS, workers=0, mock=64)
     with config.unlocked(), config.ignore_type():
         config.views.out_size = SIZE
-        if config.views.name in ("swav", "dino") or "local_crops" in config.views:
+        if config.views.name in ("swav", "dino", "lejepa") or "local_crops" in config.views:
             config.views.local_size, config.views.local_crops = LOCAL_SIZE, 2
         if config.model.name == "resnet":
             config.model.depth = 18

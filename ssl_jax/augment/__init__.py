@@ -31,6 +31,7 @@ VIEWS = {
     "byol": functools.partial(PhotoView, **presets.BYOL),
     "swav": functools.partial(PhotoView, **presets.SWAV),
     "dino": functools.partial(PhotoView, **presets.DINO),
+    "lejepa": functools.partial(PhotoView, **presets.LEJEPA),
     "mae": MAEView,
     "affine": AffineView,
 }

@@ -16,6 +16,17 @@ BYOL = dict(blur=1.0, second_blur=0.1, second_solarize=0.2, **_BYOL_COLORS, **_I
 DINO = dict(BYOL, crop_scale=(0.4, 1.0), local_crops=8, local_size=96, local_scale=(0.05, 0.4), local_blur=0.5)
 """Caron et al. 2021, appendix and `main_dino.py`, whose defaults these are; the paper's best runs crop 0.25 to 1."""
 
+LEJEPA = dict(
+    crop_scale=(0.3, 1.0),
+    solarize=0.2,
+    local_crops=6,
+    local_size=98,
+    local_scale=(0.05, 0.3),
+    **_BYOL_COLORS,
+    **_IMAGENET,
+)
+"""Balestriero and LeCun 2025: README of rbalestr-lab/lejepa, where small views are solarised too."""
+
 SWAV = dict(
     crop_scale=(0.14, 1.0),
     interpolation="bilinear",

@@ -67,6 +67,40 @@ def test_barlow_twins_is_solo_learns(n, d, record_property):
 
 
 @shapes
+@pytest.mark.parametrize("lambda_", [0.0051, 0.5])
+def test_barlow_twins_is_the_authors(n, d, lambda_, record_property):
+    z = pair(n, d)
+    first, second = (F.batch_norm(x, None, None, training=True) for x in z)
+    errors = (first.T @ second / n - torch.eye(d)).square()
+    diagonal = errors.diagonal().sum()
+    check_loss(
+        record_property,
+        loss="barlow_twins",
+        peer="formula of facebookresearch/barlowtwins",
+        ours=lambda a, b: losses.barlow_twins(a, b, lambda_=lambda_),
+        theirs=diagonal + lambda_ * (errors.sum() - diagonal),
+        inputs=z,
+    )
+
+
+@shapes
+@pytest.mark.parametrize("weights", [(25.0, 25.0, 1.0), (10.0, 20.0, 3.0)])
+def test_vicreg_is_the_authors(n, d, weights, record_property):
+    z = pair(n, d)
+    spread = sum(F.relu(1 - (x.var(dim=0) + 1e-4).sqrt()).mean() for x in z) / 2
+    moments = [torch.cov(x.T) for x in z]
+    redundancy = sum((c - c.diagonal().diag()).square().sum() / d for c in moments)
+    check_loss(
+        record_property,
+        loss="vicreg",
+        peer="formula of facebookresearch/vicreg",
+        ours=lambda a, b: losses.vicreg(a, b, invariance=weights[0], variance=weights[1], covariance=weights[2]),
+        theirs=weights[0] * F.mse_loss(*z) + weights[1] * spread + weights[2] * redundancy,
+        inputs=z,
+    )
+
+
+@shapes
 def test_vicreg_is_lightlys(n, d, record_property):
     vicreg_loss = pytest.importorskip("lightly.loss.vicreg_loss")
     z = pair(n, d)

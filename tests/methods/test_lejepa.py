@@ -79,7 +79,7 @@ def test_projector_is_the_minimal_examples(data_dir):
     "name, value, message",
     [
         ("lambda_", 1.5, "lambda_ 1.5 is not in"),
-        ("center", "local", "center 'local' is not one of"),
+        ("center", "local", "config.method.center is 'local'"),
         ("t_max", 0.0, "t_max 0.0 must be positive"),
         ("points", 1, "points 1 is below 2"),
         ("directions", 0, "directions 0 is below 1"),

@@ -84,7 +84,7 @@ def test_only_training_moves_the_batch_statistics(data_dir):
 def test_projections_are_what_is_predicted(data_dir):
     method, _ = method_and_views(data_dir)
     batch = {"image": jnp.ones((3, 8, 8, 1), jnp.uint8)}
-    assert method.embed(batch).shape == (3, 8) and method.project(batch).shape == (3, 8)
+    assert method.embed(batch).shape == (3, 8) and method.project(batch).shape == (3, 16)
     np.testing.assert_allclose(method.project(batch), method.projector(method.embed(batch)), rtol=1e-6)
 
 
