@@ -12,7 +12,7 @@ from ssl_jax.errors import unknown
 
 _HEAD = dict(projector_hidden=128, projector_out=64)
 _CROPS = dict(crop_scale=(0.3, 1.0), local_crops=2, local_size=16, local_scale=(0.1, 0.4))
-_DINO_HEAD = dict(prototypes=512, head_hidden=256, head_bottleneck=64, momentum=0.99, warmup_teacher_steps=150)
+_DINO_HEAD = dict(prototypes=512, head_hidden=256, head_bottleneck=64, momentum=0.99, teacher_temperature=0.04)
 METHODS = dict(
     simclr=dict(method=dict(temperature=0.5, **_HEAD)),
     byol=dict(method=dict(momentum=0.99, **_HEAD)),
@@ -20,8 +20,9 @@ METHODS = dict(
     barlow_twins=dict(method=dict(projector_hidden=256, projector_out=256)),
     vicreg=dict(method=dict(projector_hidden=256, projector_out=256)),
     lejepa=dict(method=dict(directions=256, **_HEAD)),
-    dino=dict(views=_CROPS, method=dict(teacher_temperature=0.07, **_DINO_HEAD)),
-    ibot=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(teacher_temperature=0.07, **_DINO_HEAD)),
+    # Untrained features hardly differ here: without batch normalisation in the head all targets become uniform.
+    dino=dict(views=_CROPS, method=dict(head_batch_norm=True, **_DINO_HEAD)),
+    ibot=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(patch_temperature=0.04, **_DINO_HEAD)),
     dinov2=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(patch_prototypes=512, **_DINO_HEAD)),
     moco_v2=dict(method=dict(momentum=0.99, queue_size=2048, **_HEAD)),
     moco_v3=dict(method=dict(momentum=0.99, **_HEAD)),

@@ -100,3 +100,9 @@ def test_each_view_is_one_pass():
     found = augment.each_view(function, views)
     assert calls == [(6, 4)]
     np.testing.assert_array_equal(found["sum"], views.sum(2))
+
+
+def test_each_view_goes_with_what_belongs_to_it():
+    views, shifts = jnp.arange(24.0).reshape(2, 3, 4), jnp.arange(6.0).reshape(2, 3)
+    found = augment.each_view(lambda rows, shift: rows + shift[:, None], views, shifts)
+    np.testing.assert_array_equal(found, views + shifts[..., None])
