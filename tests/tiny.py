@@ -33,6 +33,7 @@ _DIGITS = dict(
     model=dict(name="resnet", stage_sizes=(1,), base_width=8, stem="small", channels=1),
 )
 _HEAD = dict(projector_hidden=16, projector_out=8)
+_TINY_VIT = dict(name="vit", size="Ti", image_size=8, patch_size=2, channels=1, width=24, depth=2, heads=3, mlp_dim=48)
 _PARTS = dict(
     simclr=dict(_DIGITS, method=dict(name="simclr", **_HEAD)),
     byol=dict(_DIGITS, method=dict(name="byol", momentum=0.9, **_HEAD)),
@@ -41,21 +42,16 @@ _PARTS = dict(
         views=dict(name="swav", out_size=8, local_size=6, local_crops=2, mean=(0.3,), std=(0.37,)),
         method=dict(name="swav", prototypes=12, freeze_prototypes_steps=3, queue_length=64, queue_start=1, **_HEAD),
     ),
+    msn=dict(
+        data=dict(modality="image", name="digits"),
+        views=dict(name="swav", out_size=8, local_size=4, local_crops=2, mean=(0.3,), std=(0.37,)),
+        model=_TINY_VIT | dict(pooling="cls", positions="learned"),
+        method=dict(name="msn", mask_ratio=0.5, prototypes=12, momentum=0.9, **_HEAD),
+    ),
     mae=dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),
-        model=dict(
-            name="vit",
-            size="Ti",
-            image_size=8,
-            patch_size=2,
-            channels=1,
-            width=24,
-            depth=2,
-            heads=3,
-            mlp_dim=48,
-            pooling="mean",
-        ),
+        model=_TINY_VIT | dict(pooling="mean"),
         method=dict(name="mae", decoder_width=16, decoder_depth=1, decoder_heads=2),
     ),
     bert=dict(

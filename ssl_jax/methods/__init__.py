@@ -3,6 +3,7 @@
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.byol import BYOL
 from ssl_jax.methods.mae import MAE
+from ssl_jax.methods.msn import MSN
 from ssl_jax.methods.simclr import SimCLR
 from ssl_jax.methods.swav import SwAV
 
@@ -10,6 +11,7 @@ METHODS = {
     "bert": BERT,
     "byol": BYOL,
     "mae": MAE,
+    "msn": MSN,
     "simclr": SimCLR,
     "swav": SwAV,
 }

@@ -1,9 +1,13 @@
-"""Fixed positions of patches."""
+"""Positions of patches: fixed ones, and learned ones for pictures of another size."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 
-def sincos2d(grid: tuple[int, int], width: int, *, temperature: float = 10_000.0) -> np.ndarray:
+def sincos2d(
+    grid: tuple[int, int], width: int, *, over: tuple[int, int] | None = None, temperature: float = 10_000.0
+) -> np.ndarray:
     """Sines and cosines of a patch's column and row (He et al. 2022, MAE; Chen et al. 2021, MoCo v3).
 
     The first half of the features holds the column, the second the row; each half its sines, then its cosines.
@@ -11,6 +15,8 @@ def sincos2d(grid: tuple[int, int], width: int, *, temperature: float = 10_000.0
     Args:
       grid: rows and columns of patches.
       width: features; a multiple of 4.
+      over: rows and columns of the grid over which these are spread evenly, so that a small crop has the positions of
+        the whole picture, further apart, as where a learned table is resized (`resize_positions`); None: `grid`.
       temperature: the slowest wave's length over 2 pi.
 
     Returns:
@@ -18,7 +24,8 @@ def sincos2d(grid: tuple[int, int], width: int, *, temperature: float = 10_000.0
     """
     if width % 4:
         raise ValueError(f"width {width} is not divisible by 4, which positions 'sincos2d' need")
-    rows, columns = np.meshgrid(np.arange(grid[0]), np.arange(grid[1]), indexing="ij")
+    axes = [(np.arange(size) + 0.5) * (whole / size) - 0.5 for size, whole in zip(grid, over or grid)]
+    rows, columns = np.meshgrid(*axes, indexing="ij")
     halves = [_waves(axis.reshape(-1), width // 2, temperature) for axis in (columns, rows)]
     return np.concatenate(halves, axis=1).astype(np.float32)
 
@@ -27,3 +34,40 @@ def _waves(positions: np.ndarray, width: int, temperature: float) -> np.ndarray:
     frequencies = temperature ** (-np.arange(width // 2, dtype=np.float64) / (width / 2))
     angles = positions[:, None] * frequencies[None, :]
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+
+def resize_positions(table: jax.Array, grid: tuple[int, int], new_grid: tuple[int, int]) -> jax.Array:
+    """A learned table of positions for another grid, by bicubic interpolation, as the official code of DINO does it.
+
+    The same as PyTorch's `interpolate` with `mode='bicubic'` (a = -0.75, the border repeated, nothing smoothed where
+    the grid shrinks) and a scale factor of `(new + 0.1) / old` in place of `new / old`: iBOT and DINOv2 keep that
+    tenth, and so do weights trained with it (`interpolate_pos_encoding` in facebookresearch/dino's
+    `vision_transformer.py`). timm smooths where the grid shrinks and adds nothing.
+
+    Args:
+      table: [rows * columns, F], row by row.
+      grid: its (rows, columns).
+      new_grid: those that are wanted.
+
+    Returns:
+      float32 [new rows * new columns, F]; `table` itself where the grids are equal.
+    """
+    if tuple(grid) == tuple(new_grid):
+        return table
+    rows, columns = (_bicubic(old, new) for old, new in zip(grid, new_grid))
+    table = table.astype(jnp.float32).reshape(*grid, -1)
+    resized = jnp.einsum("ri,cj,ijf->rcf", rows, columns, table, precision=jax.lax.Precision.HIGHEST)
+    return resized.reshape(new_grid[0] * new_grid[1], -1)
+
+
+def _bicubic(old: int, new: int, a: float = -0.75, offset: float = 0.1) -> np.ndarray:
+    """float32 [new, old]: what each old position adds to each new one."""
+    places = (np.arange(new) + 0.5) * (old / (new + offset)) - 0.5
+    matrix = np.zeros((new, old), np.float32)
+    for tap in range(-1, 3):
+        index = np.floor(places).astype(int) + tap
+        distance = np.abs(places - index)
+        near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+        far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+        np.add.at(matrix, (np.arange(new), np.clip(index, 0, old - 1)), np.where(distance <= 1, near, far))
+    return matrix

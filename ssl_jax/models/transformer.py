@@ -201,6 +201,7 @@ class Stack(nnx.Module):
         same blocks either way; only the layout of the state differs.
       remat: compute the inside of a block again in the backward pass instead of keeping it.
       drop_path: stochastic depth of the last block; it grows linearly from 0 at the first.
+      drop_path_uniform: it does not grow, all blocks have that rate.
       rngs: stream `params`.
 
     Attributes:
@@ -215,6 +216,7 @@ class Stack(nnx.Module):
         scan: bool = False,
         remat: bool = False,
         drop_path: float = 0.0,
+        drop_path_uniform: bool = False,
         rngs: nnx.Rngs,
     ):
         settings.at_least(1, depth=depth)
@@ -223,6 +225,7 @@ class Stack(nnx.Module):
         self.scan = scan
         self.remat = remat
         self.drop_path = drop_path
+        self.drop_path_uniform = drop_path_uniform
         keys = jax.random.split(rngs.params(), depth)
         if scan:
             self.blocks = nnx.vmap(lambda key: make_block(nnx.Rngs(params=key)))(keys)
@@ -232,7 +235,8 @@ class Stack(nnx.Module):
     def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
         """x [B, N, width] -> [B, N, width]; without `key` nothing is dropped."""
         keys = None if key is None else jax.random.split(key, self.depth)
-        rates = np.linspace(0.0, self.drop_path, self.depth, dtype=np.float32) if self.drop_path else None
+        first = self.drop_path if self.drop_path_uniform else 0.0
+        rates = np.linspace(first, self.drop_path, self.depth, dtype=np.float32) if self.drop_path else None
         return (self._scanned if self.scan else self._unrolled)(x, mask, keys, rates)
 
     def _unrolled(self, x, mask, keys, rates):

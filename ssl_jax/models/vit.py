@@ -8,7 +8,7 @@ from flax import nnx
 
 from ssl_jax.models import patches, settings
 from ssl_jax.models.normalization import layer_norm
-from ssl_jax.models.positions import sincos2d
+from ssl_jax.models.positions import resize_positions, sincos2d
 from ssl_jax.models.transformer import PreNormBlock, Stack, dropout
 
 
@@ -41,12 +41,14 @@ class ViT(nnx.Module):
     Args:
       size: the letter of the papers; 'g' with patch_size 14 is ViT-g/14.
       patch_size: side of a patch in pixels.
-      image_size: side of the images in pixels; a multiple of `patch_size`.
+      image_size: side of the images in pixels; a multiple of `patch_size`. Those of another size, as small crops are,
+        get positions that are resized to them.
       channels: colours a pixel has.
       width, depth, heads, mlp_dim: override what `size` says.
       positions: 'sincos2d' (fixed) or 'learned'.
       pooling: 'cls' puts a class token in front and returns it; 'mean' has none and averages the patches.
       drop_path: stochastic depth of the last block, growing linearly from 0.
+      drop_path_uniform: all blocks have the rate of the last, as in DINOv2.
       dropout: rate after the embedding and in each block (not on attention weights), as in the ViT paper.
       layer_scale: initial value of a learned scale on each residual branch; None for none.
       scan: run the blocks as one `jax.lax.scan` over stacked parameters: compiles once instead of `depth` times.
@@ -76,6 +78,7 @@ class ViT(nnx.Module):
         positions: Literal["learned", "sincos2d"] = "sincos2d",
         pooling: Literal["cls", "mean"] = "cls",
         drop_path: float = 0.0,
+        drop_path_uniform: bool = False,
         dropout: float = 0.0,
         layer_scale: float | None = None,
         scan: bool = False,
@@ -110,7 +113,8 @@ class ViT(nnx.Module):
         def block(rngs):
             return PreNormBlock(sizes.width, dropout=dropout, dtype=dtype, rngs=rngs, **shape)
 
-        self.stack = Stack(block, depth=sizes.depth, scan=scan, remat=remat, drop_path=drop_path, rngs=rngs)
+        run = dict(scan=scan, remat=remat, drop_path=drop_path, drop_path_uniform=drop_path_uniform)
+        self.stack = Stack(block, depth=sizes.depth, rngs=rngs, **run)
         self.norm = layer_norm(sizes.width, epsilon=1e-6, rngs=rngs)
 
     def _build_embedding(self, positions, rngs):
@@ -125,34 +129,45 @@ class ViT(nnx.Module):
             sincos2d(self.grid, self.features)  # so that an impossible width is refused now
             self.positions = nnx.data(None)
 
-    def _positions(self) -> tuple[jax.Array | None, jax.Array]:
-        """The class token's position [width] (None: no class token, or zero) and the patches' [N, width]."""
+    def _patch_positions(self, grid: tuple[int, int]) -> jax.Array:
+        """Positions of a picture's patches, [rows * columns, width]."""
         if self.positions is None:
-            return None, jnp.asarray(sincos2d(self.grid, self.features))
-        table = self.positions[...]
-        return (None, table) if self.class_token is None else (table[0], table[1:])
+            return jnp.asarray(sincos2d(grid, self.features, over=self.grid))
+        table = self.positions[...] if self.class_token is None else self.positions[1:]
+        return resize_positions(table, self.grid, grid)
 
     def patchify(self, images: jax.Array) -> jax.Array:
-        """Images [B, image_size, image_size, channels] -> [B, num_patches, patch_dim]; see `patches.patchify`."""
+        """Images [B, H, W, channels] -> [B, N, patch_dim]; see `patches.patchify`."""
         return patches.patchify(images, self.patch_size)
 
     def unpatchify(self, pixels: jax.Array) -> jax.Array:
         """The inverse of `patchify`."""
         return patches.unpatchify(pixels, self.grid, self.image_shape[2])
 
-    def embed_patches(self, images: jax.Array) -> jax.Array:
+    def embed_patches(
+        self, images: jax.Array, *, hidden: jax.Array | None = None, mask_token: jax.Array | None = None
+    ) -> jax.Array:
         """Embeds patches and adds their positions; no class token yet.
 
         Args:
-          images: float [B, image_size, image_size, channels].
+          images: float [B, H, W, channels], H and W multiples of `patch_size`.
+          hidden: bool [B, N], True for patches that `mask_token` stands in for, before positions are added, as in
+            BEiT and iBOT; None: nothing is hidden.
+          mask_token: [features].
 
         Returns:
-          tokens [B, num_patches, features], patches row by row.
+          tokens [B, N, features], patches row by row; N is `num_patches` for images of `image_size`.
+
+        Raises:
+          ValueError: the images have other channels, or cannot be cut into patches.
         """
-        if images.shape[1:] != self.image_shape:
-            raise ValueError(f"images are {images.shape[1:]}, this ViT was built for {self.image_shape}")
+        if images.shape[3] != self.channels:
+            raise ValueError(f"images have {images.shape[3]} channels, this ViT was built for {self.channels}")
         tokens = self.patch_embedding(self.patchify(images))
-        return tokens + self._positions()[1].astype(tokens.dtype)[None]
+        if hidden is not None:
+            tokens = jnp.where(hidden[:, :, None], mask_token.astype(tokens.dtype)[None, None, :], tokens)
+        grid = (images.shape[1] // self.patch_size, images.shape[2] // self.patch_size)
+        return tokens + self._patch_positions(grid).astype(tokens.dtype)[None]
 
     def encode(self, tokens: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
         """Runs the blocks on any subset of the embedded patches, as MAE does.
@@ -174,12 +189,29 @@ class ViT(nnx.Module):
         return self.norm(self.stack(tokens, key=key)).astype(self.dtype)
 
     def _class_tokens(self, tokens):
-        token, position = self.class_token[...], self._positions()[0]
-        token = (token if position is None else token + position).astype(tokens.dtype)
+        token = self.class_token[...]
+        token = (token if self.positions is None else token + self.positions[0]).astype(tokens.dtype)
         return jnp.broadcast_to(token[None, None, :], (tokens.shape[0], 1, self.features))
 
+    def tokens(
+        self,
+        images: jax.Array,
+        *,
+        hidden: jax.Array | None = None,
+        mask_token: jax.Array | None = None,
+        train: bool = False,
+        key: jax.Array | None = None,
+    ) -> tuple[jax.Array, jax.Array]:
+        """The class token [B, features] and the patches [B, N, features] of images; needs pooling 'cls'.
+
+        Args: as for `embed_patches` and `encode`.
+        """
+        embedded = self.embed_patches(images, hidden=hidden, mask_token=mask_token)
+        tokens = self.encode(embedded, train=train, key=key)
+        return tokens[:, 0], tokens[:, 1:]
+
     def __call__(self, images: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
-        """Images float [B, image_size, image_size, channels] -> [B, features]."""
+        """Images float [B, H, W, channels] -> [B, features]."""
         tokens = self.encode(self.embed_patches(images), train=train, key=key)
         return tokens[:, 0] if self.pooling == "cls" else jnp.mean(tokens, axis=1, dtype=jnp.float32).astype(self.dtype)
 

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from ssl_jax.models import MAEDecoder, ViT, patchify, unpatchify
-from ssl_jax.models.positions import sincos2d
+from ssl_jax.models.positions import resize_positions, sincos2d
 
 SMALL = dict(width=16, depth=2, heads=2, mlp_dim=32, patch_size=4, image_size=16)
 IMAGES = jax.random.normal(jax.random.key(0), (3, 16, 16, 3))
@@ -117,9 +117,53 @@ def test_impossible_settings(settings, message):
         ViT(**{**SMALL, **settings}, rngs=nnx.Rngs(0))
 
 
-def test_wrong_image_size_is_refused():
-    with pytest.raises(ValueError, match=r"images are \(8, 8, 3\), this ViT was built for \(16, 16, 3\)"):
-        build()(IMAGES[:, :8, :8])
+def test_images_that_are_no_patches_are_refused():
+    with pytest.raises(ValueError, match="image height 10 is not divisible by patch_size 4"):
+        build()(IMAGES[:, :10])
+    with pytest.raises(ValueError, match="images have 1 channels, this ViT was built for 3"):
+        build()(IMAGES[..., :1])
+
+
+@pytest.mark.parametrize("positions", ["learned", "sincos2d"])
+def test_crops_of_another_size_have_resized_positions(positions):
+    model = build(positions=positions)
+    crop = IMAGES[:, :8, :12]
+    table = model.positions[1:] if positions == "learned" else None
+    where = sincos2d((2, 3), 16, over=(4, 4)) if table is None else resize_positions(table, (4, 4), (2, 3))
+    embedded = model.patch_embedding(patchify(crop, 4)) + where[None]
+    np.testing.assert_allclose(model.embed_patches(crop), embedded, atol=1e-6)
+    np.testing.assert_allclose(model(crop), model.encode(embedded)[:, 0], atol=1e-5)
+
+
+def test_resized_positions_span_the_picture():
+    """Constants stay; a table that is linear in row and column stays nearly so, but for the repeated border."""
+    rows, columns = np.meshgrid(np.arange(12.0), np.arange(12.0), indexing="ij")
+    table = jnp.asarray(np.stack([rows, columns, np.ones((12, 12))], -1).reshape(144, 3))
+    resized = np.asarray(resize_positions(table, (12, 12), (6, 4))).reshape(6, 4, 3)
+    at = lambda new: (np.arange(new) + 0.5) * 12 / (new + 0.1) - 0.5
+    np.testing.assert_allclose(resized[1:-1, 2, 0], at(6)[1:-1], atol=0.05)
+    np.testing.assert_allclose(resized[2, 1:-1, 1], at(4)[1:-1], atol=0.05)
+    np.testing.assert_allclose(resized[..., 2], 1, atol=1e-6)
+    assert resize_positions(table, (12, 12), (12, 12)) is table
+
+
+def test_sincos_over_another_grid_spans_it():
+    whole, half = sincos2d((1, 4), 8), sincos2d((1, 2), 8, over=(1, 4))
+    np.testing.assert_allclose(half[:, :2], np.sin(np.array([[0.5], [2.5]]) * np.array([1.0, 0.01])), rtol=1e-6)
+    assert np.array_equal(sincos2d((1, 4), 8, over=(1, 4)), whole)
+
+
+def test_mask_token_stands_in_before_positions_are_added():
+    model = build(positions="learned")
+    hidden = jnp.zeros((3, 16), bool).at[1, 5].set(True)
+    token = jnp.arange(16.0)
+    seen, masked = model.embed_patches(IMAGES), model.embed_patches(IMAGES, hidden=hidden, mask_token=token)
+    np.testing.assert_allclose(masked[1, 5], token + model.positions[1 + 5], atol=1e-5)
+    np.testing.assert_array_equal(masked[~hidden], seen[~hidden])
+    classes, patches = model.tokens(IMAGES, hidden=hidden, mask_token=token)
+    encoded = model.encode(masked)
+    np.testing.assert_array_equal(classes, encoded[:, 0])
+    np.testing.assert_array_equal(patches, encoded[:, 1:])
 
 
 def decoder(**settings):
