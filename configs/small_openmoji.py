@@ -11,9 +11,12 @@ import ml_collections
 from ssl_jax.errors import unknown
 
 _HEAD = dict(projector_hidden=128, projector_out=64)
+_CROPS = dict(crop_scale=(0.3, 1.0), local_crops=2, local_size=16, local_scale=(0.1, 0.4))
 METHODS = dict(
     simclr=dict(method=dict(temperature=0.5, **_HEAD)),
     byol=dict(method=dict(momentum=0.99, **_HEAD)),
+    swav=dict(views=_CROPS, method=dict(prototypes=128, freeze_prototypes_steps=50, **_HEAD)),
+    msn=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(prototypes=128, momentum=0.99, **_HEAD)),
 )
 """By method, what differs from the common settings: part -> leaf -> value."""
 

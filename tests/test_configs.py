@@ -24,6 +24,8 @@ VARIANTS = [f"{path}:{name}" for path in TABLES for name in runpy.run_path(str(p
 SIZES = {
     "simclr_imagenet_rn50": (23.5, 23.6),  # Chen et al. 2020, table 6: 24 M
     "byol_imagenet_rn50": (23.5, 23.6),  # Grill et al. 2020, table 1: 24 M
+    "swav_imagenet_rn50": (23.5, 23.6),  # as BYOL's: a ResNet-50
+    "msn_imagenet_vit_s16": (21.5, 22.0),  # Touvron et al. 2021, table 1: DeiT-S, 22 M
     "mae_imagenet_vit_b16": (85.6, 86.0),  # Dosovitskiy et al. 2021, table 1: ViT-B, 86 M
 }
 PAPERS = [path for path in FILES if "imagenet" in path.stem or path.stem == "bert_base"]
