@@ -47,3 +47,11 @@ def test_predictor_ends_in_a_plain_layer(bias):
 def test_impossible_settings():
     with pytest.raises(ValueError, match="layers 0 is below 1"):
         Projector(6, layers=0, rngs=nnx.Rngs(0))
+
+
+def test_gelu_stands_between_layers_and_not_after_the_last():
+    head = Projector(3, hidden=4, out=2, batch_norm=False, last_batch_norm=False, activation="gelu", rngs=nnx.Rngs(0))
+    x = jnp.array([[0.5, -1.0, 2.0]])
+    np.testing.assert_allclose(head(x), head.linears[1](jax.nn.gelu(head.linears[0](x), approximate=False)), rtol=1e-6)
+    with pytest.raises(ValueError, match="activation 'tanh' is not one of"):
+        Projector(3, activation="tanh", rngs=nnx.Rngs(0))
