@@ -55,14 +55,13 @@ class MSN(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: the backbone is no ViT, all or no patches would be dropped for a ratio above 0, or a setting is
-            out of its range.
+          ValueError: the backbone is no ViT, no patch would be left, or a setting is out of its range.
         """
         if not hasattr(backbone, "embed_patches"):
             raise ValueError(f"MSN drops patches, so config.model must be a vit, not {type(backbone).__name__}")
         count = backbone.num_patches
-        if not 0 <= mask_ratio < 1 or (mask_ratio > 0 and masking.count_visible(count, mask_ratio) == count):
-            raise ValueError(f"mask_ratio {mask_ratio} drops all or none of {count} patches; 0 says none")
+        if mask_ratio < 0 or count * (1 - mask_ratio) + 1e-6 < 1:
+            raise ValueError(f"mask_ratio {mask_ratio} is negative, or leaves none of {count} patches")
         settings.probability(momentum=momentum)
         settings.positive(temperature=temperature, target_sharpening=target_sharpening)
         settings.at_least(0, sinkhorn_iterations=sinkhorn_iterations, me_max_weight=me_max_weight)

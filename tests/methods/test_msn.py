@@ -79,8 +79,8 @@ def test_without_a_mask_all_patches_are_seen(data_dir):
     ("leaves", "message"),
     [
         (dict(model=dict(tiny.config("simclr")["model"])), "must be a vit, not ResNet"),
-        (dict(method=dict(mask_ratio=0.01)), "mask_ratio 0.01 drops all or none of 16"),
-        (dict(method=dict(mask_ratio=1.0)), "mask_ratio 1.0 drops all"),
+        (dict(method=dict(mask_ratio=-0.1)), "mask_ratio -0.1 is negative"),
+        (dict(method=dict(mask_ratio=0.95)), "mask_ratio 0.95 .* leaves none of 16"),
         (dict(method=dict(prototypes=0)), "prototypes 0"),
         (dict(method=dict(temperature=0.0)), "temperature 0.0"),
         (dict(method=dict(me_max_weight=-1.0)), "me_max_weight -1.0"),
