@@ -30,6 +30,8 @@ METHODS = dict(
     sup_con=dict(method=dict(**_HEAD)),
     nnclr=dict(method=dict(temperature=0.2, queue_size=1024, predictor_hidden=128, **_HEAD)),
     dcl=dict(method=dict(temperature=0.2, **_HEAD)),
+    swav=dict(views=_CROPS, method=dict(prototypes=128, freeze_prototypes_steps=50, **_HEAD)),
+    msn=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(prototypes=128, momentum=0.99, **_HEAD)),
 )
 """By method, what differs from the common settings: part -> leaf -> value."""
 

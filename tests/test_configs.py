@@ -29,6 +29,8 @@ SIZES = {
     "dino_imagenet_vit_s16": (21.6, 21.7),  # Caron et al. 2021, table 1: 21 M
     "dinov2_imagenet_vit_l16": (303.2, 303.5),  # Dosovitskiy et al. 2021, table 1: ViT-L, 307 M with a classifier
     "ibot_imagenet_vit_s16": (21.6, 21.7),  # the official README: 21 M
+    "swav_imagenet_rn50": (23.5, 23.6),  # as BYOL's: a ResNet-50
+    "msn_imagenet_vit_s16": (21.5, 22.0),  # Touvron et al. 2021, table 1: DeiT-S, 22 M
     "mae_imagenet_vit_b16": (85.6, 86.0),  # Dosovitskiy et al. 2021, table 1: ViT-B, 86 M
     "moco_v3_imagenet_vit_b16": (85.6, 86.0),  # Dosovitskiy et al. 2021, table 1: ViT-B, 86 M
     "simsiam_imagenet_rn50": (23.5, 23.6),  # the same network

@@ -76,6 +76,12 @@ _PARTS = dict(
     sup_con=dict(_DIGITS, method=dict(name="sup_con", **_HEAD), optimizer=_FAST),
     nnclr=dict(_DIGITS, method=dict(name="nnclr", queue_size=128, predictor_hidden=16, **_HEAD)),
     dcl=dict(_DIGITS, method=dict(name="dcl", **_HEAD)),
+    msn=dict(
+        _DIGITS,
+        views=dict(name="swav", out_size=8, local_size=4, local_crops=2, mean=(0.3,), std=(0.37,)),
+        model=dict(_VIT, pooling="cls", positions="learned"),
+        method=dict(name="msn", mask_ratio=0.5, prototypes=12, momentum=0.9, **_HEAD),
+    ),
     mae=dict(
         data=dict(modality="image", name="digits"),
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),

@@ -11,6 +11,7 @@ from ssl_jax.methods.lejepa import LeJEPA
 from ssl_jax.methods.mae import MAE
 from ssl_jax.methods.moco_v2 import MoCoV2
 from ssl_jax.methods.moco_v3 import MoCoV3
+from ssl_jax.methods.msn import MSN
 from ssl_jax.methods.nnclr import NNCLR
 from ssl_jax.methods.simclr import SimCLR
 from ssl_jax.methods.simsiam import SimSiam
@@ -31,6 +32,7 @@ METHODS = {
     "mae": MAE,
     "moco_v2": MoCoV2,
     "moco_v3": MoCoV3,
+    "msn": MSN,
     "nnclr": NNCLR,
     "simclr": SimCLR,
     "simsiam": SimSiam,

@@ -8,11 +8,11 @@ import optax
 
 from ssl_jax.models import settings, targets
 
-NOT_DECAYED = ("bias", "scale", "scale1", "scale2")
+NOT_DECAYED = ("bias", "scale", "scale1", "scale2", "prototypes")
 
 
 def decay_mask(params: optax.Params) -> optax.Params:
-    """True where weight decay applies: everywhere but biases, normalisation scales and layer scales.
+    """True where weight decay applies: everywhere but biases, normalisation and layer scales, MSN's prototypes.
 
     By name, not by rank, so that layers stacked for `lax.scan` are treated like layers on their own.
     """

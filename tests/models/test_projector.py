@@ -67,3 +67,11 @@ def test_first_layers_alone():
     np.testing.assert_array_equal(head(X, layers=0), X)
     np.testing.assert_allclose(head(X, layers=1), jax.nn.relu(head.norms[0](head.linears[0](X))), atol=1e-6)
     np.testing.assert_array_equal(head(X, layers=3), head(X))
+
+
+def test_gelu_stands_between_layers_and_not_after_the_last():
+    head = Projector(3, hidden=4, out=2, batch_norm=False, last_batch_norm=False, activation="gelu", rngs=nnx.Rngs(0))
+    x = jnp.array([[0.5, -1.0, 2.0]])
+    np.testing.assert_allclose(head(x), head.linears[1](jax.nn.gelu(head.linears[0](x), approximate=False)), rtol=1e-6)
+    with pytest.raises(ValueError, match="activation 'tanh' is not one of"):
+        Projector(3, activation="tanh", rngs=nnx.Rngs(0))

@@ -1,5 +1,7 @@
 """Multi-layer heads on pooled features: projectors and predictors."""
 
+from typing import Literal
+
 import jax
 from flax import nnx
 
@@ -18,6 +20,7 @@ class Projector(nnx.Module):
       out: width of the last layer.
       layers: number of linear layers: 2 in SimCLR, 3 in SimCLR v2; 1 is a linear projection.
       batch_norm: normalise before each ReLU.
+      activation: 'relu', or 'gelu' (exact) in its place, as in MSN.
       last_batch_norm: normalise the output too.
       last_bias: whether the last layer has a bias, where it is not normalised.
       last_scale: whether the last normalisation has a scale; SimSiam's and MoCo v3's have none.
@@ -37,6 +40,7 @@ class Projector(nnx.Module):
         out: int = 128,
         layers: int = 2,
         batch_norm: bool = True,
+        activation: Literal["relu", "gelu"] = "relu",
         last_batch_norm: bool = True,
         last_bias: bool = True,
         last_scale: bool = True,
@@ -45,7 +49,8 @@ class Projector(nnx.Module):
         rngs: nnx.Rngs,
     ):
         settings.at_least(1, in_features=in_features, hidden=hidden, out=out, layers=layers)
-        self.features = out
+        settings.one_of("activation", activation, ("relu", "gelu"))
+        self.features, self.activation = out, activation
         widths = [in_features] + [hidden] * (layers - 1) + [out]
         normed = [batch_norm] * (layers - 1) + [last_batch_norm]
         compute = settings.computation_dtype(dtype)
@@ -65,9 +70,11 @@ class Projector(nnx.Module):
         """
         last = len(self.linears) - 1
         for index, (linear, norm) in enumerate(list(zip(self.linears, self.norms))[:layers]):
-            x, relu = linear(x), index < last
+            x, relu = linear(x), index < last and self.activation == "relu"
             if norm is not None:
                 x = norm(x, train=train, relu=relu)
             elif relu:
                 x = jax.nn.relu(x)
+            if index < last and self.activation == "gelu":
+                x = jax.nn.gelu(x, approximate=False)
         return x

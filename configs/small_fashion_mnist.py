@@ -1,0 +1,57 @@
+"""Joint-embedding methods on Fashion-MNIST, with small networks and one budget, so that they compare.
+
+    apt install dataset-fashion-mnist    or see `ssl_jax/data/builders/fashion_mnist.py`
+    python launch.py --config=configs/small_fashion_mnist.py:byol
+
+The network is a ResNet of three blocks, 32 to 128 channels wide, or, for methods that need patches, a ViT of three
+layers, 96 wide, on patches of 4 pixels; a batch is 256 pictures, a run 400 steps. What a method has of its own is in
+`METHODS`. Nothing here has been tuned yet.
+"""
+
+import ml_collections
+
+from ssl_jax.errors import unknown
+
+_HEAD = dict(projector_hidden=128, projector_out=64)
+_CROPS = dict(local_crops=2, local_size=16, local_scale=(0.1, 0.4))
+_VIT = dict(name="vit", size="Ti", image_size=28, patch_size=4, channels=1, width=96, depth=3, heads=3, mlp_dim=384)
+_RESNET = dict(name="resnet", stage_sizes=(1, 1, 1), base_width=32, stem="small", channels=1)
+_NEED_PATCHES = ("ibot", "dinov2", "msn")
+METHODS = dict(
+    simclr=dict(method=dict(temperature=0.5, **_HEAD)),
+    byol=dict(method=dict(momentum=0.99, **_HEAD)),
+    swav=dict(views=_CROPS, method=dict(prototypes=128, freeze_prototypes_steps=50, **_HEAD)),
+    msn=dict(views=_CROPS, method=dict(prototypes=128, momentum=0.99, **_HEAD)),
+)
+"""By method, what differs from the common settings: part -> leaf -> value."""
+
+
+def get_config(method: str = "simclr") -> ml_collections.ConfigDict:
+    if method not in METHODS:
+        raise unknown("variant of small_fashion_mnist", method, sorted(METHODS))
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.steps = 400
+    config.batch_size = 256
+    config.log_every = 20
+    config.data = dict(modality="image", name="fashion_mnist")
+    config.views = dict(
+        name="simclr",
+        crop_scale=(0.3, 1.0),
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.0,
+        hue=0.0,
+        grayscale=0.0,
+        blur=0.0,
+    )
+    config.model = dict(_VIT if method in _NEED_PATCHES else _RESNET)
+    config.method = dict(name=method)
+    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=40)
+    config.checkpoint = dict(every=200, keep=2, best="eval/knn_full")
+    config.evaluate = dict(every=200, limit=10_000, tasks=("knn_5shot", "knn_full", "linear"))
+    config.expected = dict(results={}, margins={"knn_full": 0.01}, hardware="2 CPU cores")
+    for part, leaves in METHODS[method].items():
+        config[part].update(leaves)
+    return config
