@@ -6,6 +6,7 @@ stopped at any moment.
   python launch.py                                       SimCLR on handwritten digits, about a minute
   python launch.py --config=configs/mae_openmoji.py      any other config
   python launch.py --config=... --config.optimizer.learning_rate=0.3 --workdir=runs/lr0.3
+  python launch.py --config=... --dry_run                config, parameters, FLOPs, memory, views; trains nothing
   python launch.py prepare imagenet2012                  downloads and prepares a TFDS data set
   python launch.py report --workdir=runs/quickstart      makes report.html again
 """
@@ -56,10 +57,12 @@ def _train(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int
         config = configs.load(spec)
         for leaf, value in overrides:
             configs.override(config, leaf, value)
-        from ssl_jax.experiment import run
+        from ssl_jax import experiment
 
         workdir = options.workdir or _default_workdir(spec)
-        return run(configs.plain(config), workdir, data_dir=options.data_dir, stop=stop)
+        if options.dry_run:
+            return experiment.dry_run(configs.plain(config), workdir, data_dir=options.data_dir)
+        return experiment.run(configs.plain(config), workdir, data_dir=options.data_dir, stop=stop)
 
 
 def _default_workdir(spec: str) -> str:
@@ -108,7 +111,7 @@ def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
 
 
 COMMANDS = {"train": _train, "prepare": _prepare, "report": _report}
-OPTIONS = ("--config", "--workdir", "--data_dir", "--help")
+OPTIONS = ("--config", "--workdir", "--data_dir", "--dry_run", "--help")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -127,6 +130,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
         parser.error(f"unexpected argument {rest[0]!r}")
     if rest:
         raise unknown("option", rest[0].partition("=")[0], (*OPTIONS, "--config.a.b"))
+    if options.dry_run and options.command != "train":
+        parser.error(f"{options.command} has no --dry_run: it is for training")
     if options.name and options.command != "prepare":
         parser.error(f"unexpected argument {options.name!r}: {options.command} takes options only")
     return options, overrides
@@ -146,6 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config.a.b", metavar="VALUE", help="overrides one leaf of the config, here config.a.b")
     parser.add_argument("--workdir", metavar="DIR", help="the run's folder (default runs/NAME_OF_CONFIG[_VARIANT])")
     parser.add_argument("--data_dir", metavar="DIR", help="where TFDS data lies (default: TFDS's own)")
+    parser.add_argument(
+        "--dry_run", action="store_true", help="shows what would be trained, and trains nothing (views: DIR/dry_run)"
+    )
     return parser
 
 
