@@ -9,6 +9,7 @@ stopped at any moment.
   python launch.py --config=... --dry_run                config, parameters, FLOPs, memory, views; trains nothing
   python launch.py prepare imagenet2012                  downloads and prepares a TFDS data set
   python launch.py report --workdir=runs/quickstart      makes report.html again
+  python launch.py diff A B                              what differs between two configs, files or runs' folders
 """
 
 import argparse
@@ -72,12 +73,13 @@ def _default_workdir(spec: str) -> str:
 
 
 def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
-    if not options.name or overrides:
+    if len(options.names) != 1 or overrides:
         raise UserError("prepare takes the name of a TFDS data set: python launch.py prepare NAME [--data_dir=DIR].")
     with _stoppable():
         from ssl_jax import data
 
-        print(f"{options.name} is ready in {data.prepare(options.name, options.data_dir)}")
+        (name,) = options.names
+        print(f"{name} is ready in {data.prepare(name, options.data_dir)}")
     return 0
 
 
@@ -110,7 +112,22 @@ def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
     return 0
 
 
-COMMANDS = {"train": _train, "prepare": _prepare, "report": _report}
+def _diff(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    if len(options.names) != 2 or overrides or options.config or options.workdir:
+        raise UserError("diff takes two configs, files or folders of runs: python launch.py diff A B.")
+    import rich
+
+    from ssl_jax.experiment import diff
+
+    found = diff.differences(*options.names)
+    if found:
+        rich.print(diff.table(found, *options.names))
+    else:
+        print(f"No leaf differs between {options.names[0]} and {options.names[1]}.")
+    return 0
+
+
+COMMANDS = {"train": _train, "prepare": _prepare, "report": _report, "diff": _diff}
 OPTIONS = ("--config", "--workdir", "--data_dir", "--dry_run", "--help")
 
 
@@ -132,8 +149,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
         raise unknown("option", rest[0].partition("=")[0], (*OPTIONS, "--config.a.b"))
     if options.dry_run and options.command != "train":
         parser.error(f"{options.command} has no --dry_run: it is for training")
-    if options.name and options.command != "prepare":
-        parser.error(f"unexpected argument {options.name!r}: {options.command} takes options only")
+    if options.names and options.command not in ("prepare", "diff"):
+        parser.error(f"unexpected argument {options.names[0]!r}: {options.command} takes options only")
     return options, overrides
 
 
@@ -142,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("command", nargs="?", default="train", help=f"{', '.join(COMMANDS)} (default train)")
-    parser.add_argument("name", nargs="?", help="of the data set, for prepare")
+    parser.add_argument("names", nargs="*", help="for prepare the data set, for diff the two configs")
     parser.add_argument(
         "--config",
         metavar="FILE[:VARIANT]",
