@@ -63,9 +63,9 @@ def dry_run(
     Raises:
       UserError: the config is wrong.
     """
+    experiment, made_up = assembled(config, data_dir=data_dir, method_table=method_table)
     for leaf, value in configs.flat(config).items():
         print(f"{leaf} = {value!r}")
-    experiment, made_up = assembled(config, data_dir=data_dir, method_table=method_table)
     rich.print(parameter_table(experiment.method))
     if made_up:
         print(f"{config['data']['name']} is not prepared here; made-up examples stand in for it.")
