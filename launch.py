@@ -6,8 +6,10 @@ stopped at any moment.
   python launch.py                                       SimCLR on handwritten digits, about a minute
   python launch.py --config=configs/mae_openmoji.py      any other config
   python launch.py --config=... --config.optimizer.learning_rate=0.3 --workdir=runs/lr0.3
+  python launch.py --config=... --dry_run                config, parameters, FLOPs, memory, views; trains nothing
   python launch.py prepare imagenet2012                  downloads and prepares a TFDS data set
   python launch.py report --workdir=runs/quickstart      makes report.html again
+  python launch.py diff A B                              what differs between two configs, files or runs' folders
 """
 
 import argparse
@@ -56,10 +58,12 @@ def _train(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int
         config = configs.load(spec)
         for leaf, value in overrides:
             configs.override(config, leaf, value)
-        from ssl_jax.experiment import run
+        from ssl_jax import experiment
 
         workdir = options.workdir or _default_workdir(spec)
-        return run(configs.plain(config), workdir, data_dir=options.data_dir, stop=stop)
+        if options.dry_run:
+            return experiment.dry_run(configs.plain(config), workdir, data_dir=options.data_dir)
+        return experiment.run(configs.plain(config), workdir, data_dir=options.data_dir, stop=stop)
 
 
 def _default_workdir(spec: str) -> str:
@@ -69,12 +73,13 @@ def _default_workdir(spec: str) -> str:
 
 
 def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
-    if not options.name or overrides:
+    if len(options.names) != 1 or overrides:
         raise UserError("prepare takes the name of a TFDS data set: python launch.py prepare NAME [--data_dir=DIR].")
     with _stoppable():
         from ssl_jax import data
 
-        print(f"{options.name} is ready in {data.prepare(options.name, options.data_dir)}")
+        (name,) = options.names
+        print(f"{name} is ready in {data.prepare(name, options.data_dir)}")
     return 0
 
 
@@ -107,8 +112,23 @@ def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
     return 0
 
 
-COMMANDS = {"train": _train, "prepare": _prepare, "report": _report}
-OPTIONS = ("--config", "--workdir", "--data_dir", "--help")
+def _diff(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    if len(options.names) != 2 or overrides or options.config or options.workdir:
+        raise UserError("diff takes two configs, files or folders of runs: python launch.py diff A B.")
+    import rich
+
+    from ssl_jax.experiment import diff
+
+    found = diff.differences(*options.names)
+    if found:
+        rich.print(diff.table(found, *options.names))
+    else:
+        print(f"No leaf differs between {options.names[0]} and {options.names[1]}.")
+    return 0
+
+
+COMMANDS = {"train": _train, "prepare": _prepare, "report": _report, "diff": _diff}
+OPTIONS = ("--config", "--workdir", "--data_dir", "--dry_run", "--help")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -127,8 +147,10 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
         parser.error(f"unexpected argument {rest[0]!r}")
     if rest:
         raise unknown("option", rest[0].partition("=")[0], (*OPTIONS, "--config.a.b"))
-    if options.name and options.command != "prepare":
-        parser.error(f"unexpected argument {options.name!r}: {options.command} takes options only")
+    if options.dry_run and options.command != "train":
+        parser.error(f"{options.command} has no --dry_run: it is for training")
+    if options.names and options.command not in ("prepare", "diff"):
+        parser.error(f"unexpected argument {options.names[0]!r}: {options.command} takes options only")
     return options, overrides
 
 
@@ -137,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("command", nargs="?", default="train", help=f"{', '.join(COMMANDS)} (default train)")
-    parser.add_argument("name", nargs="?", help="of the data set, for prepare")
+    parser.add_argument("names", nargs="*", help="for prepare the data set, for diff the two configs")
     parser.add_argument(
         "--config",
         metavar="FILE[:VARIANT]",
@@ -146,6 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config.a.b", metavar="VALUE", help="overrides one leaf of the config, here config.a.b")
     parser.add_argument("--workdir", metavar="DIR", help="the run's folder (default runs/NAME_OF_CONFIG[_VARIANT])")
     parser.add_argument("--data_dir", metavar="DIR", help="where TFDS data lies (default: TFDS's own)")
+    parser.add_argument(
+        "--dry_run", action="store_true", help="shows what would be trained, and trains nothing (views: DIR/dry_run)"
+    )
     return parser
 
 

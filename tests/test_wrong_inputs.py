@@ -229,6 +229,15 @@ def test_mae_takes_a_vit(tmp_path, data_dir, capsys):
 
 WRONG_COMMANDS = [
     (["trian"], "command: 'trian'", "Did you mean 'train'?", "prepare, report, train"),
+    (["report", "--dry_run"], "report has no --dry_run"),
+    (["--dry_rn"], "option: '--dry_rn'", "Did you mean '--dry_run'?"),
+    (["--dry_run", "--config=configs/quickstart.py", "--config.sead=1"], "config: 'sead'", "Did you mean 'seed'?"),
+    (["diff"], "python launch.py diff A B"),
+    (["diff", "configs/quickstart.py"], "python launch.py diff A B"),
+    (["diff", "configs/quickstart.py", "configs/quickstart.py", "--config.seed=1"], "python launch.py diff A B"),
+    (["diff", "configs/quickstart.py", "configs/quickstrat.py"], "Did you mean 'configs/quickstart.py'?"),
+    (["diff", "tests", "configs/quickstart.py"], "tests holds no run"),
+    (["diff", "configs/quickstart.py:fast", "configs/quickstart.py"], "configs/quickstart.py has no variants"),
     (["--workdr=x"], "option: '--workdr'", "Did you mean '--workdir'?"),
     (["--workdir"], "--workdir", "expected one argument"),
     (["--config.steps"], "--config.steps needs a value: --config.steps=VALUE"),

@@ -83,6 +83,16 @@ def _not_found(name: str, short: str, known: list[str]) -> str:
     return f"config.data.name: {name!r} does not exist.{hint} Valid: {', '.join(OURS)}, or any TFDS name."
 
 
+def available(name: str, data_dir: str | None) -> bool:
+    """Whether the set `name` is prepared, or is one of ours, which are prepared when they are opened.
+
+    Raises:
+      UserError: no such data set, configuration or version.
+    """
+    builder = find(name, data_dir)
+    return builder.name in OURS or _is_prepared(builder)
+
+
 def opened(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
     """The prepared builder called `name`; ours are prepared here if need be.
 

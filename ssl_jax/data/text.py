@@ -96,10 +96,15 @@ class TextData:
             shapes=shapes,
             num_classes=len(names),
             class_names=names,
-            vocab_size=self.vocabulary.size,
+            vocab_size=self._vocab_size(),
             special_ids=self.vocabulary.special_ids,
             **special,
         )
+
+    def _vocab_size(self) -> int:
+        """That of the tokenizer; made-up documents hold too few words to fill the one that is asked for."""
+        learnt = self.vocabulary.size
+        return max(learnt, self.vocab_size) if self.mock and self._tokenizer is None else learnt
 
     @functools.cached_property
     def tokenizer_file(self) -> Path:

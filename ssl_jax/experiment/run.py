@@ -72,7 +72,7 @@ def run(
 def _run(experiment: Experiment, scorer: Scorer, folder: Workdir, stop: StopSignal) -> int:
     show.announce(experiment, folder)
     state = experiment.initial_state()
-    show.views(experiment, state, folder)
+    show.views(experiment, folder)
     baselines = folder.read_json("baselines.json") or _baselines(scorer, state, folder)
     checkpoints = configs.construct(Checkpoints, experiment.config["checkpoint"], "config.checkpoint", folder.path)
     try:

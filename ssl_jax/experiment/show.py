@@ -1,19 +1,22 @@
 """What a run shows to people: its first words, figures on the way, and what it found at the end."""
 
+import pathlib
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import rich
+from flax import nnx
 
-from ssl_jax import augment, data, evaluate, report
+from ssl_jax import data, evaluate, report
 from ssl_jax.experiment.build import Experiment
 from ssl_jax.experiment.scores import Split, labelled_rows
 from ssl_jax.train import state as states
 from ssl_jax.train.state import TrainState
 from ssl_jax.train.workdir import Workdir
 
-EXAMPLES, VIEWS, NEIGHBOURS = 6, 5, 6
+EXAMPLES, VIEWS, NEIGHBOURS = 6, 4, 6
 
 
 def announce(experiment: Experiment, folder: Workdir) -> None:
@@ -31,15 +34,36 @@ def announce(experiment: Experiment, folder: Workdir) -> None:
     print("\n".join(lines), flush=True)
 
 
-def views(experiment: Experiment, state: TrainState, folder: Workdir) -> None:
-    """Draws views.png: pictures beside what the network will see of them."""
-    view = experiment.method.view
-    if "image" not in experiment.data.spec.shapes or (folder.path / "figures" / "views.png").exists():
-        return
+def views(experiment: Experiment, folder: Workdir) -> None:
+    """Draws views.png, where that has not been done: pictures beside what the network will see of them."""
+    target = folder.path / "figures" / "views.png"
+    if "image" in experiment.data.spec.shapes and not target.exists():
+        draw_views(experiment, target)
+
+
+def draw_views(experiment: Experiment, target: pathlib.Path) -> None:
+    """Draws what the method's own `views` makes of some pictures: several times, and small crops once."""
     batch = _first(experiment.data.train, EXAMPLES)
-    draw = jax.jit(lambda key: view.displayable(augment.per_example(view.train, key, batch)))
-    drawn = [np.asarray(draw(key)) for key in jax.random.split(jax.random.key(experiment.recipe.seed), VIEWS)]
-    report.views(batch["image"], np.stack(drawn, axis=1), folder.path / "figures" / "views.png")
+    draw = jax.jit(lambda key: _pictures(experiment.make_method(nnx.Rngs(0)), batch, key))  # no parameter is made
+    first, *others = jax.random.split(jax.random.key(experiment.recipe.seed), VIEWS)
+    small = jax.device_get(draw(first))
+    drawn = {name: small.pop(name) for name in ("view",) if name in small}
+    if "view" in drawn and drawn["view"].shape[1] == 1:
+        drawn["view"] = np.concatenate([drawn["view"], *(draw(key)["view"] for key in others)], axis=1)
+    elif "view" in drawn:
+        drawn["again"] = np.asarray(draw(others[0])["view"])  # the first and the second of a pair may differ in kind
+    report.views(batch["image"], drawn | small, target)
+
+
+def _pictures(method: nnx.Module, batch: Mapping[str, np.ndarray], key: jax.Array) -> dict[str, jax.Array]:
+    """The pictures among what `method.views` gives, [N, V, h, w, C] in 0..1, by what they are called."""
+    channels, found = batch["image"].shape[-1], {}
+    for name, images in method.views(batch, key).items():
+        if images.ndim in (4, 5) and images.shape[-1] == channels and jnp.issubdtype(images.dtype, jnp.floating):
+            images = method.view.displayable(images)
+            called = {"image": "view", "local": "small"}.get(name, name)
+            found[called] = images if images.ndim == 5 else images[:, None]
+    return found
 
 
 def end(

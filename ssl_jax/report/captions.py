@@ -8,7 +8,7 @@ _KNOWN = {
         "What the network sees",
         "Random views of pictures, before training. You should still recognise each picture, and yet no two views of "
         "it should look alike: views that are too weak teach nothing, views that are too strong leave nothing in "
-        "common.",
+        "common. Where a method compares several views, each is numbered by its place, and 'again' is another draw.",
     ),
     "reconstructions": (
         "Reconstructions of hidden patches",

@@ -1,6 +1,7 @@
 """Figures made of pictures."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +11,7 @@ from ssl_jax.report.style import BAD, GOOD, INK, MUTED, Target, blank_axes, figu
 
 # Inches. One axes for the whole figure, measured in inches: an axes for each picture takes seconds to lay out.
 _CELL, _GAP, _EDGE, _WORDS = 0.9, 0.07, 0.06, 0.21
+_NARROWEST = 0.5  # of a column, for the words above it
 
 
 def image_grid(images: np.ndarray, target: Target, *, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> None:
@@ -45,19 +47,39 @@ def image_grid(images: np.ndarray, target: Target, *, columns: Sequence[str] = (
             _word(axes, left - 0.08, top + i * (tall + _GAP) + tall / 2, name, INK, align="right")
 
 
-def views(originals: np.ndarray, augmented: np.ndarray, target: Target) -> None:
-    """Each picture beside random views of it: what the network will see.
+def views(originals: np.ndarray, augmented: Mapping[str, np.ndarray], target: Target) -> None:
+    """Each picture beside random views of it, of the sizes that they have for the network: what it will see.
 
     Args:
       originals: [N, H, W, C], uint8 or float in 0..1.
-      augmented: [N, V, h, w, C], uint8 or float in 0..1.
+      augmented: what the views are called -> [N, V, h, w, C], uint8 or float in 0..1.
       target: where the picture goes.
     """
-    height, width = augmented.shape[2:4]
-    first = np.stack([_resized(_shown(image), height, width) for image in originals])
-    rest = np.stack([[_shown(image) for image in row] for row in np.asarray(augmented)])
-    headings = ["original", *(f"view {i + 1}" for i in range(augmented.shape[1]))]
-    image_grid(np.concatenate([first[:, None], rest], axis=1), target, columns=headings)
+    tallest = max((images.shape[2] for images in augmented.values()), default=originals.shape[1])
+    columns = [_Column("original", originals, 1.0)]
+    for name, images in augmented.items():
+        share = images.shape[2] / tallest
+        columns += [_Column(f"{name} {i + 1}", images[:, i], share) for i in range(images.shape[1])]
+    lefts = np.cumsum([_EDGE, *(max(_CELL * column.share, _NARROWEST) + _GAP for column in columns)])
+    tall = _cell_height(originals)
+    width, height = lefts[-1] - _GAP + _EDGE, _EDGE + _WORDS + len(originals) * (tall + _GAP) - _GAP + _EDGE
+    with figure(width, height, target) as drawn:
+        axes = blank_axes(drawn, (0, width), (height, 0))
+        for column, left, right in zip(columns, lefts, lefts[1:]):
+            _word(axes, (left + right - _GAP) / 2, _EDGE + _WORDS / 2 - 0.02, column.name, MUTED)
+            for i, image in enumerate(column.images):
+                top = _EDGE + _WORDS + i * (tall + _GAP)
+                size = dict(wide=_CELL * column.share, tall=_cell_height(column.images) * column.share)
+                _place(axes, _shown(image), left, top, **size)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    """Views of one kind: their name, one picture [H, W, C] a row, and their size as a share of the largest."""
+
+    name: str
+    images: np.ndarray
+    share: float
 
 
 def reconstructions(original: np.ndarray, masked: np.ndarray, reconstructed: np.ndarray, target: Target) -> None:
@@ -135,8 +157,8 @@ def _cut(text: str, longest: int = 16) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def _place(axes: Axes, image: np.ndarray, left: float, top: float, tall: float) -> None:
-    axes.imshow(image, extent=(left, left + _CELL, top + tall, top), aspect="auto", zorder=1)
+def _place(axes: Axes, image: np.ndarray, left: float, top: float, tall: float, wide: float = _CELL) -> None:
+    axes.imshow(image, extent=(left, left + wide, top + tall, top), aspect="auto", zorder=1)
 
 
 def _word(axes: Axes, x: float, y: float, text: str, colour: str, align: str = "center") -> None:
@@ -158,13 +180,6 @@ def _shown(image: np.ndarray) -> np.ndarray:
     image = image / 255 if image.dtype == np.uint8 else np.nan_to_num(image.astype(np.float32))
     image = np.clip(image, 0, 1).astype(np.float32)
     return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
-
-
-def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """By nearest neighbour: a figure should show the pixels that there are."""
-    rows = np.arange(height) * image.shape[0] // height
-    columns = np.arange(width) * image.shape[1] // width
-    return image[rows][:, columns]
 
 
 def _cell_height(images: np.ndarray) -> float:

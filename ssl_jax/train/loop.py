@@ -89,9 +89,7 @@ def fit(
     Raises:
       RunError: a loss or gradient that is not finite, or a checkpoint that cannot be written.
     """
-    step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
-    kept = jax.tree.map(lambda leaf: leaf.sharding, state)  # else XLA might lay out what comes back in its own way
-    train_step = jax.jit(step, donate_argnums=0, out_shardings=(kept, None))
+    train_step = jit_train_step(recipe, state)
     between = _Between(recipe, batch_at, checkpoints, writer, progress, evaluate, evaluated, saved=int(state.step))
     begun = time.monotonic()
     for t, batch in _until_stopped(batches, stop):
@@ -103,6 +101,18 @@ def fit(
         between.save(done, state, {})
     checkpoints.wait()
     return Outcome(state, stopped=done < recipe.steps, seconds=time.monotonic() - begun)
+
+
+def jit_train_step(recipe: Recipe, state: TrainState) -> Callable:
+    """The jitted train step that takes the buffers of its state.
+
+    Args:
+      recipe: what to do.
+      state: arrays, or shapes with shardings.
+    """
+    step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
+    kept = jax.tree.map(lambda leaf: leaf.sharding, state)  # else XLA might lay out what comes back in its own way
+    return jax.jit(step, donate_argnums=0, out_shardings=(kept, None))
 
 
 def _until_stopped(batches: Iterator[tuple[int, HostBatch]], stop: StopSignal) -> Iterator[tuple[int, HostBatch]]:

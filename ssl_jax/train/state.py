@@ -1,6 +1,7 @@
 """What a run is at one step: parameters, the method's other variables, optimizer state, the step number."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -49,12 +50,25 @@ def initialize(
 ) -> TrainState:
     """The state at step 0, a pure function of `seed`, replicated over the mesh."""
 
-    def init(key: jax.Array) -> TrainState:
-        _, params, variables = nnx.split(make_method(nnx.Rngs(key)), nnx.Param, ...)
-        none = jnp.full((), -1, jnp.int32)
-        return TrainState(jnp.zeros((), jnp.int32), params, variables, optimizer.init(params), none)
+    make = functools.partial(_make, make_method, optimizer)
+    return jax.jit(make, out_shardings=meshes.replicated(mesh))(run_keys(seed)[0])
 
-    return jax.jit(init, out_shardings=meshes.replicated(mesh))(run_keys(seed)[0])
+
+def abstract_state(
+    make_method: Callable[[nnx.Rngs], nnx.Module], optimizer: optax.GradientTransformation, mesh: Mesh
+) -> TrainState:
+    """The same with shapes in place of arrays."""
+    shapes = jax.eval_shape(functools.partial(_make, make_method, optimizer), jax.random.key(0))
+    everywhere = meshes.replicated(mesh)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), shapes)
+
+
+def _make(
+    make_method: Callable[[nnx.Rngs], nnx.Module], optimizer: optax.GradientTransformation, key: jax.Array
+) -> TrainState:
+    _, params, variables = nnx.split(make_method(nnx.Rngs(key)), nnx.Param, ...)
+    none = jnp.full((), -1, jnp.int32)
+    return TrainState(jnp.zeros((), jnp.int32), params, variables, optimizer.init(params), none)
 
 
 def parameter_count(method: nnx.Module) -> int:

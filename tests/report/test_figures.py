@@ -51,9 +51,17 @@ def test_grids_that_do_not_work():
         report.image_grid(random(1, 3, 8, 8, 1), io.BytesIO(), columns=("a", "b"))
 
 
-def test_views_of_another_size_than_the_original(tmp_path):
-    report.views((255 * random(3, 8, 8, 1)).astype(np.uint8), random(3, 5, 16, 16, 1) * 4 - 2, tmp_path / "views.png")
-    assert (tmp_path / "views.png").stat().st_size > 1000
+def test_views_are_drawn_in_their_sizes():
+    """White originals and views on a white figure, so that what is dark is the small crops."""
+    stream, white = io.BytesIO(), np.ones((3, 2, 16, 16, 1))
+    report.views(np.full((3, 8, 8, 1), 255, np.uint8), {"view": white, "small": 0 * white[:, :, :8, :8]}, stream)
+    dark = (pixels(stream) < 20).all(axis=2)
+    runs = lambda line: np.flatnonzero(np.diff(np.concatenate([[0], line.astype(int), [0]])))
+    row = dark[:, np.flatnonzero(dark.mean(0) > 0.2)[0] + 5]
+    starts = runs(row)
+    heights = starts[1::2] - starts[::2]
+    assert len(heights) == 3 and np.ptp(heights) <= 2, "one a picture"
+    assert np.isclose(heights[0], 0.45 * 200, atol=4), "half as tall as a view, which is 0.9 inches"
 
 
 def test_reconstructions_have_three_rows():
