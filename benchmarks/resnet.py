@@ -3,7 +3,7 @@
     python benchmarks/resnet.py [--sides 32 96] [--batches 128 16] [--rounds=20] [--threads=2]
 
 Both are torchvision's ResNet-18 with the stem for small pictures (a 3x3 convolution, no pooling) and without a
-classifier; PyTorch's is in channels_last, which is its quicker layout. Rounds of one step each take turns in one process. The
+classifier; PyTorch's is in channels_last, its quicker layout. Rounds of one step each take turns in one process. The
 median and the best round are shown, of wall time and of the time of all processors: where the machine does much else,
 the best says more. Needs requirements-peers.txt.
 """

@@ -11,9 +11,9 @@ _CPU = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE,LIBR
 def options(mesh: Mesh) -> dict[str, str]:
     """`compiler_options` of `jax.jit` for a step on the devices of `mesh`; empty unless they are CPUs.
 
-    By default XLA:CPU (jaxlib 0.10.2) hands convolutions and matrix products to YNNPACK, whose convolution is slow where
+    By default XLA:CPU (jaxlib 0.10.2) hands convolutions and matrix products to YNNPACK, whose convolution is slow if
     the kernel is as large as a picture, which is what the gradient with respect to a kernel is. With YNNPACK left to
-    sums and elementwise chains, convolutions go to XLA's own routine. `python benchmarks/resnet.py` measures the effect.
+    sums and elementwise chains, convolutions go to XLA's own routine: `python benchmarks/resnet.py` measures it.
     A jaxlib without the option compiles as it would by itself.
     """
     if mesh.devices.flat[0].platform != "cpu":
