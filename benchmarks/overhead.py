@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ssl_jax import config as configs  # noqa: E402
 from ssl_jax.experiment import Experiment, build  # noqa: E402
+from ssl_jax.train import compiler  # noqa: E402
 from ssl_jax.train import mesh as meshes  # noqa: E402
 from ssl_jax.train.checkpoints import Checkpoints  # noqa: E402
 from ssl_jax.train.loop import fit  # noqa: E402
@@ -64,7 +65,7 @@ def bare(experiment: Experiment, state: TrainState) -> Seconds:
     """One step on a batch that stays on the device."""
     recipe = experiment.recipe
     step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
-    train_step = jax.jit(step, donate_argnums=0)
+    train_step = jax.jit(step, donate_argnums=0, compiler_options=compiler.options(recipe.mesh))
     state, batch = _copy(state), meshes.put_rows(experiment.batch_at(0), recipe.mesh)
     clock = Clock(iter(range(recipe.steps)), recipe.steps)
     for _ in clock:

@@ -12,6 +12,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from ssl_jax.errors import RunError
+from ssl_jax.train import compiler
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.checkpoints import Checkpoints
 from ssl_jax.train.metrics import MetricWriter, Pending, Progress
@@ -112,7 +113,8 @@ def jit_train_step(recipe: Recipe, state: TrainState) -> Callable:
     """
     step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
     kept = jax.tree.map(lambda leaf: leaf.sharding, state)  # else XLA might lay out what comes back in its own way
-    return jax.jit(step, donate_argnums=0, out_shardings=(kept, None))
+    options = compiler.options(recipe.mesh)
+    return jax.jit(step, donate_argnums=0, out_shardings=(kept, None), compiler_options=options)
 
 
 def _until_stopped(batches: Iterator[tuple[int, HostBatch]], stop: StopSignal) -> Iterator[tuple[int, HostBatch]]:

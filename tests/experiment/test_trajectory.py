@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ssl_jax.experiment import build
+from ssl_jax.train import compiler
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.step import make_train_step
 from tests import tiny
@@ -30,7 +31,8 @@ def curves(case: str, devices: list, data_dir: str, steps: int) -> tuple[np.ndar
     config = tiny.config(method, steps=steps, **leaves)
     experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(devices))
     recipe, state = experiment.recipe, experiment.initial_state()
-    step = jax.jit(make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed), donate_argnums=0)
+    step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
+    step = jax.jit(step, donate_argnums=0, compiler_options=compiler.options(recipe.mesh))
     values = []
     for _, batch in experiment.batches(0):
         state, metrics = step(state, meshes.put_rows(batch, recipe.mesh))
