@@ -16,7 +16,7 @@ import functools
 from ssl_jax.augment import presets
 from ssl_jax.augment.affine import Affine, affine, draw_affine
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
-from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, grayscale, solarize
+from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
 from ssl_jax.augment.examples import each_view, multi_crop, per_example, two_views
 from ssl_jax.augment.jigsaw import Jigsaw, draw_jigsaw, hamming_permutations, jigsaw_tiles
@@ -56,6 +56,7 @@ __all__ = [
     "draw_color_jitter",
     "draw_crop",
     "draw_jigsaw",
+    "draw_order",
     "draw_patch_pair",
     "draw_quarter_turn",
     "each_view",

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+_NO_POSITION = 2**32 - 1
+
 
 def per_example(
     function: Callable[[jax.Array, Any], Any], key: jax.Array, batch: Any, *, chunk: int | None = None
@@ -16,7 +18,8 @@ def per_example(
     gets the same views on any number of devices.
 
     Args:
-      function: of a key and one example (a tree like `batch`, without the batch axis).
+      function: of a key and one example (a tree like `batch`, without the batch axis). Where it has `for_step(key)`,
+        that draws what all examples of a step share, and returns the function that is applied to each.
       key: of this step.
       batch: a tree of arrays, the batch being the first axis of each.
       chunk: how many examples to work on at a time, for a smaller footprint (on CPUs, faster at 96 pixels and more);
@@ -25,6 +28,8 @@ def per_example(
     Returns:
       What `function` returns, with the batch as first axis.
     """
+    if hasattr(function, "for_step"):
+        function = function.for_step(jax.random.fold_in(key, _NO_POSITION))
     positions = jnp.arange(jax.tree.leaves(batch)[0].shape[0])
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, positions)
     if chunk is None:
