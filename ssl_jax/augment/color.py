@@ -5,8 +5,8 @@ over a channel axis makes it compute each gray value again for each channel (5 t
 one image of a batch does not want gets the parameter that changes nothing, since under `vmap` both sides of a branch
 that differs by image would be computed anyway. The order of colour jitter is a real branch where a batch shares it.
 """
-import itertools
 
+import itertools
 from typing import NamedTuple
 
 import jax
