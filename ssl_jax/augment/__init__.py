@@ -18,8 +18,10 @@ from ssl_jax.augment.affine import Affine, affine, draw_affine
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
 from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
+from ssl_jax.augment.erase import draw_erasing, erase
 from ssl_jax.augment.examples import each_view, multi_crop, per_example, two_views
 from ssl_jax.augment.jigsaw import Jigsaw, draw_jigsaw, hamming_permutations, jigsaw_tiles
+from ssl_jax.augment.mix import cutmix, draw_cutmix, draw_mixup, mixup
 from ssl_jax.augment.neighbours import PatchPair, draw_patch_pair, patch_pair
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 from ssl_jax.augment.turns import draw_quarter_turn, quarter_turn, quarter_turns
@@ -36,7 +38,6 @@ VIEWS = {
 }
 
 __all__ = [
-    "VIEWS",
     "Affine",
     "AffineView",
     "Box",
@@ -46,24 +47,31 @@ __all__ = [
     "Normalize",
     "PatchPair",
     "PhotoView",
+    "VIEWS",
     "add_noise",
     "affine",
     "center_box",
     "color_jitter",
     "crop_and_resize",
+    "cutmix",
     "draw_affine",
     "draw_blur",
     "draw_color_jitter",
     "draw_crop",
+    "draw_cutmix",
+    "draw_erasing",
     "draw_jigsaw",
+    "draw_mixup",
     "draw_order",
     "draw_patch_pair",
     "draw_quarter_turn",
     "each_view",
+    "erase",
     "gaussian_blur",
     "grayscale",
     "hamming_permutations",
     "jigsaw_tiles",
+    "mixup",
     "multi_crop",
     "patch_pair",
     "per_example",

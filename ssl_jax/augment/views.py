@@ -38,7 +38,8 @@ class PhotoView:
       hue: the colour circle is turned by at most so many turns.
       strength: multiplies the four.
       grayscale: probability of dropping colour.
-      blur: probability of Gaussian blur; its kernel is a tenth of the view's size wide.
+      blur: probability of Gaussian blur.
+      blur_radius: of its kernel, in pixels; None: a twentieth of the view's size, so that it is a tenth wide.
       blur_sigma: range of its standard deviation in pixels.
       solarize: probability of inverting pixels of 0.5 and more.
       second_blur: `blur` of the second view; None: as in the first.
@@ -82,6 +83,7 @@ class PhotoView:
         strength: float = 1.0,
         grayscale: float = 0.2,
         blur: float = 0.5,
+        blur_radius: int | None = None,
         blur_sigma: tuple[float, float] = (0.1, 2.0),
         solarize: float = 0.0,
         second_blur: float | None = None,
@@ -99,6 +101,8 @@ class PhotoView:
         _check_crop(crop_scale, crop_ratio, interpolation)
         _check_crop(local_scale, crop_ratio, interpolation, name="local_scale")
         _check_range("blur_sigma", blur_sigma)
+        if blur_radius is not None and blur_radius < 1:
+            raise ValueError(f"blur_radius {blur_radius} is below 1")
         _check_probabilities(flip=flip, jitter=jitter, grayscale=grayscale, blur=blur, solarize=solarize)
         second_blur, local_blur = (blur if own is None else own for own in (second_blur, local_blur))
         second_solarize = solarize if second_solarize is None else second_solarize
@@ -112,6 +116,7 @@ class PhotoView:
             flip=flip,
             jitter=_jitter(jitter, strength, brightness, contrast, saturation, hue),
             gray=grayscale,
+            radius=blur_radius,
             sigma=blur_sigma,
             normalize=self._normalize,
         )
@@ -140,6 +145,7 @@ class _PhotoDraw:
     jitter: dict[str, float]
     gray: float
     blur: float
+    radius: int | None
     sigma: tuple[float, float]
     solarize: float
     normalize: Normalize
@@ -162,7 +168,8 @@ class _PhotoDraw:
             image = grayscale(image, coins[1])
         if self.blur > 0:
             sigma = draw_blur(blur_key, sigma=self.sigma, probability=self.blur)
-            image = gaussian_blur(image, sigma, radius=self.shape[0] // 10 // 2)
+            radius = self.shape[0] // 20 if self.radius is None else min(self.radius, self.shape[0] - 1)
+            image = gaussian_blur(image, sigma, radius=radius)
         if self.solarize > 0:
             image = solarize(image, coins[2])
         return self.normalize(image)
