@@ -7,6 +7,8 @@ draws parameters from a key (`draw_...`) and one that applies them, so that eith
     view = VIEWS["simclr"](spec, out_size=32)
     first = per_example(view.train, key, batch)  # float32 [B, 32, 32, C], batch["image"] being uint8 [B, H, W, C]
 
+Mixup and CutMix work on batches, with one drawn number or box a row (`ssl_jax.augment.mix`).
+
 A view maker has `train(key, example)`, one random view of one example, `evaluate(example)`, the fixed one,
 `shape`, the (size, size, channels) of both, and `displayable(images)`, which undoes the normalisation for figures.
 """

@@ -73,6 +73,12 @@ def test_small_views_and_odd_batches_are_made_at_once(settings):
     assert "scan[" not in str(jax.make_jaxpr(draw)(batch))
 
 
+def test_programs_for_accelerators_have_no_chunks():
+    """Also those that a machine without accelerators compiles."""
+    _, batch, draw = large_views()
+    assert "stablehlo.while" not in draw.trace(batch).lower(lowering_platforms=("tpu",)).as_text()
+
+
 def test_what_a_step_shares_is_drawn_once():
     class Shared:
         def for_step(self, key):
