@@ -7,6 +7,8 @@ draws parameters from a key (`draw_...`) and one that applies them, so that eith
     view = VIEWS["simclr"](spec, out_size=32)
     first = per_example(view.train, key, batch)  # float32 [B, 32, 32, C], batch["image"] being uint8 [B, H, W, C]
 
+Mixup and CutMix work on batches, with one drawn number or box a row (`ssl_jax.augment.mix`).
+
 A view maker has `train(key, example)`, one random view of one example, `evaluate(example)`, the fixed one,
 `shape`, the (size, size, channels) of both, and `displayable(images)`, which undoes the normalisation for figures.
 """
@@ -16,10 +18,12 @@ import functools
 from ssl_jax.augment import presets
 from ssl_jax.augment.affine import Affine, affine, draw_affine
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
-from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, grayscale, solarize
+from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
+from ssl_jax.augment.erase import draw_erasing, erase
 from ssl_jax.augment.examples import each_view, multi_crop, per_example, two_views
 from ssl_jax.augment.jigsaw import Jigsaw, draw_jigsaw, hamming_permutations, jigsaw_tiles
+from ssl_jax.augment.mix import cutmix, draw_cutmix, draw_mixup, mixup
 from ssl_jax.augment.neighbours import PatchPair, draw_patch_pair, patch_pair
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 from ssl_jax.augment.turns import draw_quarter_turn, quarter_turn, quarter_turns
@@ -37,7 +41,6 @@ VIEWS = {
 }
 
 __all__ = [
-    "VIEWS",
     "Affine",
     "AffineView",
     "Box",
@@ -47,23 +50,31 @@ __all__ = [
     "Normalize",
     "PatchPair",
     "PhotoView",
+    "VIEWS",
     "add_noise",
     "affine",
     "center_box",
     "color_jitter",
     "crop_and_resize",
+    "cutmix",
     "draw_affine",
     "draw_blur",
     "draw_color_jitter",
     "draw_crop",
+    "draw_cutmix",
+    "draw_erasing",
     "draw_jigsaw",
+    "draw_mixup",
+    "draw_order",
     "draw_patch_pair",
     "draw_quarter_turn",
     "each_view",
+    "erase",
     "gaussian_blur",
     "grayscale",
     "hamming_permutations",
     "jigsaw_tiles",
+    "mixup",
     "multi_crop",
     "patch_pair",
     "per_example",

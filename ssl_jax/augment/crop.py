@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from ssl_jax.augment.pixels import merge_planes, split_planes
 
 Interpolation = Literal["bilinear", "bicubic"]
-_ATTEMPTS = 10
+ATTEMPTS = 10
 
 
 class Box(NamedTuple):
@@ -69,23 +69,26 @@ def draw_crop(
       ratio: the range of its width over its height.
     """
     height, width = size[0].astype(jnp.float32), size[1].astype(jnp.float32)
-    uniform = jax.random.uniform(key, (2 * _ATTEMPTS + 2,))
-    heights, widths = _draw_sides(uniform[2:], height * width, scale, ratio)
+    uniform = jax.random.uniform(key, (2 * ATTEMPTS + 2,))
+    heights, widths = draw_sides(uniform[2:], height * width, scale, ratio)
     fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
-    first = jnp.arange(_ATTEMPTS) == jnp.argmax(fits)
+    first = jnp.arange(ATTEMPTS) == jnp.argmax(fits)
     fallback = _largest_allowed(height, width, ratio)
     any_fits = jnp.any(fits)
     box_height = jnp.where(any_fits, jnp.sum(heights * first), fallback[0])
     box_width = jnp.where(any_fits, jnp.sum(widths * first), fallback[1])
-    top = jnp.where(any_fits, _place(uniform[0], height - box_height), jnp.floor((height - box_height) / 2))
-    left = jnp.where(any_fits, _place(uniform[1], width - box_width), jnp.floor((width - box_width) / 2))
+    top = jnp.where(any_fits, place(uniform[0], height - box_height), jnp.floor((height - box_height) / 2))
+    left = jnp.where(any_fits, place(uniform[1], width - box_width), jnp.floor((width - box_width) / 2))
     return Box(top, left, box_height, box_width)
 
 
-def _draw_sides(uniform, image_area, scale, ratio):
-    area = image_area * (scale[0] + (scale[1] - scale[0]) * uniform[:_ATTEMPTS])
+def draw_sides(
+    uniform: jax.Array, image_area: jax.Array, scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[jax.Array, jax.Array]:
+    """Heights and widths in whole pixels, 10 of each, of rectangles with uniform area and log-uniform aspect."""
+    area = image_area * (scale[0] + (scale[1] - scale[0]) * uniform[:ATTEMPTS])
     low, high = jnp.log(ratio[0]), jnp.log(ratio[1])
-    aspect = jnp.exp(low + (high - low) * uniform[_ATTEMPTS:])
+    aspect = jnp.exp(low + (high - low) * uniform[ATTEMPTS:])
     return jnp.round(jnp.sqrt(area / aspect)), jnp.round(jnp.sqrt(area * aspect))
 
 
@@ -93,7 +96,7 @@ def _largest_allowed(height, width, ratio):
     return jnp.minimum(height, jnp.round(width / ratio[0])), jnp.minimum(width, jnp.round(height * ratio[1]))
 
 
-def _place(uniform, room):
+def place(uniform: jax.Array, room: jax.Array) -> jax.Array:
     """A whole number from 0 to `room`, each equally likely."""
     return jnp.minimum(jnp.floor(uniform * (room + 1)), room)
 

@@ -1,5 +1,7 @@
 """What is done to pixels one by one: number formats, normalisation, noise."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +25,7 @@ def split_planes(image: jax.Array) -> list[jax.Array]:
     return [image[..., channel] for channel in range(image.shape[-1])]
 
 
-def merge_planes(planes: list[jax.Array]) -> jax.Array:
+def merge_planes(planes: Sequence[jax.Array]) -> jax.Array:
     """The image of such channels; a split that follows costs nothing when compiled."""
     return jnp.stack(planes, axis=-1)
 

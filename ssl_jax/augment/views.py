@@ -1,5 +1,8 @@
 """The views of images that papers train with."""
 
+import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, get_args
 
 import jax
@@ -7,7 +10,7 @@ import jax.numpy as jnp
 
 from ssl_jax.augment.affine import affine, draw_affine
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
-from ssl_jax.augment.color import color_jitter, draw_color_jitter, grayscale, solarize
+from ssl_jax.augment.color import color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Interpolation, center_box, crop_and_resize, draw_crop, on_canvas, original_size
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 
@@ -35,7 +38,8 @@ class PhotoView:
       hue: the colour circle is turned by at most so many turns.
       strength: multiplies the four.
       grayscale: probability of dropping colour.
-      blur: probability of Gaussian blur; its kernel is a tenth of the view's size wide.
+      blur: probability of Gaussian blur.
+      blur_radius: of its kernel, in pixels; None: a twentieth of the view's size, so that it is a tenth wide.
       blur_sigma: range of its standard deviation in pixels.
       solarize: probability of inverting pixels of 0.5 and more.
       second_blur: `blur` of the second view; None: as in the first.
@@ -50,6 +54,10 @@ class PhotoView:
       std: divided by; None: 1.
 
     Attributes:
+      train: (key, example) -> one random view of one example, the first of a pair, float32 [S, S, C]. `per_example`
+        draws one order of colour jitter a step for the whole batch, as kornia does.
+      second: likewise, the second of a pair.
+      local: likewise, one small view, float32 [s, s, C].
       shape: (size, size, channels) of a large view.
       local_crops: as given.
       local_shape: (size, size, channels) of a small view.
@@ -75,6 +83,7 @@ class PhotoView:
         strength: float = 1.0,
         grayscale: float = 0.2,
         blur: float = 0.5,
+        blur_radius: int | None = None,
         blur_sigma: tuple[float, float] = (0.1, 2.0),
         solarize: float = 0.0,
         second_blur: float | None = None,
@@ -92,47 +101,28 @@ class PhotoView:
         _check_crop(crop_scale, crop_ratio, interpolation)
         _check_crop(local_scale, crop_ratio, interpolation, name="local_scale")
         _check_range("blur_sigma", blur_sigma)
+        if blur_radius is not None and blur_radius < 1:
+            raise ValueError(f"blur_radius {blur_radius} is below 1")
         _check_probabilities(flip=flip, jitter=jitter, grayscale=grayscale, blur=blur, solarize=solarize)
-        self._blurs = [blur, *(blur if own is None else own for own in (second_blur, local_blur))]
-        self._solarize = [solarize, solarize if second_solarize is None else second_solarize, 0.0]
-        _check_probabilities(second_blur=self._blurs[1], second_solarize=self._solarize[1], local_blur=self._blurs[2])
-        self._ratio, self._scales = crop_ratio, (crop_scale, crop_scale, local_scale)
-        self._interpolation, self._flip = interpolation, flip
-        self._jitter = _jitter(jitter, strength, brightness, contrast, saturation, hue)
-        self._gray, self._sigma = grayscale, blur_sigma
-        self._eval_crop = _eval_crop(eval_crop, self.shape)
+        second_blur, local_blur = (blur if own is None else own for own in (second_blur, local_blur))
+        second_solarize = solarize if second_solarize is None else second_solarize
+        _check_probabilities(second_blur=second_blur, second_solarize=second_solarize, local_blur=local_blur)
+        self._interpolation, self._eval_crop = interpolation, _eval_crop(eval_crop, self.shape)
         self._normalize = Normalize(self.shape[-1], mean, std)
-
-    def train(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
-        """One random view of one example, the first of a pair, float32 [S, S, C]."""
-        return self._draw(key, example, 0, self.shape)
-
-    def second(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
-        """The second of a pair, float32 [S, S, C]."""
-        return self._draw(key, example, 1, self.shape)
-
-    def local(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
-        """One small view, float32 [s, s, C]."""
-        return self._draw(key, example, 2, self.local_shape)
-
-    def _draw(self, key, example, kind, shape):
-        crop_key, jitter_key, blur_key, coin_key = jax.random.split(key, 4)
-        chances = [self._flip, self._gray, self._solarize[kind]]
-        chances = chances if self._solarize[kind] > 0 else chances[:2]
-        coins = jax.random.uniform(coin_key, (len(chances),)) < jnp.array(chances)
-        image = _crop(
-            crop_key, example, shape, self._interpolation, coins[0], scale=self._scales[kind], ratio=self._ratio
+        draw = functools.partial(
+            _PhotoDraw,
+            ratio=crop_ratio,
+            interpolation=interpolation,
+            flip=flip,
+            jitter=_jitter(jitter, strength, brightness, contrast, saturation, hue),
+            gray=grayscale,
+            radius=blur_radius,
+            sigma=blur_sigma,
+            normalize=self._normalize,
         )
-        if self._jitter["probability"] > 0:
-            image = color_jitter(image, draw_color_jitter(jitter_key, **self._jitter))
-        if self._gray > 0:
-            image = grayscale(image, coins[1])
-        if self._blurs[kind] > 0:
-            sigma = draw_blur(blur_key, sigma=self._sigma, probability=self._blurs[kind])
-            image = gaussian_blur(image, sigma, radius=shape[0] // 10 // 2)
-        if self._solarize[kind] > 0:
-            image = solarize(image, coins[2])
-        return self._normalize(image)
+        self.train = draw(shape=self.shape, scale=crop_scale, blur=blur, solarize=solarize)
+        self.second = draw(shape=self.shape, scale=crop_scale, blur=second_blur, solarize=second_solarize)
+        self.local = draw(shape=self.local_shape, scale=local_scale, blur=local_blur, solarize=0.0)
 
     def evaluate(self, example: dict[str, jax.Array]) -> jax.Array:
         """The central crop of one example, float32 [S, S, C]."""
@@ -141,6 +131,48 @@ class PhotoView:
     def displayable(self, images: jax.Array) -> jax.Array:
         """Views [..., S, S, C] with the normalisation undone, in 0..1."""
         return self._normalize.invert(images)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _PhotoDraw:
+    """One kind of view of a `PhotoView`, a function of a key and an example: float32 [S, S, C]."""
+
+    shape: tuple[int, int, int]
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+    interpolation: Interpolation
+    flip: float
+    jitter: dict[str, float]
+    gray: float
+    blur: float
+    radius: int | None
+    sigma: tuple[float, float]
+    solarize: float
+    normalize: Normalize
+
+    def __call__(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
+        order_key, key = jax.random.split(key)
+        return self.for_step(order_key)(key, example)
+
+    def for_step(self, key: jax.Array) -> Callable[[jax.Array, dict[str, jax.Array]], jax.Array]:
+        """The same function with the order of colour jitter drawn, which a whole batch may then share."""
+        return functools.partial(self._draw, draw_order(key))
+
+    def _draw(self, order, key, example):
+        crop_key, jitter_key, blur_key, coin_key = jax.random.split(key, 4)
+        coins = jax.random.uniform(coin_key, (3,)) < jnp.array([self.flip, self.gray, self.solarize])
+        image = _crop(crop_key, example, self.shape, self.interpolation, coins[0], scale=self.scale, ratio=self.ratio)
+        if self.jitter["probability"] > 0:
+            image = color_jitter(image, draw_color_jitter(jitter_key, **self.jitter, order=order))
+        if self.gray > 0:
+            image = grayscale(image, coins[1])
+        if self.blur > 0:
+            sigma = draw_blur(blur_key, sigma=self.sigma, probability=self.blur)
+            radius = self.shape[0] // 20 if self.radius is None else min(self.radius, self.shape[0] - 1)
+            image = gaussian_blur(image, sigma, radius=radius)
+        if self.solarize > 0:
+            image = solarize(image, coins[2])
+        return self.normalize(image)
 
 
 class MAEView:

@@ -59,3 +59,15 @@ def test_one_channel_has_no_color():
     brighter = colored._replace(brightness=jnp.float32(0.5))
     np.testing.assert_allclose(augment.color_jitter(image, brighter), image / 2, atol=1e-6)
     np.testing.assert_allclose(augment.grayscale(image, True), image, atol=1e-7)
+
+
+def test_solarize_by_hand():
+    image = jnp.array([0.0, 0.25, 0.5, 1.0]).reshape(2, 2, 1)
+    np.testing.assert_allclose(augment.solarize(image, True).ravel(), [0, 0.25, 0.5, 0])
+    np.testing.assert_allclose(augment.solarize(image, True, threshold=0.2).ravel(), [0, 0.75, 0.5, 0])
+
+
+def test_a_shared_order_is_kept_and_comes_as_often():
+    orders = np.asarray(jax.jit(jax.vmap(augment.draw_order))(jax.random.split(jax.random.key(0), 20000)))
+    assert np.bincount(orders, minlength=24).min() > 20000 / 24 - 4.5 * np.sqrt(20000 / 24)
+    assert (draws(order=jnp.int32(7)).order == 7).all()

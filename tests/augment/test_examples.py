@@ -1,10 +1,12 @@
 """A key for each position, whatever the batch is cut or spread into."""
 
+import re
 import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ssl_jax import augment
@@ -27,13 +29,6 @@ def test_a_view_depends_on_key_and_position_alone():
     assert not np.allclose(augment.per_example(noisy, jax.random.key(1), batch(16)), whole)
 
 
-def test_chunks_change_nothing():
-    key = jax.random.key(0)
-    whole = augment.per_example(noisy, key, batch(16))
-    for chunk in (1, 4, 5):
-        np.testing.assert_allclose(augment.per_example(noisy, key, batch(16), chunk=chunk), whole, rtol=1e-6)
-
-
 def test_spread_over_devices(eight_devices):
     key = jax.random.key(0)
     sharding = NamedSharding(Mesh(np.array(eight_devices), ("data",)), PartitionSpec("data"))
@@ -49,6 +44,51 @@ def test_simclr_views_spread_over_devices(eight_devices):
     sharding = NamedSharding(Mesh(np.array(eight_devices), ("data",)), PartitionSpec("data"))
     views = jax.jit(lambda batch: augment.per_example(view.train, jax.random.key(0), batch))
     np.testing.assert_allclose(views(jax.device_put(pixels, sharding)), views(pixels), atol=1e-5)
+
+
+def large_views(size=80, count=128):
+    view = augment.PhotoView(types.SimpleNamespace(shapes={"image": (16, 16, 3)}), out_size=size)
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3), np.uint8)
+    return view, {"image": pixels}, jax.jit(lambda batch: augment.two_views(view, jax.random.key(0), batch))
+
+
+def test_large_views_are_made_in_chunks_on_each_device(eight_devices):
+    """Enough rows for two chunks; nothing is sent between devices, and chunks change nothing."""
+    view, batch, draw = large_views()
+    sharding = NamedSharding(Mesh(np.array(eight_devices), ("data",)), PartitionSpec("data"))
+    spread = jax.device_put(batch, sharding)
+    program = draw.lower(spread).compile()
+    assert "scan[" in str(jax.make_jaxpr(draw)(batch))
+    assert not re.search("all-gather|all-to-all|all-reduce|collective-permute", program.as_text())
+    views = program(spread)
+    assert views.sharding.is_equivalent_to(sharding, views.ndim)
+    np.testing.assert_allclose(views, draw(jax.device_put(batch, eight_devices[0])), atol=1e-5)
+    few = jax.tree.map(lambda x: x[:24], batch)
+    np.testing.assert_allclose(draw(few), views[:24], atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{"size": 32}, {"count": 72}])
+def test_small_views_and_odd_batches_are_made_at_once(settings):
+    _, batch, draw = large_views(**settings)
+    assert "scan[" not in str(jax.make_jaxpr(draw)(batch))
+
+
+def test_programs_for_accelerators_have_no_chunks():
+    """Also those that a machine without accelerators compiles."""
+    _, batch, draw = large_views()
+    assert "stablehlo.while" not in draw.trace(batch).lower(lowering_platforms=("tpu",)).as_text()
+
+
+def test_what_a_step_shares_is_drawn_once():
+    class Shared:
+        def for_step(self, key):
+            shared = jax.random.uniform(key)
+            return lambda key, example: jnp.stack([shared, jax.random.uniform(key)])
+
+    drawn = np.asarray(augment.per_example(Shared(), jax.random.key(0), BATCH))
+    assert len(np.unique(drawn[:, 0])) == 1 and len(np.unique(drawn)) == 5
+    other = augment.per_example(Shared(), jax.random.key(1), BATCH)
+    assert not np.isin(other, drawn).any()
 
 
 class Views:

@@ -100,6 +100,60 @@ def test_grayscale_and_flip_come_as_often_as_asked():
     np.testing.assert_allclose(flipped.mean(), 0.5, atol=0.041)
 
 
+ONLY_CROP = dict(flip=0.0, jitter=0.0, grayscale=0.0, blur=0.0)
+WHOLE = dict(crop_scale=(1.0, 1.0), local_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0))
+
+
+def many(draw, example, count=2000):
+    keys = jax.random.split(jax.random.key(0), count)
+    return np.asarray(jax.jit(jax.vmap(lambda key: draw(key, example)))(keys))
+
+
+@pytest.mark.parametrize("kind, blur, solarize", [("train", 1.0, 0.0), ("second", 0.1, 0.2), ("local", 0.5, 0.0)])
+def test_views_of_dino_differ_in_blur_and_solarisation(kind, blur, solarize):
+    """BYOL's asymmetric pair and DINO's small views: how often each is blurred and solarised (at 4.5 deviations)."""
+    spec, example = data()
+    settings = {**ONLY_CROP, **WHOLE, "local_size": 24, "mean": None, "std": None, "blur_sigma": (1.0, 2.0)}
+    del settings["blur"]
+    view = augment.VIEWS["dino"](spec, **settings)
+    dark = {"image": example["image"] // 4}
+    views, image = many(getattr(view, kind), dark), np.asarray(augment.to_float(dark["image"]))
+    blurred = np.abs(views - image).max((1, 2, 3)) > 0.01
+    np.testing.assert_allclose(blurred.mean(), blur, atol=4.5 * np.sqrt(blur * (1 - blur) / 2000) + 1e-9)
+    white = {"image": jnp.full_like(example["image"], 255)}
+    inverted = many(getattr(view, kind), white).max((1, 2, 3)) < 0.01
+    np.testing.assert_allclose(inverted.mean(), solarize, atol=4.5 * np.sqrt(solarize * (1 - solarize) / 2000) + 1e-9)
+
+
+def test_byol_has_the_pair_of_dino():
+    for name in ("blur", "second_blur", "second_solarize"):
+        assert augment.presets.BYOL[name] == augment.presets.DINO[name]
+
+
+def test_small_views_show_small_parts():
+    """Of a picture whose red and green tell the place, the part that is seen, as an area; statistically uniform."""
+    place = np.stack(np.broadcast_arrays(np.arange(96)[:, None], np.arange(96)[None], 0), -1)
+    spec, _ = data(96, 96)
+    view = augment.PhotoView(spec, local_crops=6, local_scale=(0.05, 0.14), **ONLY_CROP)
+    assert view.local_shape == (41, 41, 3)
+    views = many(view.local, {"image": place.astype(np.uint8)}, 1000) * 255
+    height = (views[:, -1, 20, 0] - views[:, 0, 20, 0]) * 41 / 40
+    width = (views[:, 20, -1, 1] - views[:, 20, 0, 1]) * 41 / 40
+    area = np.sort(height * width / 96**2)
+    assert 0.04 < area[0] < 0.055 and 0.135 < area[-1] < 0.15
+    uniform = (area - 0.05) / 0.09
+    assert np.abs(uniform - np.linspace(0, 1, 1000)).max() < 0.1
+
+
+def test_blur_radius_widens_the_kernel():
+    spec, _ = data(40, 40)
+    point = {"image": jnp.zeros((40, 40, 3), jnp.uint8).at[20, 20].set(255)}
+    settings = {**ONLY_CROP, **WHOLE, "blur": 1.0, "blur_sigma": (2.0, 2.0)}
+    for radius, rows in ((None, 5), (6, 13), (1, 3)):
+        view = augment.PhotoView(spec, blur_radius=radius, **settings).train(jax.random.key(0), point)
+        assert np.sum(np.asarray(view)[:, 20, 0] > 1e-5) == rows
+
+
 def test_default_normalisations():
     spec, example = data()
     black = {"image": jnp.zeros_like(example["image"])}
@@ -115,6 +169,7 @@ def test_default_normalisations():
         ("simclr", {"crop_scale": (0.5, 1.5)}, "beyond 1"),
         ("simclr", {"crop_ratio": (2.0, 1.0)}, "low before high"),
         ("simclr", {"blur_sigma": (0.0, 1.0)}, "blur_sigma"),
+        ("simclr", {"blur_radius": 0}, "blur_radius 0"),
         ("simclr", {"out_size": 0}, "out_size 0"),
         ("simclr", {"interpolation": "nearest"}, "interpolation 'nearest'"),
         ("mae", {"eval_crop": 0.0}, "eval_crop 0.0"),

@@ -93,6 +93,56 @@ def test_gaussian_blur(sigma, radius, record_property):
     check(augment.gaussian_blur(jnp.asarray(image), sigma, radius=radius), theirs, 2e-6, record_property)
 
 
+@pytest.mark.parametrize(
+    "sigma, atol", [(0.1, 1e-6), (0.3, 0.06), (0.5, 0.015), (1.0, 0.015), (1.5, 0.015), (2.0, 0.01)]
+)
+def test_gaussian_blur_of_pil_pictures(sigma, atol, record_property):
+    """PIL's three box filters, which MoCo v2, SwAV and DINO use, away from the border, which PIL repeats outwards."""
+    pil, pil_filter = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageFilter")
+    pixels = np.round(picture(64, 64) * 255).astype(np.uint8)
+    theirs = np.asarray(pil.fromarray(pixels).filter(pil_filter.GaussianBlur(sigma))) / 255
+    radius = augment.presets.DINO["blur_radius"]
+    ours = augment.gaussian_blur(augment.to_float(jnp.asarray(pixels)), sigma, radius=radius)
+    inner = torch.from_numpy(np.moveaxis(theirs[8:-8, 8:-8], -1, 0))
+    check(ours[8:-8, 8:-8], inner, atol, record_property)
+
+
+def test_solarize(record_property):
+    image = picture()
+    theirs = functional.solarize(to_torch(image), 0.5)
+    check(augment.solarize(jnp.asarray(image), True), theirs, 1e-7, record_property)
+    np.testing.assert_array_equal(augment.solarize(jnp.asarray(image), False), image)
+
+
+@pytest.mark.parametrize("box", BOXES[:3])
+def test_erase(box, record_property):
+    image = picture()
+    theirs = functional.erase(to_torch(image), *box[0], torch.tensor(0.3))
+    floats = augment.Box(*(jnp.float32(v) for v in box[0]))
+    check(augment.erase(jnp.asarray(image), floats, 0.3), theirs, 0, record_property)
+
+
+@pytest.mark.parametrize("name", ["MixUp", "CutMix"])
+def test_mixing(name, record_property):
+    """With the one drawn number of torchvision for each row."""
+    v2 = pytest.importorskip("torchvision.transforms.v2")
+    images, labels = np.stack([picture(), picture()[::-1], 1 - picture()]), torch.tensor([0, 2, 1])
+    peer = getattr(v2, name)(alpha=1.0, num_classes=3)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        drawn = peer.make_params([to_torch(images)])
+        torch.manual_seed(seed)
+        theirs, their_targets = peer(to_torch(images), labels)
+        if name == "MixUp":
+            ours, targets = augment.mixup(jnp.asarray(images), jnp.eye(3)[labels.numpy()], jnp.full(3, drawn["lam"]))
+        else:
+            left, top, right, bottom = drawn["box"]
+            boxes = augment.Box(*(jnp.full(3, float(x)) for x in (top, left, bottom - top, right - left)))
+            ours, targets = augment.cutmix(jnp.asarray(images), jnp.eye(3)[labels.numpy()], boxes)
+        check(ours, theirs, 1e-6, record_property)
+        np.testing.assert_allclose(targets, their_targets, atol=1e-6)
+
+
 @pytest.mark.parametrize("fill", [0.0, 0.7])
 @pytest.mark.parametrize(
     "angle, right, down, scale, shear",
@@ -109,16 +159,78 @@ def test_affine(angle, right, down, scale, shear, fill, record_property):
     check(augment.affine(jnp.asarray(image), parameters, out_size=32, fill=fill), theirs, 2e-4, record_property)
 
 
+COUNT = 4000
+
+
+def drawn(draw, count=COUNT):
+    """Each parameter, drawn `count` times: a list of [count] arrays."""
+    return [np.asarray(x) for x in jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(1), count))]
+
+
+def check_distributions(names, ours, theirs):
+    """Kolmogorov-Smirnov distances of each parameter; each fails by chance once in 1000."""
+    stats = pytest.importorskip("scipy.stats")
+    for name, a, b in zip(names, ours, np.asarray(theirs, np.float64).T, strict=True):
+        assert stats.ks_2samp(a, b).statistic < 1.95 * np.sqrt(1 / len(a) + 1 / len(b)), name
+
+
 @pytest.mark.parametrize("height, width, scale", [(32, 32, (0.08, 1.0)), (60, 25, (0.2, 1.0)), (8, 8, (0.08, 1.0))])
 def test_crops_are_drawn_as_often(height, width, scale):
-    """Kolmogorov-Smirnov distances of all four parameters, each drawn 4000 times."""
-    stats = pytest.importorskip("scipy.stats")
     torch.manual_seed(0)
     draw = transforms.RandomResizedCrop.get_params
-    theirs = np.array([draw(torch.zeros(3, height, width), scale, (3 / 4, 4 / 3)) for _ in range(4000)])
-    keys = jax.random.split(jax.random.key(1), 4000)
-    size = jnp.array([height, width])
-    ours = np.array(jax.jit(jax.vmap(lambda key: augment.draw_crop(key, size, scale=scale)))(keys)).T
+    theirs = [draw(torch.zeros(3, height, width), scale, (3 / 4, 4 / 3)) for _ in range(COUNT)]
+    ours = drawn(lambda key: augment.draw_crop(key, jnp.array([height, width]), scale=scale))
     np.testing.assert_array_equal(ours, np.round(ours))
-    for name, a, b in zip(augment.Box._fields, ours.T, theirs.T, strict=True):
-        assert stats.ks_2samp(a, b).statistic < 1.95 * np.sqrt(2 / 4000), name  # fails by chance once in 1000
+    check_distributions(augment.Box._fields, ours, theirs)
+
+
+def test_jitter_is_drawn_as_often():
+    torch.manual_seed(0)
+    peer = transforms.ColorJitter(0.4, 0.8, 1.5, 0.2)
+    params = [peer.get_params(peer.brightness, peer.contrast, peer.saturation, peer.hue) for _ in range(COUNT)]
+    orders = list(itertools.permutations(range(4)))
+    theirs = [(*values, orders.index(tuple(order.tolist()))) for order, *values in params]
+    settings = dict(brightness=0.4, contrast=0.8, saturation=1.5, hue=0.2)
+    ours = drawn(lambda key: augment.draw_color_jitter(key, **settings))
+    check_distributions(augment.Jitter._fields, ours, theirs)
+
+
+def test_blur_is_drawn_as_often():
+    torch.manual_seed(0)
+    theirs = [[transforms.GaussianBlur.get_params(0.1, 2.0)] for _ in range(COUNT)]
+    ours = drawn(lambda key: (augment.draw_blur(key, probability=1.0),))
+    check_distributions(["sigma"], ours, theirs)
+
+
+def test_affine_is_drawn_as_often():
+    torch.manual_seed(0)
+    draw = transforms.RandomAffine.get_params
+    params = [draw([-20, 20], (0.1, 0.1), (0.8, 1.2), (-15, 15), [1000, 1000]) for _ in range(COUNT)]
+    # torchvision rounds shifts to whole pixels, hence the large image.
+    theirs = [
+        (np.deg2rad(angle), down / 1000, right / 1000, scale, np.deg2rad(shear))
+        for angle, (right, down), scale, (shear, _) in params
+    ]
+    settings = dict(degrees=20, translate=0.1, scale=(0.8, 1.2), shear=15)
+    check_distributions(augment.Affine._fields, drawn(lambda key: augment.draw_affine(key, **settings)), theirs)
+
+
+@pytest.mark.parametrize("height, width", [(32, 32), (60, 25)])
+def test_erasing_is_drawn_as_often(height, width):
+    torch.manual_seed(0)
+    image, value = torch.zeros(3, height, width), [0.0]
+    params = [transforms.RandomErasing.get_params(image, (0.02, 0.33), (0.3, 3.3), value)[:4] for _ in range(COUNT)]
+    theirs = [(top, left, *((0, 0) if (h, w) == (height, width) else (h, w))) for top, left, h, w in params]
+    ours = drawn(lambda key: augment.draw_erasing(key, (height, width), probability=1.0))
+    placed = np.asarray(ours)[:, ours[2] * ours[3] > 0]
+    check_distributions(augment.Box._fields, placed, [row for row in theirs if row[2] * row[3] > 0])
+
+
+def test_cutmix_is_drawn_as_often():
+    v2 = pytest.importorskip("torchvision.transforms.v2")
+    torch.manual_seed(0)
+    peer, image = v2.CutMix(alpha=1.0, num_classes=2), torch.zeros(2, 3, 40, 60)
+    boxes = [[int(x) for x in peer.make_params([image])["box"]] for _ in range(COUNT)]
+    theirs = [(top, left, bottom - top, right - left) for left, top, right, bottom in boxes]
+    ours = drawn(lambda key: augment.draw_cutmix(key, (40, 60), alpha=1.0))
+    check_distributions(augment.Box._fields, ours, theirs)
