@@ -14,14 +14,28 @@ from ssl_jax.errors import unknown
 
 _HEAD = dict(projector_hidden=128, projector_out=64)
 _CROPS = dict(local_crops=2, local_size=16, local_scale=(0.1, 0.4))
+_DINO_HEAD = dict(prototypes=512, head_hidden=256, head_bottleneck=64, momentum=0.99, teacher_temperature=0.04)
 _VIT = dict(name="vit", size="Ti", image_size=28, patch_size=4, channels=1, width=96, depth=3, heads=3, mlp_dim=384)
 _RESNET = dict(name="resnet", stage_sizes=(1, 1, 1), base_width=32, stem="small", channels=1)
 _NEED_PATCHES = ("ibot", "dinov2", "msn")
 METHODS = dict(
     simclr=dict(method=dict(temperature=0.5, **_HEAD)),
+    barlow_twins=dict(method=dict(projector_hidden=256, projector_out=256)),
     byol=dict(method=dict(momentum=0.99, **_HEAD)),
-    swav=dict(views=_CROPS, method=dict(prototypes=128, freeze_prototypes_steps=50, **_HEAD)),
+    dcl=dict(method=dict(temperature=0.2, **_HEAD)),
+    dino=dict(views=_CROPS, method=dict(head_batch_norm=True, **_DINO_HEAD)),
+    dinov2=dict(views=_CROPS, method=dict(patch_prototypes=512, **_DINO_HEAD)),
+    ibot=dict(views=_CROPS, method=dict(patch_temperature=0.04, **_DINO_HEAD)),
+    lejepa=dict(method=dict(directions=256, **_HEAD)),
+    moco_v2=dict(method=dict(momentum=0.99, queue_size=2048, **_HEAD)),
+    moco_v3=dict(method=dict(momentum=0.99, **_HEAD)),
     msn=dict(views=_CROPS, method=dict(prototypes=128, momentum=0.99, **_HEAD)),
+    nnclr=dict(method=dict(temperature=0.2, queue_size=1024, predictor_hidden=128, **_HEAD)),
+    simsiam=dict(method=dict(predictor_hidden=32, **_HEAD), optimizer=dict(constant_rate=("predictor",))),
+    sup_con=dict(method=dict(**_HEAD)),
+    supervised=dict(),
+    swav=dict(views=_CROPS, method=dict(prototypes=128, freeze_prototypes_steps=50, **_HEAD)),
+    vicreg=dict(method=dict(projector_hidden=256, projector_out=256)),
 )
 """By method, what differs from the common settings: part -> leaf -> value."""
 

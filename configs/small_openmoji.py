@@ -3,7 +3,7 @@
     python launch.py --config=configs/small_openmoji.py:byol
 
 The network is a ViT of three layers, 96 wide, on patches of 8 pixels; a batch is 128 pictures, a run 600 steps. What a
-method has of its own is in `METHODS`. Rates were chosen on a part of the training split.
+method has of its own is in `METHODS`. Nothing here has been tuned yet.
 """
 
 import ml_collections

@@ -92,7 +92,13 @@ WRONG_CONFIGS = [
     ("simclr", "data.name=imagenet2021", "config.data.name: 'imagenet2021'", "Did you mean 'imagenet2012'?"),
     ("simclr", "views.name=afine", "config.views.name: 'afine'", "Did you mean 'affine'?", "simclr"),
     ("simclr", "model.name=resnett", "config.model.name: 'resnett'", "Did you mean 'resnet'?", "vit"),
-    ("simclr", "method.name=simclrr", "config.method.name: 'simclrr'", "Did you mean 'simclr'?", "Valid: bert, "),
+    (
+        "simclr",
+        "method.name=simclrr",
+        "config.method.name: 'simclrr'",
+        "Did you mean 'simclr'?",
+        "Valid: barlow_twins, ",
+    ),
     ("simclr", "optimizer.name=adam", "config.optimizer.name: 'adam'", "Did you mean 'adamw'?", "lars, sgd"),
     ("simclr", "schedule.name=cosine", "config.schedule.name: 'cosine'", "Did you mean 'warmup_cosine'?"),
     ("simclr", "model.stem=big", "config.model.stem", "one of 'imagenet', 'small'"),
@@ -274,7 +280,7 @@ WRONG_FILES = {
     "no leaf": ("config = tiny.get_config()\ndel config.batch_size\n", "config.batch_size is missing"),
     "no name": (
         "config = tiny.get_config()\ndel config.method.name\n",
-        "config.method.name is missing. Valid: bert, ",
+        "config.method.name is missing. Valid: barlow_twins, ",
     ),
     "no rate": (
         "config = tiny.get_config()\ndel config.optimizer.learning_rate\n",

@@ -8,9 +8,8 @@ stated by tests/fidelity/test_augment_torchvision.py.
 
 _IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 _MILD = dict(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
-_BYOL_VIEWS = dict(
-    brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, blur=1.0, second_blur=0.1, second_solarize=0.2, **_IMAGENET
-)
+_BYOL_COLORS = dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
+_BYOL_VIEWS = dict(blur=1.0, second_blur=0.1, second_solarize=0.2, **_BYOL_COLORS, **_IMAGENET)
 _PIL_BLUR = dict(blur_radius=6)
 
 SIMCLR: dict = {}
