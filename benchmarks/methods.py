@@ -33,8 +33,8 @@ from benchmarks import methods_page  # noqa: E402
 from ssl_jax import config as configs  # noqa: E402
 from ssl_jax.experiment import build  # noqa: E402
 from ssl_jax.train import mesh as meshes  # noqa: E402
+from ssl_jax.train.loop import jit_train_step  # noqa: E402
 from ssl_jax.train.state import parameter_count  # noqa: E402
-from ssl_jax.train.step import make_train_step  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 from tests.killed import assert_same, finish, last_step, outcome, start, wait_for_step  # noqa: E402
 
@@ -66,7 +66,7 @@ def parallel(spec: str, data_dir: str | None) -> dict:
 def _curve(spec: str, devices: list, data_dir: str | None) -> np.ndarray:
     experiment = build(_config(spec), data_dir=data_dir, mesh=meshes.make_mesh(devices))
     recipe, state, losses = experiment.recipe, experiment.initial_state(), []
-    step = jax.jit(make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed))
+    step = jit_train_step(recipe, state)
     for number in range(PARALLEL_STEPS):
         state, metrics = step(state, meshes.put_rows(experiment.batch_at(number), recipe.mesh))
         losses.append(float(metrics["loss"]))

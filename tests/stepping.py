@@ -1,0 +1,41 @@
+"""Steps of a tiny run, one by one. All tests take as many for a whole run, so that its program is compiled once."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ssl_jax.experiment import Experiment, build
+from ssl_jax.train import mesh as meshes
+from ssl_jax.train.loop import jit_train_step
+from ssl_jax.train.state import TrainState
+from tests import tiny
+
+STEPS = 50
+
+
+class Stepper:
+    """A tiny run on some devices.
+
+    Args:
+      method: of `tiny`.
+      devices: that it runs on.
+      data_dir: where data lies.
+      leaves: of the config, that differ.
+    """
+
+    def __init__(self, method: str, devices: list, data_dir: str, **leaves: Any):
+        config = tiny.config(method, steps=STEPS, **leaves)
+        self.experiment: Experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(devices))
+        self.step = jit_train_step(self.experiment.recipe, self.experiment.initial_state())
+
+    def run(self, state: TrainState, first: int, last: int) -> tuple[TrainState, np.ndarray, np.ndarray]:
+        """From `first` to before `last`: the state then, and by step the loss and the gradient's norm."""
+        state, values = jax.tree.map(jnp.copy, state), []  # its buffers are given to the first step
+        for number in range(first, last):
+            batch = meshes.put_rows(self.experiment.batch_at(number), self.experiment.recipe.mesh)
+            state, metrics = self.step(state, batch)
+            assert int(metrics["bad_step"]) == -1
+            values.append((float(metrics["loss"]), float(metrics["grad_norm"])))
+        return state, *np.array(values).T
