@@ -74,7 +74,7 @@ _PARTS = dict(
     ),
     supervised=dict(_DIGITS, method=dict(name="supervised", label_smoothing=0.1), optimizer=_FAST),
     sup_con=dict(_DIGITS, method=dict(name="sup_con", **_HEAD), optimizer=_FAST),
-    nnclr=dict(_DIGITS, method=dict(name="nnclr", queue_size=128, predictor_hidden=16, **_HEAD)),
+    nnclr=dict(_DIGITS, method=dict(name="nnclr", temperature=0.5, queue_size=128, predictor_hidden=64, **_WIDE_HEAD)),
     dcl=dict(_DIGITS, method=dict(name="dcl", **_HEAD)),
     msn=dict(
         _DIGITS,

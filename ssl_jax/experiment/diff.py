@@ -34,7 +34,7 @@ def table(found: dict[str, tuple[Any, Any]], first: str, second: str) -> rich.ta
     """The differences for the terminal; a leaf that one of the two does not have is a dash there."""
     shown = rich.table.Table(header_style="bold", box=rich.box.SIMPLE)
     for heading in ("leaf", first, second):
-        shown.add_column(rich.text.Text(heading), overflow="fold")
+        shown.add_column(rich.text.Text(heading), overflow="fold", no_wrap=heading == "leaf")
     for name, values in found.items():
         shown.add_row(*(rich.text.Text(text) for text in (name, *map(_shown, values))))
     return shown

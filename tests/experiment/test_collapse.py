@@ -29,12 +29,32 @@ _STRONG = dict(
     evaluate=dict(every=100, tasks=("knn_full",)),
     checkpoint=dict(every=600),
 )
+_ADAM = dict(_STRONG, optimizer=dict(learning_rate=2e-3), model={})
+_ADAM["views"] = dict(local_crops=0, crop_scale=(0.5, 1.0), flip=0.0)
 _WIDE = dict(projector_hidden=64, projector_out=32)
+_SIMSIAM = dict(_WIDE, predictor_hidden=16)
+_SWAV = dict(_WIDE, prototypes=32, queue_length=0, queue_start=0)
 BROKEN = {
     "byol without predictor": ("byol", _STRONG, dict(method=dict(predictor=False, **_WIDE)), "complete collapse"),
+    "simsiam without stop-gradient": (
+        "simsiam",
+        _STRONG,
+        dict(method=dict(stop_gradient=False, **_SIMSIAM)),
+        "dimensional collapse",
+    ),
+    "swav without sinkhorn": ("swav", _ADAM, dict(method=dict(sinkhorn_iterations=0, **_SWAV)), "prototype collapse"),
+    "vicreg without variance": (
+        "vicreg",
+        _STRONG,
+        dict(method=dict(variance_weight=0.0, **_WIDE)),
+        "complete collapse",
+    ),
 }
 HEALTHY = {
     "byol": ("byol", _STRONG, dict(method=_WIDE)),
+    "simsiam": ("simsiam", _STRONG, dict(method=_SIMSIAM)),
+    "swav": ("swav", _ADAM, dict(method=_SWAV)),
+    "vicreg": ("vicreg", _STRONG, dict(method=_WIDE)),
 }
 
 

@@ -44,7 +44,7 @@ def test_gradient_reaches_every_parameter_and_not_the_support_set(data_dir):
 
 
 def test_heads_are_the_papers(data_dir):
-    method, _ = probe.made("nnclr", data_dir, predictor_hidden=12)
+    method, _ = probe.made("nnclr", data_dir, projector_hidden=16, projector_out=8, predictor_hidden=12)
     assert [linear.kernel.shape for linear in method.projector.linears] == [(8, 16), (16, 16), (16, 8)]
     assert all(norm is not None for norm in method.projector.norms)
     assert [linear.kernel.shape for linear in method.predictor.linears] == [(8, 12), (12, 8)]

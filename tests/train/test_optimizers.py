@@ -89,7 +89,8 @@ def test_decay_mask_of_real_methods(method, scan, data_dir):
     decays = {path_name(path).rpartition(".")[2]: leaf for path, leaf in jax.tree_util.tree_flatten_with_path(mask)[0]}
     spared = {"bias", "scale", "scale1", "scale2", "prototypes"}
     assert {name for name, leaf in decays.items() if not leaf} <= spared
-    assert {name for name, leaf in decays.items() if leaf} <= {"kernel", "embedding", "mask_token", "positions"}
+    decayed = {"kernel", "embedding", "class_token", "mask_token", "positions", "gain"}
+    assert {name for name, leaf in decays.items() if leaf} <= decayed
     assert "bias" in decays and "kernel" in decays
 
 
