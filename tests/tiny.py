@@ -75,7 +75,7 @@ _PARTS = dict(
     supervised=dict(_DIGITS, method=dict(name="supervised", label_smoothing=0.1), optimizer=_FAST),
     sup_con=dict(_DIGITS, method=dict(name="sup_con", **_HEAD), optimizer=_FAST),
     nnclr=dict(_DIGITS, method=dict(name="nnclr", temperature=0.5, queue_size=128, predictor_hidden=64, **_WIDE_HEAD)),
-    dcl=dict(_DIGITS, method=dict(name="dcl", **_HEAD)),
+    dcl=dict(_DIGITS, method=dict(name="dcl", **_WIDE_HEAD)),
     msn=dict(
         _DIGITS,
         views=dict(name="swav", out_size=8, local_size=4, local_crops=2, mean=(0.3,), std=(0.37,)),
