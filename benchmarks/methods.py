@@ -33,10 +33,10 @@ from benchmarks import methods_page  # noqa: E402
 from ssl_jax import config as configs  # noqa: E402
 from ssl_jax.experiment import build  # noqa: E402
 from ssl_jax.train import mesh as meshes  # noqa: E402
-from ssl_jax.train.loop import jit_train_step  # noqa: E402
 from ssl_jax.train.state import parameter_count  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 from tests.killed import assert_same, finish, last_step, outcome, start, wait_for_step  # noqa: E402
+from tests.stepping import Stepper  # noqa: E402
 
 PARALLEL_STEPS, KILL_STEPS, KILLS = 20, 120, 3
 Job = tuple[str, Callable[[], dict]]
@@ -64,13 +64,8 @@ def parallel(spec: str, data_dir: str | None) -> dict:
 
 
 def _curve(spec: str, devices: list, data_dir: str | None) -> np.ndarray:
-    experiment = build(_config(spec), data_dir=data_dir, mesh=meshes.make_mesh(devices))
-    recipe, state, losses = experiment.recipe, experiment.initial_state(), []
-    step = jit_train_step(recipe, state)
-    for number in range(PARALLEL_STEPS):
-        state, metrics = step(state, meshes.put_rows(experiment.batch_at(number), recipe.mesh))
-        losses.append(float(metrics["loss"]))
-    return np.array(losses)
+    stepper = Stepper(_config(spec), devices, data_dir)
+    return stepper.run(stepper.experiment.initial_state(), 0, PARALLEL_STEPS)[1]
 
 
 def resume(spec: str, data_dir: str | None) -> dict:

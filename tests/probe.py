@@ -10,6 +10,7 @@ from flax import nnx
 from ssl_jax.experiment import build
 from ssl_jax.models import targets
 from ssl_jax.train import mesh as meshes
+from ssl_jax.train.parts import path_name
 from tests import tiny
 
 KEY = jax.random.key(0)
@@ -51,14 +52,13 @@ def gradients(method: nnx.Module, views: Any, *, train: bool = True) -> dict[str
         return nnx.merge(graphdef, merged, copy=True).loss(views, KEY, train=train)[0]
 
     paths = [path for path, leaf in jax.tree_util.tree_leaves_with_path(state) if is_float(leaf)]
-    names = [jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value") for path in paths]
-    return dict(zip(names, jax.grad(loss)(floats), strict=True))
+    return dict(zip(map(path_name, paths), jax.grad(loss)(floats), strict=True))
 
 
 def check_gradients(method: nnx.Module, views: Any, *, without: tuple[str, ...] = ()) -> None:
     """Every `nnx.Param` has a gradient, those whose path begins with one of `without` excepted; nothing else has."""
     params = jax.tree_util.tree_leaves_with_path(nnx.state(method, nnx.Param))
-    names = {jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value") for path, _ in params}
+    names = {path_name(path) for path, _ in params}
     for name, gradient in gradients(method, views).items():
         trained = name in names and not name.startswith(without)
         assert bool(jnp.abs(gradient).max() > 0) == trained, name

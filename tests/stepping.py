@@ -1,4 +1,4 @@
-"""Steps of a tiny run, one by one. All tests take as many for a whole run, so that its program is compiled once."""
+"""Steps of a run, one by one. All tests take as many for a whole run, so that its program is compiled once."""
 
 from typing import Any
 
@@ -10,23 +10,20 @@ from ssl_jax.experiment import Experiment, build
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.loop import jit_train_step
 from ssl_jax.train.state import TrainState
-from tests import tiny
 
 STEPS = 50
 
 
 class Stepper:
-    """A tiny run on some devices.
+    """A run on some devices.
 
     Args:
-      method: of `tiny`.
+      config: plain.
       devices: that it runs on.
       data_dir: where data lies.
-      leaves: of the config, that differ.
     """
 
-    def __init__(self, method: str, devices: list, data_dir: str, **leaves: Any):
-        config = tiny.config(method, steps=STEPS, **leaves)
+    def __init__(self, config: dict[str, Any], devices: list, data_dir: str | None):
         self.experiment: Experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(devices))
         self.step = jit_train_step(self.experiment.recipe, self.experiment.initial_state())
 

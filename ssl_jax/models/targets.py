@@ -55,12 +55,9 @@ def follow(target: nnx.Module, online: nnx.Module, momentum: float | jax.Array) 
       momentum: 0 (a copy) to 1 (stands still).
     """
     weights, new = nnx.state(target, TargetWeight), nnx.state(online, nnx.Param)
-    moved = jax.tree.map(lambda old, now: momentum * old + (1 - momentum) * now, _leaves(weights), _leaves(new))
-    nnx.update(target, jax.tree.unflatten(jax.tree.structure(weights), moved))
-
-
-def _leaves(state: nnx.State) -> list[jax.Array]:
-    return jax.tree.leaves(state)
+    old, tree = jax.tree.flatten(weights)
+    moved = [momentum * was + (1 - momentum) * now for was, now in zip(old, jax.tree.leaves(new), strict=True)]
+    nnx.update(target, jax.tree.unflatten(tree, moved))
 
 
 def cosine_ramp(step: jax.Array, steps: int, start: float, end: float) -> jax.Array:

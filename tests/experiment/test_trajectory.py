@@ -26,7 +26,8 @@ QUEUE_IS_FULL = {"moco_v2": 4, "nnclr": 4}
 @pytest.mark.parametrize("case", CASES)
 def test_one_device_and_eight_give_the_same_trajectory(case, data_dir, eight_devices):
     method, leaves = CASES[case]
-    one, eight = (Stepper(method, devices, data_dir, **leaves) for devices in (eight_devices[:1], eight_devices))
+    config = tiny.config(method, steps=STEPS, **leaves)
+    one, eight = (Stepper(config, devices, data_dir) for devices in (eight_devices[:1], eight_devices))
     state_one, loss_one, norm_one = one.run(one.experiment.initial_state(), 0, STEPS)
     state_eight, loss_eight, norm_eight = eight.run(eight.experiment.initial_state(), 0, STEPS)
     params_one, params_eight = (jax.tree.leaves(state.params) for state in (state_one, state_eight))
