@@ -43,6 +43,10 @@ def shaken(method):
     return method
 
 
+def temperature(method, teaching="teaching"):
+    return float(getattr(method, teaching).temperatures(method.done)["teacher_temperature"])
+
+
 @nnx.jit(static_argnames="train")
 def loss_of(method, views, train=True):
     return method.loss(views, KEY, train=train)[0]
@@ -87,15 +91,15 @@ def test_teacher_follows_and_the_temperature_warms_up():
     kernel = method.head.last_layer.kernel
     before = np.asarray(kernel[...])
     kernel[...] = before + 1
-    assert float(method._teacher_temperature()) == pytest.approx(0.05)
+    assert temperature(method) == pytest.approx(0.05)
     method.follow(jnp.int32(0))
     np.testing.assert_allclose(method.target_head.last_layer.kernel[...], before + 0.1, atol=1e-6)
     method.follow(jnp.int32(50))  # half of the steps: momentum 0.95
     np.testing.assert_allclose(method.target_head.last_layer.kernel[...], before + 0.1 * 0.95 + 0.05, atol=1e-6)
     method.done[...] = jnp.int32(1)
-    assert float(method._teacher_temperature()) == pytest.approx(0.06)
+    assert temperature(method) == pytest.approx(0.06)
     method.done[...] = jnp.int32(9)
-    assert float(method._teacher_temperature()) == pytest.approx(0.09)
+    assert temperature(method) == pytest.approx(0.09)
 
 
 @pytest.mark.parametrize("centering", ["none", "sinkhorn"])

@@ -9,7 +9,7 @@ from flax import nnx
 from ssl_jax import augment, losses
 from ssl_jax.methods import DINOv2
 from ssl_jax.models import ResNet
-from tests.methods.test_dino import BATCH, KEY, SMALL, SPEC, VIEW, vit
+from tests.methods.test_dino import BATCH, KEY, SMALL, SPEC, VIEW, temperature, vit
 from tests.methods.test_ibot import away, loss_of, softmax
 
 
@@ -109,7 +109,7 @@ def test_every_part_is_followed_and_the_temperature_warms_up():
     np.testing.assert_allclose(method.target_patch_head.last_layer.gain[...], before + 0.1, atol=1e-6)
     np.testing.assert_allclose(method.target_head.last_layer.gain[...], 1.1, atol=1e-6)
     np.testing.assert_allclose(method.target_backbone.patch_embedding.bias[...], 0.1, atol=1e-6)
-    assert float(method._teacher_temperature()) == pytest.approx(0.05)
+    assert temperature(method) == pytest.approx(0.05)
 
 
 def test_what_is_diagnosed_is_the_teachers():

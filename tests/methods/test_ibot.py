@@ -9,7 +9,7 @@ from flax import nnx
 from ssl_jax import augment
 from ssl_jax.methods import IBOT
 from ssl_jax.models import ResNet
-from tests.methods.test_dino import BATCH, KEY, SMALL, SPEC, VIEW, vit
+from tests.methods.test_dino import BATCH, KEY, SMALL, SPEC, VIEW, temperature, vit
 
 
 def ibot(backbone=None, **settings):
@@ -114,7 +114,7 @@ def test_temperatures_warm_up_and_every_part_is_followed():
         np.testing.assert_allclose(layer.kernel[...], old + 0.1, atol=1e-6)
     bias = method.target_backbone.patch_embedding.bias[...]
     np.testing.assert_allclose(bias, 0.1, atol=1e-6)
-    assert [float(method._teacher_temperature(i)) for i in (1, 2)] == pytest.approx([0.05, 0.07])
+    assert temperature(method) == pytest.approx(0.05) and temperature(method, "patch_teaching") == pytest.approx(0.07)
 
 
 def test_what_is_diagnosed_is_the_teachers():
