@@ -153,6 +153,13 @@ WRONG_CONFIGS = [
     ("simclr", "optimizer.weight_decay=-1", "config.optimizer.weight_decay -1.0 must be at least 0"),
     ("simclr", "optimizer.b2=1", "config.optimizer.b2 1 must be at least 0 and below 1"),
     ("simclr", "optimizer.clip_norm=0", "config.optimizer.clip_norm 0 must be positive"),
+    ("mae", "optimizer.frozen=('backbone.patches',)", "config.optimizer.frozen: 'backbone.patches'", "embedding'?"),
+    (
+        "simclr",
+        "optimizer.late=('hed.last',)",
+        "config.optimizer.late: 'hed.last' does not exist",
+        "Valid: backbone, p",
+    ),
     ("simclr", "schedule.warmup_steps=50", "config.schedule.warmup_steps 50", "less than the 50 steps"),
     ("simclr", "schedule.end_factor=-1", "config.schedule.end_factor -1 must be at least 0"),
     ("simclr", "checkpoint.keep=1", "config.checkpoint.keep 1 must be at least 2"),

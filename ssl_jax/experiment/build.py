@@ -158,6 +158,7 @@ def build(
     opened = _data(config["data"], data_dir)
     make_method = functools.partial(_make_method, config, opened.spec, method_table)
     method = states.abstract(make_method)
+    _check_named_parts(config["optimizer"], nnx.state(method, nnx.Param))
     _open_splits(config, opened)
     schedule, optimizer = _optimizer(config)
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
@@ -205,6 +206,12 @@ def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.Gradien
     given = _asked_for(chosen, steps=config["steps"])
     make = lambda rate: configs.construct(chosen, settings, path, rate, **given)  # noqa: E731
     return schedule, configs.construct(parts.by_part, beside, path, make, schedule, peak)
+
+
+def _check_named_parts(node: Mapping[str, Any], params: nnx.State) -> None:
+    """The optimizer's settings that name parts of the method name some that it has."""
+    named = {name: node[name] for name in configs.settings_of(parts.check_parts) if name in node}
+    configs.construct(parts.check_parts, named, "config.optimizer", params)
 
 
 def _asked_for(chosen: Callable, **known: int) -> dict[str, int]:
