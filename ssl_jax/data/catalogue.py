@@ -30,6 +30,8 @@ OURS = {
 }
 """The builders of this package: name -> module."""
 
+VALID = f"{', '.join(OURS)}, or any TFDS name"
+"""What `config.data.name` can be, for messages."""
 
 _PACKAGES = {"tensorflow": "tensorflow-cpu", "sklearn": "scikit-learn", "PIL": "pillow"}  # where pip names it otherwise
 
@@ -80,7 +82,7 @@ def _not_found(name: str, short: str, known: list[str]) -> str:
         return f"config.data.name: {name!r} has no such configuration or version; see the TFDS catalogue of {short!r}."
     nearest = difflib.get_close_matches(short, known, n=1, cutoff=0.6)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return f"config.data.name: {name!r} does not exist.{hint} Valid: {', '.join(OURS)}, or any TFDS name."
+    return f"config.data.name: {name!r} does not exist.{hint} Valid: {VALID}."
 
 
 def available(name: str, data_dir: str | None) -> bool:

@@ -124,7 +124,7 @@ def _check_data(node: Mapping[str, Any]) -> None:
     chosen, names = configs.choose(data.MODALITIES, node, "config.data", by="modality"), ("modality", "name")
     configs.check(chosen, configs.without(node, *names), "config.data", given=("data_dir",), also=names)
     if not isinstance(node.get("name"), str):
-        raise UserError("config.data.name must be the name of a data set: digits, openmoji, kjv, or any of TFDS.")
+        raise UserError(f"config.data.name must be the name of a data set. Valid: {data.VALID}.")
     _data(node, data_dir=None)
 
 
