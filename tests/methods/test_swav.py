@@ -9,8 +9,8 @@ from flax import nnx
 from ssl_jax import losses
 from ssl_jax.experiment import build
 from ssl_jax.train import mesh as meshes
-from ssl_jax.train.step import make_train_step
 from tests import tiny
+from tests.stepping import Stepper
 
 BATCH = 32
 
@@ -126,14 +126,14 @@ def test_prototypes_have_no_gradient_while_they_are_frozen_and_all_else_always(d
 @pytest.mark.parametrize("optimizer", ["larc", "adamw"])
 def test_prototypes_keep_unit_length_and_stand_still_while_frozen(optimizer, data_dir):
     settings = dict(name=optimizer, learning_rate=0.5, weight_decay=1e-6)
-    experiment = experiment_of(data_dir, optimizer=settings, schedule=dict(warmup_steps=0))
-    recipe, state = experiment.recipe, experiment.initial_state()
-    step = jax.jit(make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed))
+    config = tiny.config("swav", optimizer=settings, schedule=dict(warmup_steps=0))
+    stepper = Stepper(config, jax.devices()[:1], data_dir)
+    state = stepper.experiment.initial_state()
     kernels = []
     for number in range(6):
-        kernels.append(np.asarray(experiment.module(state).prototypes.kernel[...]))
+        kernels.append(np.asarray(stepper.experiment.module(state).prototypes.kernel[...]))
         np.testing.assert_allclose(np.linalg.norm(kernels[-1], axis=0), 1, rtol=1e-6)
-        state, _ = step(state, experiment.batch_at(number))
+        state, *_ = stepper.run(state, number, number + 1)
     moved = [float(np.abs(a - b).max()) for a, b in zip(kernels, kernels[1:])]
     assert max(moved[:3]) < 1e-6 < 1e-5 < min(moved[3:])
 
