@@ -641,12 +641,9 @@ def cut_arrays(checkpoint: pathlib.Path) -> None:
         cut(path)
 
 
-def flip_bits(checkpoint: pathlib.Path) -> None:
+def scramble_arrays(checkpoint: pathlib.Path) -> None:
     for path in (checkpoint / "state").rglob("d/*"):
-        content = bytearray(path.read_bytes())
-        middle = len(content) // 2
-        content[middle : middle + 64] = bytes(255 - byte for byte in content[middle : middle + 64])
-        path.write_bytes(content)
+        scramble(path)
 
 
 def empty_metadata(checkpoint: pathlib.Path) -> None:
@@ -661,7 +658,7 @@ def remove_state(checkpoint: pathlib.Path) -> None:
     shutil.rmtree(checkpoint / "state")
 
 
-@pytest.mark.parametrize("damage", [cut_arrays, flip_bits, empty_metadata, remove_manifest, remove_state])
+@pytest.mark.parametrize("damage", [cut_arrays, scramble_arrays, empty_metadata, remove_manifest, remove_state])
 def test_damaged_newest_checkpoint_is_passed_over(damage, unfinished, data_dir, caplog):
     good = arrays(unfinished, 4)
     damage(unfinished / "checkpoints" / "6")
