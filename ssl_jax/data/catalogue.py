@@ -53,7 +53,7 @@ def find(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
     short = name.split("/")[0].split(":")[0]
     data_dir = resolve(data_dir)
     try:
-        with _quiet():
+        with _quiet(), _without_bucket(tfds.core.DatasetInfo):
             if short in OURS:
                 importlib.import_module(OURS[short])  # importing it makes it known to TFDS
             return _find(tfds, name, data_dir)
@@ -63,6 +63,19 @@ def find(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
         raise UserError(_not_found(name, short, _known(tfds))) from None
     except Exception as error:  # builders raise whatever they like: ValueError, AssertionError, protobuf's ParseError
         raise UserError(f"config.data.name: {name!r} in {data_dir} cannot be opened: {_reason(error)}") from error
+
+
+@contextlib.contextmanager
+def _without_bucket(info: type["tfds.core.DatasetInfo"]) -> Iterator[None]:
+    """Keeps TFDS from asking its bucket, which it has closed, about a set that is not prepared.
+
+    It would find nothing, and leave an empty folder among the temporary ones each time.
+    """
+    asks, info.initialize_from_bucket = info.initialize_from_bucket, lambda self: None
+    try:
+        yield
+    finally:
+        info.initialize_from_bucket = asks
 
 
 def _find(tfds, name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
