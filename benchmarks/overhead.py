@@ -65,7 +65,7 @@ def bare(experiment: Experiment, state: TrainState) -> Seconds:
     """One step on a batch that stays on the device."""
     recipe = experiment.recipe
     step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
-    train_step = jax.jit(step, donate_argnums=0, compiler_options=compiler.options(recipe.mesh))
+    train_step = jax.jit(step, donate_argnums=0, compiler_options=compiler.options(recipe.mesh, state.params))
     state, batch = _copy(state), meshes.put_rows(experiment.batch_at(0), recipe.mesh)
     clock = Clock(iter(range(recipe.steps)), recipe.steps)
     for _ in clock:
