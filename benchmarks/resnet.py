@@ -54,7 +54,7 @@ def ours(batch: int, side: int, options: dict[str, str] | None = None) -> Callab
 
     images = jnp.asarray(pictures(batch, side))
     state = (params, statistics, optimizer.init(params))
-    options = compiler.options(mesh.make_mesh()) if options is None else options
+    options = compiler.options(mesh.make_mesh(), params) if options is None else options
     compiled = jax.jit(step, donate_argnums=0, compiler_options=options).lower(state, images).compile()
 
     def call():

@@ -11,7 +11,8 @@ Where the numbers come from (the official code's CONFIG.md, README and the defau
   batch 4096, AdamW, learning rate 1.5e-4 x batch / 256, weight decay 0.1, 40 epochs of warm-up, then a cosine; momentum
   of the target from 0.99 to 1, temperature 0.2, projector of 3 layers and predictor of 2, 4096 wide, 256 out, the patch
   projection frozen as it is drawn (`--stop-grad-conv1`). The official code decays biases and normalisation scales too,
-  ours does not. Its class token begins with a deviation of 1e-6, ours of 0.02.
+  ours does not. Its class token begins with a deviation of 1e-6, ours of 0.02; its queries, keys and values begin as
+  three matrices, ours as one of three times the width, so smaller by the root of 2.
   Views: BYOL's, with bilinear resize.
 """
 

@@ -1,6 +1,7 @@
 """NNCLR, ResNet-50, ImageNet-1k, 1000 epochs: Dwibedi et al. 2021 (arXiv:2104.14548).
 
-Expected: 75.6 % top-1 of a linear classifier on frozen features (the abstract). Our probe is a logistic regression on
+Expected: 75.6 % top-1 of a linear classifier on frozen features (the abstract; whether that is with more than
+two crops was not checked). Our probe is a logistic regression on
 features of the central crop, of a tenth of the labelled images.
 
     python launch.py prepare imagenet2012

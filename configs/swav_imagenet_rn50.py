@@ -35,7 +35,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
     config.views = dict(name="swav", out_size=224, local_size=96, local_crops=6)
-    config.model = dict(name="resnet", depth=50, dtype="bfloat16")
+    config.model = dict(name="resnet", depth=50, zero_init_residual=False, dtype="bfloat16")
     config.method = dict(
         name="swav",
         temperature=0.1,

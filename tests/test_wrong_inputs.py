@@ -231,6 +231,20 @@ def test_stopping_on_collapse_needs_the_diagnostics(tmp_path, data_dir, capsys):
     assert "config.on_collapse 'stop' needs diagnoses" in line and "set config.evaluate.diagnostics to True" in line
 
 
+def test_small_views_that_nobody_would_see(tmp_path, data_dir, capsys):
+    leaves = ("views.name=swav", "views.out_size=8", "views.local_size=8", "views.mean=(0.3,)", "views.std=(0.4,)")
+    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
+    line = refused(capsys, f"--config={TINY}:byol", *(f"--config.{leaf}" for leaf in leaves), *places)
+    assert "config.views.local_crops is 6, but byol takes no small views" in line
+
+
+def test_stopping_on_collapse_needs_evaluations_far_enough_apart(tmp_path, data_dir, capsys):
+    leaves = ("on_collapse=stop", "steps=100", "evaluate.every=60", "evaluate.collapse_patience=30")
+    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
+    line = refused(capsys, f"--config={TINY}", *(f"--config.{leaf}" for leaf in leaves), *places)
+    assert "can never act" in line and "lie 0 steps, and config.evaluate.collapse_patience is 30" in line
+
+
 def test_mae_takes_a_vit(tmp_path, data_dir, capsys):
     config = tiny.config("mae")
     config["model"] = tiny.config("simclr")["model"]

@@ -56,6 +56,10 @@ class EvaluationPlan(Evaluation):
         if self.collapse_patience is not None and self.collapse_patience < 0:
             raise ValueError(f"collapse_patience {self.collapse_patience} must be at least 0 steps, or None")
 
+    def patience(self, steps: int) -> int:
+        """`collapse_patience` in a run of `steps`."""
+        return steps // 10 if self.collapse_patience is None else self.collapse_patience
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -115,9 +119,18 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     configs.check(checkpoints.Checkpoints, config["checkpoint"], "config.checkpoint")
     configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
-    if config.get("on_collapse") == "stop" and not (plan.diagnostics and plan.every):
+    if config.get("on_collapse") == "stop":
+        _check_can_stop(plan, config["steps"])
+
+
+def _check_can_stop(plan: EvaluationPlan, steps: int) -> None:
+    if not (plan.diagnostics and plan.every):
         needed = "every above 0" if plan.diagnostics else "diagnostics to True"
         raise UserError(f"config.on_collapse 'stop' needs diagnoses during training: set config.evaluate.{needed}.")
+    between, patience = (steps // plan.every - 1) * plan.every, plan.patience(steps)
+    if between < patience:
+        never = f"lie {max(between, 0)} steps, and config.evaluate.collapse_patience is {patience}"
+        raise UserError(f"config.on_collapse 'stop' can never act: between the first and the last evaluation {never}.")
 
 
 def _check_data(node: Mapping[str, Any]) -> None:
@@ -160,6 +173,7 @@ def build(
     method = states.abstract(make_method)
     _check_named_parts(config["optimizer"], nnx.state(method, nnx.Param))
     _open_splits(config, opened)
+    _check_small_views_are_used(config, method, opened)
     schedule, optimizer = _optimizer(config)
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
     recipe = Recipe(
@@ -191,6 +205,15 @@ def _open_splits(config: Mapping[str, Any], opened: Any) -> None:
         if count < FEWEST_EXAMPLES:
             few = f"{count} examples; evaluations need at least {FEWEST_EXAMPLES}"
             raise UserError(f"config.data.{split}_split of {config['data']['name']!r} has {few}.")
+
+
+def _check_small_views_are_used(config: Mapping[str, Any], method: nnx.Module, opened: Any) -> None:
+    if not getattr(method.view, "local_crops", 0):
+        return
+    examples = next(data.examples(opened.train, batch_size=1, limit=1))
+    if "local" not in jax.eval_shape(method.views, examples, jax.random.key(0)):
+        count, name = method.view.local_crops, config["method"]["name"]
+        raise UserError(f"config.views.local_crops is {count}, but {name} takes no small views: set it to 0.")
 
 
 def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.GradientTransformation]:

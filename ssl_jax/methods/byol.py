@@ -32,7 +32,7 @@ class BYOL(nnx.Module):
         Args:
           backbone: images [B, H, W, C] -> features [B, F]; has `features` = F.
           view: draws views of one image (`augment.VIEWS`), asymmetric ones in the paper ('byol').
-          momentum: tau_base, the target's momentum at the first step; it rises to 1 along a cosine (section 3.2).
+          momentum: tau_base, the target's momentum at the first step; it rises to 1 along a cosine (section 3.3).
           projector_hidden: width of the hidden layer of projector and predictor.
           projector_out: width of what is predicted.
           predictor: False leaves it out, which collapses (section 5 and appendix F.4).

@@ -75,7 +75,7 @@ def follow_all(method: nnx.Module, momentum: float | jax.Array) -> None:
 def cosine_ramp(step: jax.Array, steps: int, start: float, end: float) -> jax.Array:
     """From `start` at step 0 to `end` at step `steps` along half a cosine, then `end`.
 
-    As a momentum it is equation 5 of BYOL's appendix: `1 - (1 - start) (cos(pi step / steps) + 1) / 2` for `end` = 1.
+    As a momentum it is BYOL's (section 3.3): `1 - (1 - start) (cos(pi step / steps) + 1) / 2` for `end` = 1.
     """
     done = jnp.clip(step / max(steps, 1), 0.0, 1.0)
     return end - (end - start) * (jnp.cos(jnp.pi * done) + 1) / 2

@@ -113,7 +113,7 @@ def jit_train_step(recipe: Recipe, state: TrainState) -> Callable:
     """
     step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
     kept = jax.tree.map(lambda leaf: leaf.sharding, state)  # else XLA might lay out what comes back in its own way
-    options = compiler.options(recipe.mesh)
+    options = compiler.options(recipe.mesh, state.params)
     return jax.jit(step, donate_argnums=0, out_shardings=(kept, None), compiler_options=options)
 
 

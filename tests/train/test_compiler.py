@@ -9,6 +9,8 @@ import pytest
 
 from ssl_jax.train import compiler, mesh
 
+PARAMS = {"kernel": jnp.zeros((3, 3, 32, 32))}
+
 
 def gradient(images, kernel):
     """Of a convolution, an activation and a mean, with respect to both."""
@@ -29,7 +31,7 @@ def inputs():
 
 
 def test_results_are_equal(inputs):
-    options = compiler.options(mesh.make_mesh())
+    options = compiler.options(mesh.make_mesh(), PARAMS)
     for ours, plain in zip(
         jax.tree.leaves(jax.jit(gradient, compiler_options=options)(*inputs)),
         jax.tree.leaves(jax.jit(gradient)(*inputs)),
@@ -45,18 +47,21 @@ def test_the_weight_gradient_is_not_left_to_ynnpack(inputs):
 
     if " convolution(" in compiled({}).split("ENTRY")[1]:
         pytest.skip("this jaxlib does not do it by itself either")
-    assert " convolution(" in compiled(compiler.options(mesh.make_mesh())).split("ENTRY")[1]
+    assert " convolution(" in compiled(compiler.options(mesh.make_mesh(), PARAMS)).split("ENTRY")[1]
 
 
 def test_other_platforms_have_no_options():
     devices = np.array([[SimpleNamespace(platform="tpu")]])
-    assert compiler.options(SimpleNamespace(devices=devices)) == {}
+    assert compiler.options(SimpleNamespace(devices=devices), PARAMS) == {}
 
 
 def test_a_jaxlib_without_the_option(monkeypatch):
-    monkeypatch.setattr(compiler, "_CPU", {"xla_cpu_no_such_option": "1"})
-    compiler._known.cache_clear()
-    try:
-        assert compiler.options(mesh.make_mesh()) == {}
-    finally:
-        compiler._known.cache_clear()
+    monkeypatch.setattr(compiler, "_OPTION", "xla_cpu_no_such_option")
+    assert compiler.options(mesh.make_mesh(), PARAMS) == {}
+
+
+def test_the_network_decides():
+    convolutional, transformer = (
+        compiler.options(mesh.make_mesh(), params) for params in (PARAMS, {"dense": jnp.zeros((3, 3)), **PARAMS})
+    )
+    assert len(convolutional) == len(transformer) == 1 and convolutional != transformer
