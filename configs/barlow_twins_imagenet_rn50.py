@@ -54,6 +54,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.732},
         source="Zbontar et al. 2021, table 1; main.py of facebookresearch/barlowtwins",
+        parameters=23_508_032,  # torchvision's ResNet-50 without its classifier
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="16 V100 GPUs",
         hours=168.0,
     )

@@ -61,7 +61,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.829, "pretrained/knn_full": 0.816},
         source="facebookresearch/dinov2, README, fast setup: ViT-L/16 on ImageNet-1k",
-        parameters="303 M (encoder)",
+        parameters=303_000_000,
         hardware="32 A100-80GB GPUs",
         hours=24.0,
     )

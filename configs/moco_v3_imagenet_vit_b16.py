@@ -52,7 +52,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.767},
         source="facebookresearch/moco-v3, CONFIG.md, ViT-Base, 300 epochs",
-        parameters="86 M (encoder)",
+        parameters=86_000_000,  # Dosovitskiy et al. 2021, table 1, ViT-B
+        multiply_adds=17_600_000_000,  # timm, deit_base_patch16_224
         hardware="64 GPUs",
     )
     return trial.variant(config, variant)

@@ -64,5 +64,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=0.0992)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
-    config.expected = dict(results={}, source="facebookresearch/msn, configs/pretrain/msn_vits16.yaml")
+    config.expected = dict(
+        results={},
+        source="facebookresearch/msn, configs/pretrain/msn_vits16.yaml",
+        parameters=22_000_000,  # Touvron et al. 2021, table 1, DeiT-S
+        multiply_adds=4_600_000_000,  # timm, deit_small_patch16_224
+    )
     return trial.variant(config, variant, smoke=dict(method=dict(mask_ratio=0.3, prototypes=32)))

@@ -53,6 +53,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.753},
         source="facebookresearch/swav README, 800 epochs, 2x224 + 6x96",
+        parameters=23_508_032,  # torchvision's ResNet-50 without its classifier
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="64 GPUs",
         hours=49.0,
     )
