@@ -143,6 +143,8 @@ WRONG_CONFIGS = [
     ("simclr", "log_every=0", "config.log_every is 0"),
     ("simclr", "on_collapse=halt", "config.on_collapse is 'halt' (str); it must be one of 'warn', 'stop'"),
     ("simclr", "on_collapse=stop", "config.on_collapse 'stop' needs diagnoses", "set config.evaluate.every above 0"),
+    ("msn", "views.local_size=3", "config.views.local_size 3 cannot be cut into patches of config.model.patch_size 2"),
+    ("ibot", "method.mask_share=1.5", "config.method.mask_share 1.5 is not in 0 < mask_share <= 1"),
     ("simclr", "on_colapse=stop", "config: 'on_colapse'", "Did you mean 'on_collapse'?"),
     ("simclr", "evaluate.collapse_patience=-1", "config.evaluate.collapse_patience -1 must be at least 0 steps"),
     ("simclr", "checkpoint.best=eval/spred", "config.checkpoint.best", "Did you mean 'eval/spread'?"),

@@ -62,7 +62,7 @@ _PARTS = dict(
     swav=dict(
         _DIGITS,
         views=dict(name="swav", out_size=8, local_size=6, local_crops=2, mean=(0.3,), std=(0.37,)),
-        method=dict(name="swav", prototypes=12, freeze_prototypes_steps=3, queue_length=64, queue_start=1, **_HEAD),
+        method=dict(name="swav", prototypes=12, freeze_prototypes_steps=3, queue_size=64, queue_start=1, **_HEAD),
     ),
     vicreg=dict(_DIGITS, method=dict(name="vicreg", **_HEAD)),
     moco_v2=dict(_DIGITS, method=dict(name="moco_v2", momentum=0.9, queue_size=128, statistics_groups=4, **_HEAD)),

@@ -21,7 +21,7 @@ from ssl_jax.augment.blur import draw_blur, gaussian_blur
 from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
 from ssl_jax.augment.erase import draw_erasing, erase
-from ssl_jax.augment.examples import each_view, multi_crop, per_example, two_views
+from ssl_jax.augment.examples import all_crops, each_view, multi_crop, per_example, two_views
 from ssl_jax.augment.jigsaw import Jigsaw, draw_jigsaw, hamming_permutations, jigsaw_tiles
 from ssl_jax.augment.mix import cutmix, draw_cutmix, draw_mixup, mixup
 from ssl_jax.augment.neighbours import PatchPair, draw_patch_pair, patch_pair
@@ -52,6 +52,7 @@ __all__ = [
     "PhotoView",
     "VIEWS",
     "add_noise",
+    "all_crops",
     "affine",
     "center_box",
     "color_jitter",

@@ -83,6 +83,19 @@ def multi_crop(view: Any, key: jax.Array, batch: Any) -> dict[str, jax.Array]:
     return views
 
 
+def all_crops(
+    function: Callable[[jax.Array, jax.Array], jax.Array], views: dict[str, jax.Array], key: jax.Array
+) -> jax.Array:
+    """`function(images, key)` of what `multi_crop` gives, all of one size in one pass: [B, 2 + L, ...].
+
+    Large views come first. What looks across the batch sees those of one size together.
+    """
+    sizes = [views[name] for name in ("image", "local") if name in views]
+    keys = jax.random.split(key, len(sizes))
+    passes = (each_view(lambda images, k=k: function(images, k), of_size) for of_size, k in zip(sizes, keys))
+    return jnp.concatenate(list(passes), axis=1)
+
+
 def _stacked(makers, keys, batch):
     return jnp.stack([per_example(make, key, batch) for make, key in zip(makers, keys, strict=True)], axis=1)
 

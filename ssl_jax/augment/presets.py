@@ -6,7 +6,8 @@ kernels do. `_PIL_BLUR` is as wide as PIL's filters at the largest deviation of 
 stated by tests/fidelity/test_augment_torchvision.py.
 """
 
-_IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_IMAGENET = dict(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 _MILD = dict(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
 _BYOL_COLORS = dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
 _BYOL_VIEWS = dict(blur=1.0, second_blur=0.1, second_solarize=0.2, **_BYOL_COLORS, **_IMAGENET)
@@ -52,7 +53,7 @@ SWAV = dict(
     local_crops=6,
     local_size=96,
     local_scale=(0.05, 0.14),
-    mean=(0.485, 0.456, 0.406),
+    mean=IMAGENET_MEAN,
     std=(0.228, 0.224, 0.225),
     **_PIL_BLUR,
 )

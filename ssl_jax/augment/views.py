@@ -13,9 +13,7 @@ from ssl_jax.augment.blur import draw_blur, gaussian_blur
 from ssl_jax.augment.color import color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Interpolation, center_box, crop_and_resize, draw_crop, on_canvas, original_size
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from ssl_jax.augment.presets import IMAGENET_MEAN, IMAGENET_STD
 
 
 class PhotoView:
@@ -173,7 +171,7 @@ class _PhotoDraw:
             image = grayscale(image, coins[1])
         if self.blur > 0:
             sigma = draw_blur(blur_key, sigma=self.sigma, probability=self.blur)
-            radius = self.shape[0] // 20 if self.radius is None else min(self.radius, self.shape[0] - 1)
+            radius = max(1, self.shape[0] // 20) if self.radius is None else min(self.radius, self.shape[0] - 1)
             image = gaussian_blur(image, sigma, radius=radius)
         if self.solarize > 0:
             image = solarize(image, coins[2])

@@ -274,6 +274,10 @@ def _check_fit(backbone: nnx.Module, view: Any, spec: Any) -> None:
         wanted = getattr(backbone, name, value)
         if wanted != value:
             raise UserError(f"config.model.{name} is {wanted}, but config.data and config.views give {value}.")
+    small = view.local_shape[0] if getattr(view, "local_crops", 0) else 0
+    if small % getattr(backbone, "patch_size", 1):
+        cut = f"cannot be cut into patches of config.model.patch_size {backbone.patch_size} pixels"
+        raise UserError(f"config.views.local_size {small} {cut}.")
     if shape is None and spec.shapes["tokens"][0] > backbone.max_length:
         longest = spec.shapes["tokens"][0]
         raise UserError(

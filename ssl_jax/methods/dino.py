@@ -3,12 +3,10 @@
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_small_views
 from ssl_jax.models.teaching import Teaching, teacher_of
 
 
@@ -67,7 +65,6 @@ class DINO(nnx.Module):
             centering, or small views that a ViT cannot cut into patches.
         """
         settings.one_of("centering", centering, ("softmax", "sinkhorn", "none"))
-        check_small_views(backbone, view)
         self.teaching = Teaching(
             student_temperature=student_temperature,
             teacher_temperature=teacher_temperature,
@@ -104,13 +101,8 @@ class DINO(nnx.Module):
         code.
         """
         teacher = augment.each_view(lambda x: self._teacher(x, train), views["image"])
-        keys = jax.random.split(key, len(views))
-        features = [
-            augment.each_view(lambda x, k=k: self.backbone(x, train=train, key=k), views[size])
-            for size, k in zip(("image", "local"), keys)
-            if size in views
-        ]
-        student = augment.each_view(lambda x: self.head(x, train=train), jnp.concatenate(features, axis=1))
+        features = augment.all_crops(lambda x, key: self.backbone(x, train=train, key=key), views, key)
+        student = augment.each_view(lambda x: self.head(x, train=train), features)
         loss = losses.dino(
             student,
             teacher,

@@ -8,7 +8,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_class_token, check_small_views, hide_patches, most_hidden, take_patches
+from ssl_jax.models.patches import check_class_token, hide_patches, most_hidden, take_patches
 from ssl_jax.models.teaching import Teaching, teacher_of
 
 
@@ -76,8 +76,8 @@ class DINOv2(nnx.Module):
             out of range.
         """
         check_class_token("DINOv2", backbone)
-        check_small_views(backbone, view)
-        settings.positive(mask_share=mask_share, patch_weight=patch_weight)
+        settings.positive(patch_weight=patch_weight)
+        settings.share(mask_share=mask_share)
         settings.at_least(0, koleo_weight=koleo_weight)
         settings.one_of("centering", centering, ("sinkhorn", "softmax"))
         self.teaching = Teaching(

@@ -9,7 +9,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_class_token, check_small_views, hide_patches, most_hidden, take_patches
+from ssl_jax.models.patches import check_class_token, hide_patches, most_hidden, take_patches
 from ssl_jax.models.teaching import Teaching, teacher_of
 
 
@@ -75,8 +75,8 @@ class IBOT(nnx.Module):
             out of range.
         """
         check_class_token("iBOT", backbone)
-        check_small_views(backbone, view)
-        settings.positive(patch_temperature=patch_temperature, mask_share=mask_share, patch_weight=patch_weight)
+        settings.positive(patch_temperature=patch_temperature, patch_weight=patch_weight)
+        settings.share(mask_share=mask_share)
         self.teaching = Teaching(
             student_temperature=student_temperature,
             teacher_temperature=teacher_temperature,

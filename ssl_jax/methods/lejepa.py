@@ -4,7 +4,6 @@ arXiv:2511.08544."""
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
@@ -77,14 +76,9 @@ class LeJEPA(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """The weighted sum of the distance to the centre and SIGReg, in directions drawn from `key`."""
-        direction_key, *keys = jax.random.split(key, 1 + len(views))
-        sizes = [views[name] for name in ("image", "local") if name in views]
-        features = [
-            augment.each_view(lambda images, k=k: self.backbone(images, train=train, key=k), images)
-            for images, k in zip(sizes, keys)
-        ]
-        project = lambda rows: self.projector(rows, train=train)
-        z = augment.each_view(project, jnp.concatenate(features, axis=1))
+        direction_key, key = jax.random.split(key)
+        features = augment.all_crops(lambda x, key: self.backbone(x, train=train, key=key), views, key)
+        z = augment.each_view(lambda x: self.projector(x, train=train), features)
         directions = losses.random_directions(direction_key, z.shape[-1], self.directions)
         return losses.lejepa(z, directions, **self.of_loss), {}
 

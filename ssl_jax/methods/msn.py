@@ -108,8 +108,7 @@ class MSN(nnx.Module):
         """Projections of the large anchor's visible patches, [B, D]."""
         patches = self.backbone.embed_patches(views["image"][:, 1])
         tokens = self.backbone.encode(take_patches(patches, views["visible"]), train=train, key=key)
-        pooled = tokens[:, 0] if self.backbone.pooling == "cls" else tokens.mean(axis=1)
-        return self.projector(pooled, train=train)
+        return self.projector(self.backbone.pool(tokens), train=train)
 
     def follow(self, step: jax.Array) -> None:
         """The target follows after step `step` (counted from 0)."""

@@ -41,10 +41,11 @@ class SwAV(nnx.Module):
         sinkhorn_iterations: int = 3,
         prototypes: int = 3000,
         freeze_prototypes_steps: int = 313,
-        queue_length: int = 0,
+        queue_size: int = 0,
         queue_start: int = 0,
         projector_hidden: int = 2048,
         projector_out: int = 128,
+        batch_size: int,
         rngs: nnx.Rngs,
     ):
         """
@@ -56,20 +57,23 @@ class SwAV(nnx.Module):
           sinkhorn_iterations: how often assignments are balanced; 0: softmax of `scores / epsilon`, which collapses.
           prototypes: K.
           freeze_prototypes_steps: steps from the start in which prototypes have no gradient.
-          queue_length: Q, examples kept of earlier batches to balance with, for small batches (section 4, "training
+          queue_size: Q, examples kept of earlier batches to balance with, for small batches (section 4, "training
             with small batches"); at least a batch; 0: none.
           queue_start: step (counted from 0) from which it is filled. It is used once it is full.
           projector_hidden: width of the projector's hidden layer.
           projector_out: width D of prototypes and of what they are compared with.
+          batch_size: global.
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a setting is negative, or not positive where it has to be.
+          ValueError: a setting is negative, or not positive where it has to be, or the queue is shorter than a batch.
         """
         settings.positive(temperature=temperature, epsilon=epsilon)
         settings.at_least(0, sinkhorn_iterations=sinkhorn_iterations, freeze_prototypes_steps=freeze_prototypes_steps)
-        settings.at_least(0, queue_length=queue_length, queue_start=queue_start)
+        settings.at_least(0, queue_size=queue_size, queue_start=queue_start)
         settings.at_least(1, projector_hidden=projector_hidden, projector_out=projector_out)
+        if 0 < queue_size < batch_size:
+            raise ValueError(f"queue_size {queue_size} is below the batch_size {batch_size}; 0 is for none")
         self.backbone, self.view = backbone, view
         self.balance = dict(temperature=temperature, epsilon=epsilon, iterations=sinkhorn_iterations)
         self.freeze_prototypes_steps, self.queue_start = freeze_prototypes_steps, queue_start
@@ -77,8 +81,8 @@ class SwAV(nnx.Module):
             backbone.features, hidden=projector_hidden, out=projector_out, last_batch_norm=False, rngs=rngs
         )
         self.prototypes = heads.Prototypes(projector_out, prototypes, rngs=rngs)
-        empty = jnp.zeros((queue_length, ASSIGNING, projector_out))
-        self.queue = SwAVQueue(empty) if queue_length else nnx.data(None)
+        empty = jnp.zeros((queue_size, ASSIGNING, projector_out))
+        self.queue = SwAVQueue(empty) if queue_size else nnx.data(None)
         self.done = targets.step_count()
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
@@ -89,10 +93,8 @@ class SwAV(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equations 1 and 2 with multi-crop (equation 6): the large crops assign, all crops predict."""
-        backbone = lambda images: self.backbone(images, train=train, key=key)
-        features = [augment.each_view(backbone, views[kind]) for kind in ("image", "local") if kind in views]
-        project = lambda rows: unit_length(self.projector(rows, train=train))
-        z = augment.each_view(project, jnp.concatenate(features, axis=1))
+        features = augment.all_crops(lambda x, key: self.backbone(x, train=train, key=key), views, key)
+        z = augment.each_view(lambda x: unit_length(self.projector(x, train=train)), features)
         prototypes = targets.frozen_until(self.done[...], self.freeze_prototypes_steps, self.prototypes)
         loss = self._swapped(prototypes(z))
         if train and self.queue is not None:

@@ -73,16 +73,6 @@ def hide_patches(
     return {"hidden": hidden, "places": places, "counted": counted}
 
 
-def check_small_views(backbone: Any, view: Any) -> None:
-    """A ViT can cut the view's small crops, where it has any, into patches.
-
-    Raises:
-      ValueError: `local_size` is not divisible by `patch_size`.
-    """
-    if hasattr(backbone, "patch_size") and getattr(view, "local_crops", 0):
-        settings.divisible("local_size", view.local_shape[0], "patch_size", backbone.patch_size)
-
-
 def check_class_token(method: str, backbone: Any) -> None:
     """The backbone is a ViT with a class token.
 

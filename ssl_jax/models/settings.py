@@ -42,6 +42,13 @@ def probability(**rates: float) -> None:
             raise ValueError(f"{name} {rate} is not in 0 <= {name} < 1")
 
 
+def share(**shares: float) -> None:
+    """Every keyword's value must lie in 0 < share <= 1."""
+    for name, value in shares.items():
+        if not 0 < value <= 1:
+            raise ValueError(f"{name} {value} is not in 0 < {name} <= 1")
+
+
 def divisible(name: str, value: int, by: str, divisor: int) -> None:
     """`value` must be a multiple of `divisor`; the names are those of the arguments."""
     at_least(1, **{by: divisor})

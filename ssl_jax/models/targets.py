@@ -31,7 +31,7 @@ def target_copy(online: nnx.Module) -> nnx.Module:
     """A copy of `online`, equal to it at first, whose parameters are `TargetWeight`s.
 
     Its batch statistics are its own: they come from its own passes (as in the official codes of BYOL, MoCo and DINO),
-    only weights follow.
+    only weights follow. Trained, it drops what the online network drops (`never_dropping`).
     """
     target = nnx.clone(online)
     for _, node in list(nnx.iter_graph(target)):

@@ -212,7 +212,10 @@ class ViT(nnx.Module):
 
     def __call__(self, images: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
         """Images float [B, H, W, channels] -> [B, features]."""
-        tokens = self.encode(self.embed_patches(images), train=train, key=key)
+        return self.pool(self.encode(self.embed_patches(images), train=train, key=key))
+
+    def pool(self, tokens: jax.Array) -> jax.Array:
+        """What `encode` gives, [B, n, features], to [B, features]: the class token, or the mean of all patches."""
         return tokens[:, 0] if self.pooling == "cls" else jnp.mean(tokens, axis=1, dtype=jnp.float32).astype(self.dtype)
 
 

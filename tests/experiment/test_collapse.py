@@ -33,7 +33,7 @@ _ADAM = dict(_STRONG, optimizer=dict(learning_rate=2e-3), model={})
 _ADAM["views"] = dict(local_crops=0, crop_scale=(0.5, 1.0), flip=0.0)
 _WIDE = dict(projector_hidden=64, projector_out=32)
 _SIMSIAM = dict(_WIDE, predictor_hidden=16)
-_SWAV = dict(_WIDE, prototypes=32, queue_length=0, queue_start=0)
+_SWAV = dict(_WIDE, prototypes=32, queue_size=0, queue_start=0)
 BROKEN = {
     "byol without predictor": ("byol", _STRONG, dict(method=dict(predictor=False, **_WIDE)), "complete collapse"),
     "simsiam without stop-gradient": (

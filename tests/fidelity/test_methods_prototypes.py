@@ -29,7 +29,7 @@ class Features(nnx.Module):
 
 def swav_with_weights(head, prototypes, **settings):
     sizes = dict(projector_hidden=HIDDEN, projector_out=OUT, prototypes=PROTOTYPES, freeze_prototypes_steps=0)
-    ours = SwAV(Features(), None, **sizes, **settings, rngs=nnx.Rngs(0))
+    ours = SwAV(Features(), None, **sizes, **settings, batch_size=1, rngs=nnx.Rngs(0))
     weights = {name: jnp.asarray(tensor.detach().numpy()) for name, tensor in head.named_parameters()}
     first, last = ours.projector.linears
     first.kernel[...], last.kernel[...] = weights["layers.0.weight"].T, weights["layers.3.weight"].T
@@ -57,7 +57,7 @@ def test_swav_equals_lightly(queue, record_property):
     theirs = SwaVLoss()(list(scores[:ASSIGNING]), list(scores[ASSIGNING:]), earlier)
     theirs.sum().backward()
 
-    ours = swav_with_weights(head, prototypes, queue_length=QUEUE if queue else 0)
+    ours = swav_with_weights(head, prototypes, queue_size=QUEUE if queue else 0)
     if queue:
         ours.queue[...], ours.done[...] = jnp.asarray(kept), jnp.int32(2)
     graph, params, rest = nnx.split(ours, nnx.Param, ...)

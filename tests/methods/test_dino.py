@@ -25,8 +25,8 @@ def vit(**settings):
     return ViT(**sizes, **settings, rngs=nnx.Rngs(0))
 
 
-def dino(backbone=None, local_size=4, **settings):
-    view = augment.VIEWS["dino"](SPEC, **VIEW, local_size=local_size, local_crops=2)
+def dino(backbone=None, **settings):
+    view = augment.VIEWS["dino"](SPEC, **VIEW, local_size=4, local_crops=2)
     backbone = vit(positions="learned") if backbone is None else backbone
     return DINO(backbone, view, **SMALL | settings, steps=100, rngs=nnx.Rngs(1))
 
@@ -130,9 +130,8 @@ def test_the_teacher_does_not_drop(views):
 
 
 def test_resnets_and_batch_norm_in_the_head(views):
-    method = dino(
-        ResNet(stage_sizes=(1,), base_width=4, stem="small", channels=1, rngs=nnx.Rngs(0)), 5, head_batch_norm=True
-    )
+    resnet = ResNet(stage_sizes=(1,), base_width=4, stem="small", channels=1, rngs=nnx.Rngs(0))
+    method = dino(resnet, head_batch_norm=True)
     views = {**views, "local": views["local"][:, :, :3, :3]}
     before = [np.asarray(method.head.norms[0].mean[...]), np.asarray(method.target_head.norms[0].mean[...])]
     assert np.isfinite(loss_of(method, views))
@@ -158,7 +157,6 @@ def test_what_is_diagnosed_is_the_teachers():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        (dict(local_size=3), "local_size 3 is not divisible by patch_size 2"),
         (dict(student_temperature=0.0), "student_temperature 0.0 must be positive"),
         (dict(teacher_temperature=-1.0), "teacher_temperature -1.0 must be positive"),
         (dict(warmup_teacher_temperature=0.0), "warmup_teacher_temperature 0.0 must be positive"),

@@ -128,7 +128,7 @@ def test_what_is_diagnosed_is_the_teachers():
         (dict(mask_ratio=(0.5, 0.1)), r"mask_ratio \(0.5, 0.1\) must be two ratios"),
         (dict(mask_ratio=(0.0, 0.05)), r"mask_ratio \(0.0, 0.05\) must be two ratios below 1"),
         (dict(mask_ratio=(0.1, 1.0)), r"mask_ratio \(0.1, 1.0\)"),
-        (dict(mask_share=0.0), "mask_share 0.0 must be positive"),
+        (dict(mask_share=0.0), "mask_share 0.0 is not in 0 < mask_share <= 1"),
         (dict(patch_temperature=0.0), "patch_temperature 0.0 must be positive"),
         (dict(patch_weight=-1.0), "patch_weight -1.0 must be positive"),
         (dict(patch_prototypes=0), "prototypes 0 is below 1"),

@@ -137,7 +137,7 @@ def test_what_is_shown_of_prototypes(data_dir):
         dict(sinkhorn_iterations=-1),
         dict(prototypes=0),
         dict(freeze_prototypes_steps=-1),
-        dict(queue_length=-1),
+        dict(queue_size=-1),
         dict(queue_start=-1),
         dict(projector_hidden=0),
         dict(projector_out=0),
@@ -149,6 +149,5 @@ def test_impossible_settings_are_named(settings, data_dir):
 
 
 def test_a_queue_shorter_than_a_batch_is_refused(data_dir):
-    method, views = probe.made("swav", data_dir, queue_length=BATCH - 1)
-    with pytest.raises(ValueError, match="a batch of 32 rows does not fit into a queue of 31"):
-        method.loss(views, KEY)[0]
+    with pytest.raises(UserError, match="config.method.queue_size 31 is below the batch_size 32"):
+        experiment_of(data_dir, method=dict(queue_size=BATCH - 1))

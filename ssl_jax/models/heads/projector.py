@@ -25,7 +25,7 @@ class Projector(nnx.Module):
       last_bias: whether the last layer has a bias, where it is not normalised.
       last_scale: whether the last normalisation has a scale; SimSiam's and MoCo v3's have none.
       axis_name: for `BatchNorm` under `jax.pmap` or `jax.shard_map`.
-      dtype: of the computation.
+      dtype: of the computation; methods leave it at float32, whatever their backbone computes in.
       rngs: stream `params`.
 
     Attributes:
