@@ -135,11 +135,11 @@ def _colors(flip, jitter, strength, grayscale, brightness, contrast, saturation,
 
 
 def _normalize(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> dict[str, Any] | None:
-    return None if mean is None and std is None else dict(mean=mean or 0.0, std=std or 1.0)
+    return None if mean is None and std is None else dict(mean=mean or (0.0,), std=std or (1.0,))
 
 
 def whole(setup: Setup, images: np.ndarray) -> torch.Tensor:
     """Pictures uint8 [N, H, W, C] as they are evaluated: float32 [N, C, H, W], normalised as views are."""
     part, pixels = setup.part("views"), torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    of_channels = lambda values: torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)  # noqa: E731
-    return (pixels - of_channels(part["mean"] or 0.0)) / of_channels(part["std"] or 1.0)
+    by_channel = lambda values: torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)  # noqa: E731
+    return (pixels - by_channel(part["mean"] or (0.0,))) / by_channel(part["std"] or (1.0,))
