@@ -1,18 +1,19 @@
 """Trains every joint-embedding method on small real data, several seeds each, and checks what a method promises.
 
-    python benchmarks/methods.py [--methods simclr byol] [--tables small_openmoji] [--seeds 3] [--data_dir DIR]
+    python benchmarks/methods.py [--methods simclr byol] [--tables small_openmoji] [--seeds 3] [--quick] [--data_dir D]
 
 For each method of `configs/small_*.py`: one run of `launch.py` a seed on each data set; the largest difference between
 1 and 8 devices over the first steps; and a run that is killed with SIGKILL and continued, against an undisturbed one.
-What was found goes to docs/methods.json, one entry a job, and what is there already is not done again, so the command
-may be stopped and repeated. docs/methods.md is made of it (`benchmarks/methods_page.py`).
+What was found goes to docs/methods.json, one entry a job, and what is there already of the same config is not done
+again, so the command may be stopped and repeated. docs/methods.md is made of it (`benchmarks/methods_page.py`).
 """
 
 import argparse
+import functools
 import json
 import os
 import random
-import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,102 +31,119 @@ import numpy as np  # noqa: E402
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: E402
 
 from benchmarks import methods_page  # noqa: E402
-from ssl_jax import config as configs  # noqa: E402
 from ssl_jax.experiment import build  # noqa: E402
 from ssl_jax.train import mesh as meshes  # noqa: E402
 from ssl_jax.train.state import parameter_count  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 from tests.killed import assert_same, finish, last_step, outcome, start, wait_for_step  # noqa: E402
-from tests.stepping import Stepper  # noqa: E402
+from tests.stepping import Stepper, relative_difference  # noqa: E402
 
 PARALLEL_STEPS, KILL_STEPS, KILLS = 20, 120, 3
 Job = tuple[str, Callable[[], dict]]
 
 
-def score(spec: str, seed: int, workdir: Path, data_dir: str | None) -> dict:
-    """One run from its start to its report: its results, its parameters, and seconds from command to exit."""
+def score(spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool) -> dict:
+    """One run from its start to its report: its results, its parameters, and seconds from command to exit.
+
+    Args:
+      spec: of the config.
+      seed: of the run.
+      workdir: emptied first, as a run that goes on would be timed from there on.
+      data_dir: where TFDS data lies.
+      quick: does not evaluate during training, which changes no result but the time; so no seconds are given.
+    """
+    shutil.rmtree(workdir, ignore_errors=True)
     command = [sys.executable, str(ROOT / "launch.py"), f"--config={spec}", f"--config.seed={seed}"]
     command += [f"--workdir={workdir}", *([f"--data_dir={data_dir}"] if data_dir else [])]
+    command += ["--config.evaluate.every=0"] if quick else []
     begun = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"XLA_FLAGS": ""}, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"{spec}, seed {seed}: {done.stderr.strip()}")
-    seconds = time.monotonic() - begun
+    seconds = {} if quick else {"seconds": time.monotonic() - begun}
     results = json.loads((workdir / "results.json").read_text())
-    method = build(_config(spec), data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1])).method
+    mesh = meshes.make_mesh(jax.devices()[:1])
+    method = build(methods_page.config_of(spec), data_dir=data_dir, mesh=mesh).method
     sizes = {"parameters": parameter_count(method), "encoder": parameter_count(method.backbone)}
-    return {"results": results, "seconds": seconds, **sizes}
+    return {"results": results, **seconds, **sizes}
 
 
 def parallel(spec: str, data_dir: str | None) -> dict:
     """Largest relative difference of the loss between 1 and 8 devices, over the first steps, from the same state."""
-    curves = [_curve(spec, devices, data_dir) for devices in (jax.devices()[:1], jax.devices())]
-    return {"difference": float(np.max(np.abs(curves[0] - curves[1]) / np.abs(curves[0]))), "steps": PARALLEL_STEPS}
+    config = methods_page.config_of(spec)
+    one, eight = (_curve(config, devices, data_dir) for devices in (jax.devices()[:1], jax.devices()))
+    found = relative_difference(config["method"]["name"], one, eight)
+    return {"difference": float(found.max()), "steps": PARALLEL_STEPS}
 
 
-def _curve(spec: str, devices: list, data_dir: str | None) -> np.ndarray:
-    stepper = Stepper(_config(spec), devices, data_dir)
+def _curve(config: dict, devices: list, data_dir: str | None) -> np.ndarray:
+    stepper = Stepper(config, devices, data_dir)
     return stepper.run(stepper.experiment.initial_state(), 0, PARALLEL_STEPS)[1]
 
 
-def resume(spec: str, data_dir: str | None) -> dict:
-    """Whether a run that is killed at random moments ends as an undisturbed one: arrays, metrics and results."""
-    draw, steps_at_kills = random.Random(spec), []
+def resume(spec: str, draw: random.Random, data_dir: str | None) -> dict:
+    """Whether a run that is killed at random steps ends as an undisturbed one: arrays, metrics and results."""
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
         finish(start(spec, whole, data_dir, steps=KILL_STEPS))
-        for kill in range(1, KILLS + 1):
-            process = start(spec, killed, data_dir, steps=KILL_STEPS)
-            wait_for_step(process, killed, draw.randint(1, KILL_STEPS * kill // (KILLS + 1)))
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            if process.returncode == -signal.SIGKILL:
-                steps_at_kills.append(last_step(killed))
+        steps = [step for step in (_killed_at(spec, killed, draw, data_dir) for _ in range(KILLS)) if step is not None]
         finish(start(spec, killed, data_dir, steps=KILL_STEPS))
         try:
             assert_same(outcome(whole, KILL_STEPS), outcome(killed, KILL_STEPS))
             same = True
         except AssertionError:
             same = False
-    return {"exact": same, "steps_at_kills": steps_at_kills, "steps": KILL_STEPS}
+    return {"exact": same, "steps_at_kills": steps, "kills": KILLS, "steps": KILL_STEPS}
 
 
-def _config(spec: str) -> dict:
-    return configs.plain(configs.load(spec))
+def _killed_at(spec: str, workdir: Path, draw: random.Random, data_dir: str | None) -> int | None:
+    """The last step that a run had logged when it was killed, some steps further than before; None if it was over."""
+    reach = last_step(workdir) + draw.randint(1, KILL_STEPS // (KILLS + 1))
+    process = start(spec, workdir, data_dir, steps=KILL_STEPS)
+    wait_for_step(process, workdir, reach)
+    process.kill()
+    _, errors = process.communicate()
+    if process.returncode not in (0, -signal.SIGKILL):
+        raise SystemExit(f"{spec}: {errors.decode().strip()}")
+    return last_step(workdir) if process.returncode else None
 
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
     """(key, function) of everything that was asked for."""
     for table in options.tables:
-        path = ROOT / "configs" / f"{table}.py"
-        for method in runpy.run_path(str(path))["METHODS"]:
+        for method in methods_page.methods_of(table):
             if options.methods and method not in options.methods:
                 continue
-            spec = f"{path}:{method}"
+            spec, name = methods_page.spec_of(table, method), f"{table}/{method}"
             for seed in range(options.seeds):
-                folder = options.workdir / table / f"{method}_seed{seed}"
-                yield f"{table}/{method}/seed{seed}", lambda s=spec, n=seed, f=folder: score(s, n, f, options.data_dir)
-            yield f"{table}/{method}/parallel", lambda s=spec: parallel(s, options.data_dir)
+                given = (seed, options.workdir / table / f"{method}_seed{seed}", options.data_dir, options.quick)
+                yield f"{name}/seed{seed}", functools.partial(score, spec, *given)
+            yield f"{name}/parallel", functools.partial(parallel, spec, options.data_dir)
             if table == options.tables[0]:
-                yield f"{table}/{method}/resume", lambda s=spec: resume(s, options.data_dir)
+                yield f"{name}/resume", functools.partial(resume, spec, random.Random(name), options.data_dir)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=None, help="only these; all where it is left out")
-    parser.add_argument("--tables", nargs="+", default=sorted(p.stem for p in (ROOT / "configs").glob("small_*.py")))
+    parser.add_argument("--tables", nargs="+", default=methods_page.tables())
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
     parser.add_argument("--workdir", type=Path, default=ROOT / "runs" / "methods")
     parser.add_argument("--data_dir", default=None, help="where TFDS data lies")
+    parser.add_argument(
+        "--quick", action="store_true", help="scores alone, without seconds: no evaluations in training"
+    )
     options = parser.parse_args()
     found = methods_page.read()
-    todo = [(key, job) for key, job in jobs(options) if key not in found]
+    lacks_seconds = lambda key: not options.quick and "results" in found[key] and "seconds" not in found[key]
+    todo = [(key, job) for key, job in jobs(options) if key not in found or lacks_seconds(key)]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("methods", total=len(todo))
         for key, job in todo:
             progress.update(task, description=key)
-            found[key] = job() | {"hardware": methods_page.hardware()}
+            of = {"config": methods_page.digest(key), "hardware": methods_page.hardware()}
+            found[key] = job() | of
             write_atomically(methods_page.RESULTS, json.dumps(found, indent=1, sort_keys=True) + "\n")
             progress.advance(task)
     methods_page.write(found)

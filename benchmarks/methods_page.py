@@ -3,41 +3,88 @@
 python benchmarks/methods_page.py
 """
 
+import functools
+import hashlib
 import importlib
 import inspect
 import json
 import re
+import runpy
 import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from ssl_jax import config as configs  # noqa: E402
 from ssl_jax import methods  # noqa: E402
 from ssl_jax.report.machine import environment  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
+from tests.stepping import SIZE  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "methods.json", ROOT / "docs" / "methods.md"
 MEASURES = ("knn_full", "linear")
+SIDE_PARTS = ("seed", "expected", "log_every", "checkpoint")  # of a config, which change no result
 TOP = """# Methods
 
-Made by `python benchmarks/methods.py`, which trains each method with `configs/small_*.py`: one network and one budget
-for all methods of a table. Accuracies are per cent on held-out pictures, mean ± standard deviation over {seeds} seeds:
-kNN of 20 neighbours, and a linear probe, on frozen features. Seconds are those of one whole run of `launch.py`, with
-its baselines, evaluations and report. Settings were chosen on a part of the training split.
+Made by `python benchmarks/methods.py`, which trains each method with `configs/small_*.py`. Accuracies are per cent on
+held-out pictures, mean ± standard deviation over n seeds: kNN of 20 neighbours, and a linear probe, on frozen features.
+Parameters are all that are trained, and those of the encoder among them. Seconds are the median over seeds of one whole
+run of `launch.py`, from the command to its exit: start, data, compilation (or reading what an earlier run of the same
+program compiled, as seeds after the first do), baselines, training with its evaluations, and the report. Settings were
+chosen on a part of the training split. `supervised` and `sup_con` learn from the labels.
+
+What is the same for all methods of a table stands below it; the rest of each is in its config. Steps and batch say how
+many pictures are seen, not how much is computed: a target network, more crops or another network cost time.
 """
+COLUMNS = (
+    *("method", "network", "parameters", "encoder", "n"),
+    *("kNN", "linear", "untrained kNN", "untrained linear", "seconds"),
+)
+PROMISED = """"1 and 8 devices": largest relative difference of the loss over the first {steps} steps from the same
+state{sizes}. "Resumes exactly": a run killed with SIGKILL at random steps and continued ends with the same arrays,
+metrics and results, bit for bit, as one that was not disturbed."""
 PROMISES = """
 ## What every method promises
 
-"1 and 8 devices": largest relative difference of the loss over the first {steps} steps from the same state. "Resumes":
-a run killed with SIGKILL at random steps and continued ends with the same arrays, metrics and results, bit for bit, as
-one that was not disturbed.
+{text}
 
 | method | paper | 1 and 8 devices | resumes exactly | killed at steps |
 |---|---|---|---|---|
 """
+
+
+def tables() -> list[str]:
+    """The names of the configs whose methods are compared."""
+    return sorted(path.stem for path in (ROOT / "configs").glob("small_*.py"))
+
+
+@functools.cache
+def methods_of(table: str) -> tuple[str, ...]:
+    """The methods that a table compares."""
+    return tuple(runpy.run_path(str(ROOT / "configs" / f"{table}.py"))["METHODS"])
+
+
+def spec_of(table: str, method: str) -> str:
+    """What `--config` says."""
+    return f"{ROOT / 'configs' / table}.py:{method}"
+
+
+@functools.cache
+def config_of(spec: str) -> dict[str, Any]:
+    """The resolved config."""
+    return configs.plain(configs.load(spec))
+
+
+def digest(key: str) -> str:
+    """Of all that may change the result of a job, table/method/job, in its config."""
+    table, method, _ = key.split("/")
+    config = configs.without(config_of(spec_of(table, method)), *SIDE_PARTS)
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def hardware() -> str:
@@ -47,41 +94,68 @@ def hardware() -> str:
 
 
 def read() -> dict[str, dict]:
-    """Everything found so far, by job."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    """Everything found so far, by job; what was found with another config than today's is left out, and said so."""
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    known = {f"{table}/{method}" for table in tables() for method in methods_of(table)}
+    valid = lambda key, entry: key.rpartition("/")[0] in known and entry.get("config") == digest(key)
+    stale = [key for key, entry in found.items() if not valid(key, entry)]
+    if stale:
+        print(f"Left out, as their configs have changed: {', '.join(sorted(stale))}")
+    return {key: entry for key, entry in found.items() if key not in stale}
 
 
 def write(found: dict[str, dict]) -> None:
     """Writes docs/methods.md."""
-    tables = sorted({key.split("/")[0] for key in found})
-    names = {table: sorted({key.split("/")[1] for key in found if key.startswith(f"{table}/")}) for table in tables}
-    seeds = 1 + max(int(key.rpartition("seed")[2]) for key in found if "seed" in key)
-    page = TOP.format(seeds=seeds)
-    for table in tables:
-        page += _table(table, names[table], found)
-    steps = next((entry["steps"] for key, entry in found.items() if key.endswith("/parallel")), 0)
-    page += PROMISES.format(steps=steps) + _promises(tables, names, found)
+    if not found:
+        raise SystemExit("There are no results yet: run benchmarks/methods.py.")
+    names = {table: sorted({key.split("/")[1] for key in found if key.startswith(f"{table}/")}) for table in tables()}
+    page = TOP + "".join(_table(table, names[table], found) for table in names)
+    steps = max((entry["steps"] for key, entry in found.items() if key.endswith("/parallel")), default=0)
+    sizes = "".join(f"; that of {name} passes 0 and is divided by {size:g} at least" for name, size in SIZE.items())
+    page += PROMISES.format(text=_filled(PROMISED.format(steps=steps, sizes=sizes))) + _promises(names, found)
     page += "\nMeasured on: " + "; ".join(sorted({entry["hardware"] for entry in found.values()})) + ".\n"
     write_atomically(PAGE, page)
 
 
 def _table(table: str, names: list[str], found: dict) -> str:
+    runs_of = {name: [found[key] for key in sorted(found) if key.startswith(f"{table}/{name}/seed")] for name in names}
+    runs_of = {name: runs for name, runs in runs_of.items() if runs}
+    if not runs_of:
+        return ""
     lines = [f"\n## {table}: `launch.py --config=configs/{table}.py:METHOD`\n"]
-    lines += [
-        "| method | parameters | kNN | linear | untrained kNN | untrained linear | seconds |",
-        "|---|" + "---|" * 6,
-    ]
-    raw = None
-    for name in names:
-        runs = [entry for key, entry in sorted(found.items()) if key.startswith(f"{table}/{name}/seed")]
-        if not runs:
-            continue
-        cells = [_spread(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained") for measure in MEASURES]
-        size = f"{runs[0]['parameters'] / 1e3:,.0f} k"
-        seconds = f"{np.mean([run['seconds'] for run in runs]):.0f}"
-        lines.append(f"| {name} | {size} | {' | '.join(cells)} | {seconds} |")
-        raw = raw or [f"{100 * runs[0]['results'][f'raw/{measure}']:.1f}" for measure in MEASURES]
-    return "\n".join(lines) + f"\n\nRaw pixels: kNN {raw[0]}, linear {raw[1]}.\n"
+    lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    lines += [_row(table, name, runs) for name, runs in runs_of.items()]
+    first = next(iter(runs_of.values()))[0]["results"]
+    raw = [f"{100 * first[f'raw/{measure}']:.1f}" for measure in MEASURES]
+    lines += [f"\nRaw pixels: kNN {raw[0]}, linear {raw[1]}.", "", _filled(f"The same for all: {_in_common(table)}.")]
+    return "\n".join(lines) + "\n"
+
+
+def _row(table: str, name: str, runs: list[dict]) -> str:
+    sizes = [f"{runs[0][part] / 1e3:,.0f} k" for part in ("parameters", "encoder")]
+    scores = [_spread(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained") for measure in MEASURES]
+    seconds = [run["seconds"] for run in runs if "seconds" in run]
+    network = _network(config_of(spec_of(table, name))["model"])
+    cells = (name, network, *sizes, str(len(runs)), *scores, f"{np.median(seconds):.0f}" if seconds else "")
+    return f"| {' | '.join(cells)} |"
+
+
+def _network(model: dict[str, Any]) -> str:
+    if model["name"] == "resnet":
+        return f"ResNet, blocks {'-'.join(map(str, model['stage_sizes']))}, width {model['base_width']}"
+    return f"ViT, depth {model['depth']}, width {model['width']}, patch {model['patch_size']}"
+
+
+def _in_common(table: str) -> str:
+    """The leaves that the configs of all methods of the table hold alike."""
+    found = [configs.without(config_of(spec_of(table, name)), *SIDE_PARTS) for name in methods_of(table)]
+    leaves = [configs.flat(config) for config in found]
+    alike = [(name, value) for name, value in leaves[0].items() if all(name in o and o[name] == value for o in leaves)]
+    return ", ".join(f"`{name.removeprefix('config.')}={value}`" for name, value in alike)
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _spread(runs: list[dict], key: str) -> str:
@@ -89,25 +163,29 @@ def _spread(runs: list[dict], key: str) -> str:
     return f"{values.mean():.1f}" + (f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else "")
 
 
-def _promises(tables: list[str], names: dict[str, list[str]], found: dict) -> str:
+def _promises(names: dict[str, list[str]], found: dict) -> str:
     lines = []
     for name in sorted(set().union(*names.values())):
-        of = lambda job, name=name: [found[key] for key in (f"{t}/{name}/{job}" for t in tables) if key in found]
+        of = lambda job, name=name: [found[key] for key in (f"{table}/{name}/{job}" for table in names) if key in found]
         difference = max((entry["difference"] for entry in of("parallel")), default=None)
-        kills = of("resume")
-        exact = ("yes" if kills[0]["exact"] else "NO") if kills else ""
-        steps = ", ".join(map(str, kills[0]["steps_at_kills"])) if kills else ""
-        lines.append(
-            f"| {name} | {_paper(name)} | {'' if difference is None else f'{difference:.0e}'} | {exact} | {steps} |"
-        )
+        resumed = [_resumed(entry) for entry in of("resume")] or [("", "")]
+        cells = (name, _paper(name), "" if difference is None else f"{difference:.0e}", *resumed[0])
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
+def _resumed(entry: dict) -> tuple[str, str]:
+    """Whether a killed run ended as the other, and the steps at which it was killed."""
+    steps = entry["steps_at_kills"]
+    missed = f", but only {len(steps)} of {entry['kills']} kills came before the end" * (len(steps) < entry["kills"])
+    return ("yes" if entry["exact"] else "NO") + missed, ", ".join(map(str, steps))
+
+
 def _paper(name: str) -> str:
-    """From the first line of the method's file."""
+    """From the first line of the method's file; a dash for a method that is of no paper."""
     module = importlib.import_module(methods.METHODS[name].__module__)
     line = inspect.getdoc(module).split("\n\n")[0].replace("\n", " ").partition(": ")[2].rstrip(".")
-    return re.sub(r",? arXiv:(\S+)", r", [\1](https://arxiv.org/abs/\1)", line)
+    return re.sub(r",? arXiv:(\S+)", r", [\1](https://arxiv.org/abs/\1)", line) if "arXiv:" in line else "—"
 
 
 if __name__ == "__main__":

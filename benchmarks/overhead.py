@@ -25,14 +25,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ssl_jax import config as configs  # noqa: E402
 from ssl_jax.experiment import Experiment, build  # noqa: E402
-from ssl_jax.train import compiler  # noqa: E402
 from ssl_jax.train import mesh as meshes  # noqa: E402
 from ssl_jax.train.checkpoints import Checkpoints  # noqa: E402
-from ssl_jax.train.loop import fit  # noqa: E402
+from ssl_jax.train.loop import fit, jit_train_step  # noqa: E402
 from ssl_jax.train.metrics import MetricWriter, Progress  # noqa: E402
 from ssl_jax.train.signals import StopSignal  # noqa: E402
 from ssl_jax.train.state import TrainState  # noqa: E402
-from ssl_jax.train.step import make_train_step  # noqa: E402
 
 WARM_UP = 10
 Seconds = tuple[float, float]
@@ -64,8 +62,7 @@ def _now() -> Seconds:
 def bare(experiment: Experiment, state: TrainState) -> Seconds:
     """One step on a batch that stays on the device."""
     recipe = experiment.recipe
-    step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
-    train_step = jax.jit(step, donate_argnums=0, compiler_options=compiler.options(recipe.mesh, state.params))
+    train_step = jit_train_step(recipe, state)
     state, batch = _copy(state), meshes.put_rows(experiment.batch_at(0), recipe.mesh)
     clock = Clock(iter(range(recipe.steps)), recipe.steps)
     for _ in clock:

@@ -12,8 +12,10 @@ a tenth of the labelled images.
 Where the numbers come from: the defaults of the official `main.py`.
   1000 epochs, batch 2048, LARS with momentum 0.9 and trust coefficient 0.001, learning rate 0.2 x batch / 256 for
   weights and 0.0048 x batch / 256 for biases and normalisation (neither decayed nor adapted), weight decay 1e-6; 10
-  epochs of warm-up, then a cosine down to a thousandth. lambda 0.0051, projector 8192-8192-8192. Batch statistics over
-  the global batch.
+  epochs of warm-up, then a cosine down to a thousandth. The official gradient is the loss's divided by the number of
+  GPUs, 16 in the README, as its sum over GPUs passes no gradient and their mean is taken; LARS takes that off again
+  except where it does not adapt, so that rate is divided by 16 here. lambda 0.0051, projector 8192-8192-8192.
+  Batch statistics over the global batch.
   Views: BYOL's, the preset 'byol'.
 """
 
@@ -44,7 +46,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         reference_batch_size=256,
         weight_decay=1e-6,
         momentum=0.9,
-        bias_rate=0.0048 / 0.2,
+        bias_rate=0.0048 / 0.2 / 16,
     )
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=0.001)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
@@ -52,6 +54,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.732},
         source="Zbontar et al. 2021, table 1; main.py of facebookresearch/barlowtwins",
+        parameters=23_508_032,  # torchvision's ResNet-50 without its classifier
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="16 V100 GPUs",
         hours=168.0,
     )

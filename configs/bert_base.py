@@ -46,9 +46,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.evaluate = dict(every=50_000, batch_size=256, during=(), tasks=(), limit=50_000)
     config.expected = dict(
         results={},
-        glue="79.6 (average, after fine-tuning)",
+        glue=79.6,
         source="Devlin et al. 2018, table 1, BERT-base",
-        parameters="110 M",
+        parameters=110_000_000,  # with its heads
         hardware="4 Cloud TPUs (16 chips)",
         hours=96.0,
     )

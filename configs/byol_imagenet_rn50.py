@@ -45,7 +45,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.743},
         source="Grill et al. 2020, table 1a, ResNet-50 (1x)",
-        parameters="24 M (encoder)",
+        parameters=24_000_000,
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="512 TPU v3 cores",
         hours=8.0,
     )

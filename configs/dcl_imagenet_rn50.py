@@ -11,7 +11,8 @@ images.
 Where the numbers come from:
   Batch 256 and 200 epochs: the abstract. LARS, learning rate 0.075 x the root of the batch, weight decay 1e-6, momentum
   0.9, 10 epochs of warm-up, then a cosine, temperature 0.1, SimCLR's head: lightly's benchmark of DCL
-  (`benchmarks/imagenet/resnet50/dcl.py`). Views are SimCLR's, as there.
+  (`benchmarks/imagenet/resnet50/dcl.py`). Views are SimCLR's with bilinear resize and ImageNet's mean and deviation,
+  and residual blocks do not start at 0, as there.
 """
 
 import ml_collections
@@ -32,8 +33,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data = dict(
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
-    config.views = dict(name="simclr", out_size=224)
-    config.model = dict(name="resnet", depth=50, dtype="bfloat16")
+    config.views = dict(
+        name="simclr",
+        out_size=224,
+        interpolation="bilinear",
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    )
+    config.model = dict(name="resnet", depth=50, zero_init_residual=False, dtype="bfloat16")
     config.method = dict(name="dcl", temperature=0.1, projector_hidden=2048, projector_out=128)
     config.optimizer = dict(name="lars", learning_rate=1.2, weight_decay=1e-6, momentum=0.9)
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)
@@ -42,6 +49,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.669},
         source="Yeh et al. 2021, first version, abstract",
-        parameters="24 M (encoder)",
+        parameters=23_508_032,  # torchvision's ResNet-50 without its classifier
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
     )
     return trial.variant(config, variant)

@@ -58,7 +58,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.770, "pretrained/knn_full": 0.745},
         source="Caron et al. 2021 (DINO), table 2, ViT-S/16, and the official README",
-        parameters="21 M (encoder)",
+        parameters=21_000_000,
+        multiply_adds=4_600_000_000,  # timm, deit_small_patch16_224
         hardware="16 GPUs",
     )
     return trial.variant(config, variant, smoke=_SMOKE)

@@ -13,7 +13,9 @@ AdamW, learning rate 0.004 x sqrt(batch / 1024), that of block i of 24 times 0.9
 times 0.2 more, 10 epochs of warm-up, then to 1e-6; weight decay 0.04 to 0.4; gradients clipped to a norm of 3;
 the last layer at rest for one epoch. One head of 65,536 prototypes, centred by softmax (Sinkhorn-Knopp and two heads
 are for the runs of ImageNet-22k). Teacher: momentum 0.992 to 1, temperature 0.04 to 0.07 over 30 epochs. Stochastic
-depth 0.3 in all blocks, layer scale 1e-5; 8 small crops, scales 0.32 to 1 and 0.05 to 0.32.
+depth 0.3 in all blocks, layer scale 1e-5; 8 small crops, scales 0.32 to 1 and 0.05 to 0.32. Views are blurred with
+probabilities 0, 0.9 and 0.5 (small ones), 9 pixels wide: `augmentations.py` asks for 1, 0.1 and 0.5, and
+`transforms.py` applies the blur with 1 minus that, which the released models were trained with.
 Different from the official code: the norm that is clipped is of all gradients, there of the backbone's and of the
 head's; matrices start Xavier uniform, there truncated normal with deviation 0.02, the class token normal with 0.02,
 there 1e-6; masks are spread over the global batch, there over each GPU's; KoLeo's neighbours likewise.
@@ -35,7 +37,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data = dict(
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
-    config.views = dict(name="dino", out_size=224, crop_scale=(0.32, 1.0), local_crops=8, local_scale=(0.05, 0.32))
+    config.views = dict(
+        name="dino", out_size=224, crop_scale=(0.32, 1.0), local_crops=8, local_scale=(0.05, 0.32), blur=0.0,
+        second_blur=0.9, blur_radius=4,
+    )  # fmt: skip
     config.model = dict(
         name="vit", size="L", patch_size=16, image_size=224, positions="learned", pooling="cls", drop_path=0.3,
         drop_path_uniform=True, layer_scale=1e-5, dtype="bfloat16", scan=True, remat=True, depth=None,
@@ -56,7 +61,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.829, "pretrained/knn_full": 0.816},
         source="facebookresearch/dinov2, README, fast setup: ViT-L/16 on ImageNet-1k",
-        parameters="303 M (encoder)",
+        parameters=303_000_000,
         hardware="32 A100-80GB GPUs",
         hours=24.0,
     )

@@ -56,7 +56,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.779, "pretrained/knn_full": 0.752},
         source="Zhou et al. 2022 (iBOT), official README, ViT-S/16 with block-wise masks",
-        parameters="21 M (encoder)",
+        parameters=21_000_000,
+        multiply_adds=4_600_000_000,  # timm, deit_small_patch16_224
         hardware="16 GPUs",
     )
     return trial.variant(config, variant, smoke=_SMOKE)

@@ -14,8 +14,8 @@ ViT-L/14; what the ViT-H/14 of the abstract differs in is not stated there.
   6 of 98 pixels, colours and their areas: README. Batch 512, 100 epochs, lambda 0.05, 1024 directions, drop path 0.1,
   projections 512 wide: `scripts/launch_proj_ablation.md`. Projector with hidden layers of 2048, and one epoch of
   warm-up: `MINIMAL.md`.
-Known differences: small views are not solarised here; the scripts' linear layer of 512 between backbone and projector,
-their masked patches and averaged weights (`patch_mask_ratio`, `teacher_student`) are left out, as in `MINIMAL.md`.
+Known differences: the scripts' linear layer of 512 between backbone and projector, their masked patches and averaged
+weights (`patch_mask_ratio`, `teacher_student`) are left out, as in `MINIMAL.md`.
 """
 
 import ml_collections

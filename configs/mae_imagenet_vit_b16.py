@@ -50,8 +50,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     config.expected = dict(
         results={"pretrained/linear": 0.680},
-        source="He et al. 2021, table 12 (linear probe), ViT-B",
-        parameters="86 M (encoder)",
+        fine_tuned=0.836,
+        source="He et al. 2021, table 12 (linear probe) and table 3 (fine-tuned), ViT-B",
+        parameters=86_000_000,  # Dosovitskiy et al. 2021, table 1, ViT-B
+        multiply_adds=17_600_000_000,  # timm, deit_base_patch16_224
         hardware="128 TPU v3 cores",
     )
     return trial.variant(config, variant, smoke=dict(method=dict(decoder_depth=1)))

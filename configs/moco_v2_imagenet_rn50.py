@@ -45,7 +45,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.711},
         source="facebookresearch/moco, README, ResNet-50, 800 epochs",
-        parameters="24 M (encoder)",
+        parameters=23_508_032,  # torchvision's ResNet-50 without its classifier
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="8 V100 GPUs",
         hours=212.0,
     )

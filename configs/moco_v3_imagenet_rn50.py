@@ -50,7 +50,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.746},
         source="facebookresearch/moco-v3, CONFIG.md, ResNet-50, 1000 epochs",
-        parameters="24 M (encoder)",
+        parameters=23_508_032,  # torchvision's ResNet-50 without its classifier
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="16 V100 GPUs",
     )
     return trial.variant(config, variant)

@@ -11,7 +11,8 @@ Where the numbers come from (the official code's CONFIG.md, README and the defau
   batch 4096, AdamW, learning rate 1.5e-4 x batch / 256, weight decay 0.1, 40 epochs of warm-up, then a cosine; momentum
   of the target from 0.99 to 1, temperature 0.2, projector of 3 layers and predictor of 2, 4096 wide, 256 out, the patch
   projection frozen as it is drawn (`--stop-grad-conv1`). The official code decays biases and normalisation scales too,
-  ours does not. Its class token begins with a deviation of 1e-6, ours of 0.02.
+  ours does not. Its class token begins with a deviation of 1e-6, ours of 0.02; its queries, keys and values begin as
+  three matrices, ours as one of three times the width, so smaller by the root of 2.
   Views: BYOL's, with bilinear resize.
 """
 
@@ -51,7 +52,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.767},
         source="facebookresearch/moco-v3, CONFIG.md, ViT-Base, 300 epochs",
-        parameters="86 M (encoder)",
+        parameters=86_000_000,  # Dosovitskiy et al. 2021, table 1, ViT-B
+        multiply_adds=17_600_000_000,  # timm, deit_base_patch16_224
         hardware="64 GPUs",
     )
     return trial.variant(config, variant)

@@ -14,8 +14,9 @@ Where the numbers come from:
   of warm-up (from 0.0002 there, from 0 here): the YAML file. Batch 64 x 16 GPUs: that file and the README's example.
   Crops of 0.3 to 1 and 0.05 to 0.3 of the area: `src/data_manager.py`. Target momentum 0.996: `src/msn_train.py`.
   There the cosines of learning rate and weight decay are 1.25 times as long as the run. Ours end with the run, at the
-  value that those have reached then: 0.098 times the peak rate, weight decay 0.366 (from 0.04).
-  There clipping leaves out the prototypes' gradient.
+  value that those have reached then: 0.0992 times the peak rate, weight decay 0.366 (from 0.04).
+  There clipping leaves out the prototypes' gradient, and matrices start truncated normal with deviation 0.02, here
+  Xavier uniform.
 """
 
 import ml_collections
@@ -44,6 +45,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         local_size=96,
         local_crops=10,
         local_scale=(0.05, 0.3),
+        std=(0.229, 0.224, 0.225),
     )
     config.model = dict(name="vit", size="S", patch_size=16, image_size=224, positions="learned", dtype="bfloat16")
     config.method = dict(
@@ -59,8 +61,13 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         projector_out=256,
     )
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.04, weight_decay_end=0.366, clip_norm=3.0)
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=0.098)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=0.0992)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
-    config.expected = dict(results={}, source="facebookresearch/msn, configs/pretrain/msn_vits16.yaml")
+    config.expected = dict(
+        results={},
+        source="facebookresearch/msn, configs/pretrain/msn_vits16.yaml",
+        parameters=22_000_000,  # Touvron et al. 2021, table 1, DeiT-S
+        multiply_adds=4_600_000_000,  # timm, deit_small_patch16_224
+    )
     return trial.variant(config, variant, smoke=dict(method=dict(mask_ratio=0.3, prototypes=32)))

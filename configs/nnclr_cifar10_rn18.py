@@ -9,8 +9,9 @@ Expected: 83.4 % by 200 nearest neighbours (its best over the epochs), in its ta
 Where the numbers come from (that file, and the defaults of lightly's losses):
   batch 128, SGD, learning rate 0.06, momentum 0.9, weight decay 5e-4, a cosine without warm-up; temperature 0.5, 4096
   earlier examples, a projector of 2 layers.
-  It passes each view by itself through the network and decays all parameters. Its support set takes the second views,
-  ours the first.
+  It passes each view by itself through the network and decays all parameters. Its loss there is SimCLR's, of neighbours
+  and predictions, where ours is the paper's (equation 3), whose negatives are predictions alone. Its support
+  set takes the second views, ours the first.
   Views: SimCLR's of half strength, without blur.
 """
 
@@ -30,7 +31,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.steps = EPOCHS * epoch
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", workers=0, mock=0)
-    config.views = dict(name="simclr", strength=0.5, blur=0.0, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    config.views = dict(
+        name="simclr",
+        strength=0.5,
+        blur=0.0,
+        interpolation="bilinear",
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    )
     config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False)
     config.method = dict(
         name="nnclr",

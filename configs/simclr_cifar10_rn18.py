@@ -29,7 +29,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.steps = EPOCHS * epoch
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", workers=0, mock=0)
-    config.views = dict(name="simclr", strength=0.5, blur=0.0, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    config.views = dict(
+        name="simclr",
+        strength=0.5,
+        blur=0.0,
+        interpolation="bilinear",
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    )
     config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False)
     config.method = dict(name="simclr", temperature=0.5, projector_hidden=512, projector_out=128)
     config.optimizer = dict(name="sgd", learning_rate=0.06, reference_batch_size=128, weight_decay=5e-4, momentum=0.9)

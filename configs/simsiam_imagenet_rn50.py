@@ -51,6 +51,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.681},
         source="Chen and He 2021, table 1; README of facebookresearch/simsiam",
+        parameters=23_508_032,  # torchvision's ResNet-50 without its classifier
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="8 V100 GPUs",
     )
     return trial.variant(

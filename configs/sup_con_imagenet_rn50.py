@@ -51,7 +51,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.787},
         source="Khosla et al. 2020, ImageNet, ResNet-50, AutoAugment",
-        parameters="24 M (encoder)",
+        parameters=23_508_032,  # torchvision's ResNet-50 without its classifier
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="128 TPU v3 cores",
     )
     return trial.variant(config, variant)

@@ -52,7 +52,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.7647},
         source="google/flax, examples/imagenet, README",
-        parameters="24 M (encoder)",
+        parameters=23_508_032,  # torchvision's ResNet-50 without its classifier
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="8 V100 GPUs",
         hours=5.0,
     )

@@ -35,7 +35,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
     config.views = dict(name="swav", out_size=224, local_size=96, local_crops=6)
-    config.model = dict(name="resnet", depth=50, dtype="bfloat16")
+    config.model = dict(name="resnet", depth=50, zero_init_residual=False, dtype="bfloat16")
     config.method = dict(
         name="swav",
         temperature=0.1,
@@ -53,6 +53,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.753},
         source="facebookresearch/swav README, 800 epochs, 2x224 + 6x96",
+        parameters=23_508_032,  # torchvision's ResNet-50 without its classifier
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="64 GPUs",
         hours=49.0,
     )

@@ -50,7 +50,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={"pretrained/linear": 0.732},
         source="Bardes et al. 2022, table 1; README of facebookresearch/vicreg",
-        parameters="23 M (encoder)",
+        parameters=23_000_000,
+        multiply_adds=4_090_000_000,  # torchvision, a ResNet-50
         hardware="32 GPUs",
     )
     return trial.variant(config, variant, smoke=dict(method=dict(projector_hidden=64, projector_out=32)))

@@ -7,6 +7,7 @@ keyword-only arguments of the constructor that the part names, so the signatures
 import ast
 import importlib.util
 import inspect
+import json
 import math
 import pathlib
 import types
@@ -21,6 +22,7 @@ from ssl_jax.errors import UserError, unknown
 
 LEAVES = ("seed", "steps", "batch_size")
 OPTIONAL_LEAVES = ("log_every", "on_collapse")
+ABSENT = object()  # in place of a value, where a config has no such leaf
 PARTS = ("data", "views", "method", "model", "optimizer", "schedule", "checkpoint", "evaluate", "expected")
 
 
@@ -146,6 +148,25 @@ def flat(node: Mapping[str, Any], path: str = "config") -> dict[str, Any]:
     for key, value in node.items():
         leaves |= flat(value, f"{path}.{key}") if isinstance(value, Mapping) else {f"{path}.{key}": value}
     return leaves
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The leaves that differ, in alphabetical order: full path -> values in both, `ABSENT` where there is none.
+
+    Both count as config.json would hold them, so that lists are tuples. True, 1 and 1.0 are three values.
+
+    Args:
+      one: plain, or read from config.json.
+      other: likewise.
+    """
+    one, other = (flat(plain(json.loads(json.dumps(node)))) for node in (one, other))
+    pairs = {name: (one.get(name, ABSENT), other.get(name, ABSENT)) for name in sorted(one.keys() | other.keys())}
+    return {name: (a, b) for name, (a, b) in pairs.items() if a is ABSENT or b is ABSENT or repr(a) != repr(b)}
+
+
+def shown(value: Any) -> str:
+    """A value of a leaf that may be `ABSENT`, which is a dash."""
+    return "—" if value is ABSENT else repr(value)
 
 
 def check_frame(config: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """A tiny method to ask questions of: its loss, gradients and state."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -41,6 +42,11 @@ def twin(method: nnx.Module) -> nnx.Module:
 
 def gradients(method: nnx.Module, views: Any, *, train: bool = True) -> dict[str, jax.Array]:
     """The gradient of the loss with respect to every variable of floats, by path ('backbone.stem.kernel')."""
+    return gradients_of(lambda method: method.loss(views, KEY, train=train)[0], method)
+
+
+def gradients_of(loss_of: Callable[[nnx.Module], jax.Array], method: nnx.Module) -> dict[str, jax.Array]:
+    """The same for any scalar that is computed from a method."""
     graphdef, state = nnx.split(method)
     is_float = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
     leaves, tree = jax.tree.flatten(state)
@@ -49,10 +55,10 @@ def gradients(method: nnx.Module, views: Any, *, train: bool = True) -> dict[str
     def loss(floats):
         given = iter(floats)
         merged = jax.tree.unflatten(tree, [next(given) if is_float(leaf) else leaf for leaf in leaves])
-        return nnx.merge(graphdef, merged, copy=True).loss(views, KEY, train=train)[0]
+        return loss_of(nnx.merge(graphdef, merged, copy=True))
 
     paths = [path for path, leaf in jax.tree_util.tree_leaves_with_path(state) if is_float(leaf)]
-    return dict(zip(map(path_name, paths), jax.grad(loss)(floats), strict=True))
+    return dict(zip(map(path_name, paths), jax.jit(jax.grad(loss))(floats), strict=True))
 
 
 def check_gradients(method: nnx.Module, views: Any, *, without: tuple[str, ...] = ()) -> None:

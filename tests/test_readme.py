@@ -13,8 +13,9 @@ from flax import nnx
 from ssl_jax import config as configs
 from ssl_jax.experiment import build
 from ssl_jax.methods import METHODS
+from ssl_jax.train.loop import jit_train_step
 from ssl_jax.train.mesh import make_mesh, put_rows
-from ssl_jax.train.step import make_train_step
+from tests.test_configs import PAPERS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -34,14 +35,13 @@ def test_added_method_trains(tmp_path: pathlib.Path):
     table, mesh = METHODS | {"simsiam": method}, make_mesh(jax.devices()[:1])
     experiment = build(configs.plain(config), data_dir=str(tmp_path), mesh=mesh, method_table=table)
     recipe, state = experiment.recipe, experiment.initial_state()
-    step = jax.jit(make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed))
-    before = state
+    step, before = jit_train_step(recipe, state), jax.tree.map(np.array, state.params)
     for t, batch in experiment.batches(0):
         state, metrics = step(state, put_rows(batch, recipe.mesh))
         if t == 2:
             break
     assert -1 <= metrics["loss"] <= 1 and metrics["bad_step"] == -1 and metrics["projection_std"] > 0
-    assert any(np.any(a != b) for a, b in zip(jax.tree.leaves(before.params), jax.tree.leaves(state.params)))
+    assert any(np.any(a != b) for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(state.params)))
 
 
 def test_losses_alone_agree(eight_devices: list[jax.Device]):
@@ -77,6 +77,25 @@ def test_configs_exist(name: str):
 
 def test_all_configs_are_mentioned():
     assert all(path.stem in TEXT for path in (ROOT / "configs").glob("*.py"))
+
+
+def table_of_papers() -> str:
+    """The table of papers, made of what the configs expect."""
+    lines = ["| config | source | parameters | published |", "|---|---|---|---|"]
+    for path in PAPERS:
+        expected = configs.plain(configs.load(str(path)))["expected"]
+        of = {"linear": expected["results"].get("pretrained/linear"), "fine-tuned": expected.get("fine_tuned")}
+        of["kNN"] = expected["results"].get("pretrained/knn_full")
+        numbers = [f"{100 * value:.1f} % {name}" for name, value in of.items() if value is not None]
+        numbers += [f"GLUE {expected['glue']}"] if "glue" in expected else []
+        size = f"{expected['parameters'] / 1e6:.0f} M" if "parameters" in expected else ""
+        cells = (f"`{path.stem}`", expected["source"], size, ", ".join(numbers) or "none stated there")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_table_of_papers_is_that_of_the_configs():
+    assert table_of_papers() in TEXT, f"in README.md it should be\n{table_of_papers()}"
 
 
 def test_map_names_every_room():

@@ -117,7 +117,7 @@ WRONG_CONFIGS = [
     ("simclr", "model.stage_sizes=3", "config.model.stage_sizes is 3 (int)", "tuple of ints or None", "write (3,)"),
     ("simclr", "evaluate.tasks=knn_full", "config.evaluate.tasks is 'knn_full' (str)", "write ('knn_full',)"),
     ("simclr", "views.scale=(1,)", "config.views.scale is (1,)", "a tuple of 2 numbers"),
-    ("simclr", "data.name=7", "config.data.name must be the name of a data set"),
+    ("simclr", "data.name=7", "config.data.name must be the name of a data set. Valid: digits, fashion_mnist, "),
     ("simclr", "model.name={}", "config.model.name: {} does not exist", "Valid: resnet"),
     ("simclr", "seed={[]:1}", "config.seed is '{[]:1}' (str); it must be an int"),
     ("simclr", "seed={[]}", "config.seed is '{[]}' (str)"),
@@ -153,6 +153,13 @@ WRONG_CONFIGS = [
     ("simclr", "optimizer.weight_decay=-1", "config.optimizer.weight_decay -1.0 must be at least 0"),
     ("simclr", "optimizer.b2=1", "config.optimizer.b2 1 must be at least 0 and below 1"),
     ("simclr", "optimizer.clip_norm=0", "config.optimizer.clip_norm 0 must be positive"),
+    ("mae", "optimizer.frozen=('backbone.patches',)", "config.optimizer.frozen: 'backbone.patches'", "embedding'?"),
+    (
+        "simclr",
+        "optimizer.late=('hed.last',)",
+        "config.optimizer.late: 'hed.last' does not exist",
+        "Valid: backbone, p",
+    ),
     ("simclr", "schedule.warmup_steps=50", "config.schedule.warmup_steps 50", "less than the 50 steps"),
     ("simclr", "schedule.end_factor=-1", "config.schedule.end_factor -1 must be at least 0"),
     ("simclr", "checkpoint.keep=1", "config.checkpoint.keep 1 must be at least 2"),
@@ -222,6 +229,20 @@ def test_stopping_on_collapse_needs_the_diagnostics(tmp_path, data_dir, capsys):
     places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
     line = refused(capsys, f"--config={TINY}", *(f"--config.{leaf}" for leaf in leaves), *places)
     assert "config.on_collapse 'stop' needs diagnoses" in line and "set config.evaluate.diagnostics to True" in line
+
+
+def test_small_views_that_nobody_would_see(tmp_path, data_dir, capsys):
+    leaves = ("views.name=swav", "views.out_size=8", "views.local_size=8", "views.mean=(0.3,)", "views.std=(0.4,)")
+    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
+    line = refused(capsys, f"--config={TINY}:byol", *(f"--config.{leaf}" for leaf in leaves), *places)
+    assert "config.views.local_crops is 6, but byol takes no small views" in line
+
+
+def test_stopping_on_collapse_needs_evaluations_far_enough_apart(tmp_path, data_dir, capsys):
+    leaves = ("on_collapse=stop", "steps=100", "evaluate.every=60", "evaluate.collapse_patience=30")
+    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
+    line = refused(capsys, f"--config={TINY}", *(f"--config.{leaf}" for leaf in leaves), *places)
+    assert "can never act" in line and "lie 0 steps, and config.evaluate.collapse_patience is 30" in line
 
 
 def test_mae_takes_a_vit(tmp_path, data_dir, capsys):
@@ -634,12 +655,9 @@ def cut_arrays(checkpoint: pathlib.Path) -> None:
         cut(path)
 
 
-def flip_bits(checkpoint: pathlib.Path) -> None:
+def scramble_arrays(checkpoint: pathlib.Path) -> None:
     for path in (checkpoint / "state").rglob("d/*"):
-        content = bytearray(path.read_bytes())
-        middle = len(content) // 2
-        content[middle : middle + 64] = bytes(255 - byte for byte in content[middle : middle + 64])
-        path.write_bytes(content)
+        scramble(path)
 
 
 def empty_metadata(checkpoint: pathlib.Path) -> None:
@@ -654,7 +672,7 @@ def remove_state(checkpoint: pathlib.Path) -> None:
     shutil.rmtree(checkpoint / "state")
 
 
-@pytest.mark.parametrize("damage", [cut_arrays, flip_bits, empty_metadata, remove_manifest, remove_state])
+@pytest.mark.parametrize("damage", [cut_arrays, scramble_arrays, empty_metadata, remove_manifest, remove_state])
 def test_damaged_newest_checkpoint_is_passed_over(damage, unfinished, data_dir, caplog):
     good = arrays(unfinished, 4)
     damage(unfinished / "checkpoints" / "6")

@@ -44,7 +44,7 @@ LEJEPA = dict(
     **_BYOL_COLORS,
     **_IMAGENET,
 )
-"""Balestriero and LeCun 2025: README of rbalestr-lab/lejepa, where small views are solarised too."""
+"""Balestriero and LeCun 2025: README of rbalestr-lab/lejepa. Colours of large and small views are drawn alike."""
 
 SWAV = dict(
     crop_scale=(0.14, 1.0),

@@ -47,7 +47,8 @@ class PhotoView:
       local_crops: number of small views beside the two large ones.
       local_size: their height and width; None: 3/7 of `out_size` (96 of 224), rounded.
       local_scale: area of their crop.
-      local_blur: `blur` of small views; None: as in the first. They are never solarised.
+      local_blur: `blur` of small views; None: as in the first.
+      local_solarize: `solarize` of small views; None: as in the first.
       eval_crop: side of the central square that is evaluated, relative to the image's shorter side; None: 0.875,
         and the whole image where `out_size` is 32 or less, as in SimCLR's code.
       mean: subtracted by channel (one value, or one a channel); None: 0.
@@ -92,6 +93,7 @@ class PhotoView:
         local_size: int | None = None,
         local_scale: tuple[float, float] = (0.05, 0.14),
         local_blur: float | None = None,
+        local_solarize: float | None = None,
         eval_crop: float | None = None,
         mean: tuple[float, ...] | None = None,
         std: tuple[float, ...] | None = None,
@@ -105,8 +107,11 @@ class PhotoView:
             raise ValueError(f"blur_radius {blur_radius} is below 1")
         _check_probabilities(flip=flip, jitter=jitter, grayscale=grayscale, blur=blur, solarize=solarize)
         second_blur, local_blur = (blur if own is None else own for own in (second_blur, local_blur))
-        second_solarize = solarize if second_solarize is None else second_solarize
-        _check_probabilities(second_blur=second_blur, second_solarize=second_solarize, local_blur=local_blur)
+        second_solarize, local_solarize = (
+            solarize if own is None else own for own in (second_solarize, local_solarize)
+        )
+        _check_probabilities(second_blur=second_blur, second_solarize=second_solarize)
+        _check_probabilities(local_blur=local_blur, local_solarize=local_solarize)
         self._interpolation, self._eval_crop = interpolation, _eval_crop(eval_crop, self.shape)
         self._normalize = Normalize(self.shape[-1], mean, std)
         draw = functools.partial(
@@ -122,7 +127,7 @@ class PhotoView:
         )
         self.train = draw(shape=self.shape, scale=crop_scale, blur=blur, solarize=solarize)
         self.second = draw(shape=self.shape, scale=crop_scale, blur=second_blur, solarize=second_solarize)
-        self.local = draw(shape=self.local_shape, scale=local_scale, blur=local_blur, solarize=0.0)
+        self.local = draw(shape=self.local_shape, scale=local_scale, blur=local_blur, solarize=local_solarize)
 
     def evaluate(self, example: dict[str, jax.Array]) -> jax.Array:
         """The central crop of one example, float32 [S, S, C]."""

@@ -3,7 +3,7 @@
 Neither JAX nor TensorFlow is imported here, and tensorflow_datasets and Grain only when data is opened.
 """
 
-from ssl_jax.data.catalogue import available
+from ssl_jax.data.catalogue import VALID, available
 from ssl_jax.data.catalogue import prepared as _prepared
 from ssl_jax.data.feed import batch_at, batches, examples
 from ssl_jax.data.image import CachedImages, ImageData, ImageSource
@@ -35,6 +35,7 @@ __all__ = [
     "Spec",
     "TextData",
     "TextSource",
+    "VALID",
     "available",
     "batch_at",
     "batches",

@@ -30,6 +30,8 @@ OURS = {
 }
 """The builders of this package: name -> module."""
 
+VALID = f"{', '.join(OURS)}, or any TFDS name"
+"""What `config.data.name` can be, for messages."""
 
 _PACKAGES = {"tensorflow": "tensorflow-cpu", "sklearn": "scikit-learn", "PIL": "pillow"}  # where pip names it otherwise
 
@@ -51,7 +53,7 @@ def find(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
     short = name.split("/")[0].split(":")[0]
     data_dir = resolve(data_dir)
     try:
-        with _quiet():
+        with _quiet(), _without_bucket(tfds.core.DatasetInfo):
             if short in OURS:
                 importlib.import_module(OURS[short])  # importing it makes it known to TFDS
             return _find(tfds, name, data_dir)
@@ -61,6 +63,19 @@ def find(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
         raise UserError(_not_found(name, short, _known(tfds))) from None
     except Exception as error:  # builders raise whatever they like: ValueError, AssertionError, protobuf's ParseError
         raise UserError(f"config.data.name: {name!r} in {data_dir} cannot be opened: {_reason(error)}") from error
+
+
+@contextlib.contextmanager
+def _without_bucket(info: type["tfds.core.DatasetInfo"]) -> Iterator[None]:
+    """Keeps TFDS from asking its bucket, which it has closed, about a set that is not prepared.
+
+    It would find nothing, and leave an empty folder among the temporary ones each time.
+    """
+    asks, info.initialize_from_bucket = info.initialize_from_bucket, lambda self: None
+    try:
+        yield
+    finally:
+        info.initialize_from_bucket = asks
 
 
 def _find(tfds, name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
@@ -80,7 +95,7 @@ def _not_found(name: str, short: str, known: list[str]) -> str:
         return f"config.data.name: {name!r} has no such configuration or version; see the TFDS catalogue of {short!r}."
     nearest = difflib.get_close_matches(short, known, n=1, cutoff=0.6)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return f"config.data.name: {name!r} does not exist.{hint} Valid: {', '.join(OURS)}, or any TFDS name."
+    return f"config.data.name: {name!r} does not exist.{hint} Valid: {VALID}."
 
 
 def available(name: str, data_dir: str | None) -> bool:

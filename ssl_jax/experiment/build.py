@@ -56,6 +56,10 @@ class EvaluationPlan(Evaluation):
         if self.collapse_patience is not None and self.collapse_patience < 0:
             raise ValueError(f"collapse_patience {self.collapse_patience} must be at least 0 steps, or None")
 
+    def patience(self, steps: int) -> int:
+        """`collapse_patience` in a run of `steps`."""
+        return steps // 10 if self.collapse_patience is None else self.collapse_patience
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -115,16 +119,25 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     configs.check(checkpoints.Checkpoints, config["checkpoint"], "config.checkpoint")
     configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
-    if config.get("on_collapse") == "stop" and not (plan.diagnostics and plan.every):
+    if config.get("on_collapse") == "stop":
+        _check_can_stop(plan, config["steps"])
+
+
+def _check_can_stop(plan: EvaluationPlan, steps: int) -> None:
+    if not (plan.diagnostics and plan.every):
         needed = "every above 0" if plan.diagnostics else "diagnostics to True"
         raise UserError(f"config.on_collapse 'stop' needs diagnoses during training: set config.evaluate.{needed}.")
+    between, patience = (steps // plan.every - 1) * plan.every, plan.patience(steps)
+    if between < patience:
+        never = f"lie {max(between, 0)} steps, and config.evaluate.collapse_patience is {patience}"
+        raise UserError(f"config.on_collapse 'stop' can never act: between the first and the last evaluation {never}.")
 
 
 def _check_data(node: Mapping[str, Any]) -> None:
     chosen, names = configs.choose(data.MODALITIES, node, "config.data", by="modality"), ("modality", "name")
     configs.check(chosen, configs.without(node, *names), "config.data", given=("data_dir",), also=names)
     if not isinstance(node.get("name"), str):
-        raise UserError("config.data.name must be the name of a data set: digits, openmoji, kjv, or any of TFDS.")
+        raise UserError(f"config.data.name must be the name of a data set. Valid: {data.VALID}.")
     _data(node, data_dir=None)
 
 
@@ -158,7 +171,9 @@ def build(
     opened = _data(config["data"], data_dir)
     make_method = functools.partial(_make_method, config, opened.spec, method_table)
     method = states.abstract(make_method)
+    _check_named_parts(config["optimizer"], nnx.state(method, nnx.Param))
     _open_splits(config, opened)
+    _check_small_views_are_used(config, method, opened)
     schedule, optimizer = _optimizer(config)
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
     recipe = Recipe(
@@ -192,6 +207,15 @@ def _open_splits(config: Mapping[str, Any], opened: Any) -> None:
             raise UserError(f"config.data.{split}_split of {config['data']['name']!r} has {few}.")
 
 
+def _check_small_views_are_used(config: Mapping[str, Any], method: nnx.Module, opened: Any) -> None:
+    if not getattr(method.view, "local_crops", 0):
+        return
+    examples = next(data.examples(opened.train, batch_size=1, limit=1))
+    if "local" not in jax.eval_shape(method.views, examples, jax.random.key(0)):
+        count, name = method.view.local_crops, config["method"]["name"]
+        raise UserError(f"config.views.local_crops is {count}, but {name} takes no small views: set it to 0.")
+
+
 def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.GradientTransformation]:
     node, path = config["optimizer"], "config.optimizer"
     chosen = configs.choose(optimizers.OPTIMIZERS, node, path)
@@ -205,6 +229,12 @@ def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.Gradien
     given = _asked_for(chosen, steps=config["steps"])
     make = lambda rate: configs.construct(chosen, settings, path, rate, **given)  # noqa: E731
     return schedule, configs.construct(parts.by_part, beside, path, make, schedule, peak)
+
+
+def _check_named_parts(node: Mapping[str, Any], params: nnx.State) -> None:
+    """The optimizer's settings that name parts of the method name some that it has."""
+    named = {name: node[name] for name in configs.settings_of(parts.check_parts) if name in node}
+    configs.construct(parts.check_parts, named, "config.optimizer", params)
 
 
 def _asked_for(chosen: Callable, **known: int) -> dict[str, int]:

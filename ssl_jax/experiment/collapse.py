@@ -16,6 +16,10 @@ EXAMPLES = 2048  # that are diagnosed at most; a verdict needs no more, and assi
 # of 32, below the square root that `diagnose` asks of features; SimSiam's, collapsed, had 1.3.
 PROJECTION_MIN_RANK = 0.25
 SEVERITY = ("healthy", "codebook collapse", "prototype collapse", "dimensional collapse", "complete collapse")
+_STOPPED = (
+    "The checkpoints are kept, and `launch.py report` draws what there is. To train on regardless, set "
+    "config.on_collapse to 'warn' in a new --workdir."
+)
 _FIGURES = ("spread", "effective_rank", "directions")
 _USAGE = ("prototype_perplexity", "prototype_information")
 
@@ -132,7 +136,7 @@ class Watch:
     def _alarm(self) -> str:
         bad = _bad(self.findings)
         when = f"at step {bad[-1].step}" if len(bad) == 1 else f"from step {bad[0].step} to step {bad[-1].step}"
-        end = " The checkpoints are kept." if self._on_collapse == "stop" else ""
+        end = f" {_STOPPED}" if self._on_collapse == "stop" else ""
         return f"Collapse, {when}. {bad[-1].text}{self._causes}{end}"
 
 

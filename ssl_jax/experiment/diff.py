@@ -1,6 +1,5 @@
 """What differs between two configs, leaf by leaf."""
 
-import json
 import pathlib
 from typing import Any
 
@@ -12,11 +11,9 @@ from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 from ssl_jax.train.workdir import read_json
 
-ABSENT = object()
-
 
 def differences(first: str, second: str) -> dict[str, tuple[Any, Any]]:
-    """The leaves that differ, in alphabetical order: path -> values there and here, `ABSENT` where there is none.
+    """`config.differences` of what two names stand for.
 
     Args:
       first: a config file, 'FILE.py' or 'FILE.py:VARIANT', or the workdir of a run.
@@ -25,9 +22,7 @@ def differences(first: str, second: str) -> dict[str, tuple[Any, Any]]:
     Raises:
       UserError: one of them is neither, or cannot be read.
     """
-    one, other = _leaves(first), _leaves(second)
-    pairs = {name: (one.get(name, ABSENT), other.get(name, ABSENT)) for name in sorted(one.keys() | other.keys())}
-    return {name: (a, b) for name, (a, b) in pairs.items() if a is ABSENT or b is ABSENT or repr(a) != repr(b)}
+    return configs.differences(_config(first), _config(second))
 
 
 def table(found: dict[str, tuple[Any, Any]], first: str, second: str) -> rich.table.Table:
@@ -36,27 +31,15 @@ def table(found: dict[str, tuple[Any, Any]], first: str, second: str) -> rich.ta
     for heading in ("leaf", first, second):
         shown.add_column(rich.text.Text(heading), overflow="fold", no_wrap=heading == "leaf")
     for name, values in found.items():
-        shown.add_row(*(rich.text.Text(text) for text in (name, *map(_shown, values))))
+        shown.add_row(*(rich.text.Text(text) for text in (name, *map(configs.shown, values))))
     return shown
 
 
-def _shown(value: Any) -> str:
-    return "—" if value is ABSENT else repr(value)
-
-
-def _leaves(spec: str) -> dict[str, Any]:
-    """By full path, as config.json has them, so that a file and a run of it are the same."""
+def _config(spec: str) -> dict[str, Any]:
     folder = pathlib.Path(spec).expanduser()
     if not folder.is_dir():
-        return configs.flat(_plain(json.loads(json.dumps(configs.plain(configs.load(spec))))))
+        return configs.plain(configs.load(spec))
     config = read_json(folder / "config.json")
     if config is None:
         raise UserError(f"{folder} holds no run: there is no config.json in it.")
-    return configs.flat(_plain(config))
-
-
-def _plain(node: Any) -> Any:
-    """Lists as the tuples that a config file would have."""
-    if isinstance(node, dict):
-        return {name: _plain(value) for name, value in node.items()}
-    return tuple(map(_plain, node)) if isinstance(node, list) else node
+    return config

@@ -17,6 +17,7 @@ from ssl_jax import data, methods
 from ssl_jax.experiment import show
 from ssl_jax.experiment.build import FEWEST_EXAMPLES, Experiment, build, check
 from ssl_jax.experiment.flops import multiply_adds
+from ssl_jax.experiment.memory import full_memory_in_one_line
 from ssl_jax.models.targets import TargetWeight
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import state as states
@@ -62,6 +63,7 @@ def dry_run(
 
     Raises:
       UserError: the config is wrong.
+      RunError: compiling the step needs more memory than there is.
     """
     experiment, made_up = assembled(config, data_dir=data_dir, method_table=method_table)
     for leaf, value in configs.flat(config).items():
@@ -77,7 +79,9 @@ def dry_run(
         print("Views: none are drawn, as the data is text.")
     print(_encoder(experiment), flush=True)
     print(f"Compiling one step of {experiment.recipe.batch_size:,} examples ...", flush=True)
-    print(_shown(step_cost(experiment), experiment))
+    with full_memory_in_one_line():
+        cost = step_cost(experiment)
+    print(_shown(cost, experiment))
     return 0
 
 

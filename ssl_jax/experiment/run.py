@@ -4,14 +4,12 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
-
 from ssl_jax import config as configs
 from ssl_jax import evaluate, methods
-from ssl_jax.errors import RunError
 from ssl_jax.experiment import show
 from ssl_jax.experiment.build import Experiment, build, check
 from ssl_jax.experiment.collapse import Watch
+from ssl_jax.experiment.memory import full_memory_in_one_line
 from ssl_jax.experiment.scores import Scorer
 from ssl_jax.train.checkpoints import Checkpoints
 from ssl_jax.train.loop import Outcome, fit
@@ -57,12 +55,8 @@ def run(
         scorer = Scorer(experiment)
         scorer.check_best()
         folder.write_json("config.json", experiment.config)  # not before: a config that cannot run owns no folder
-        return _run(experiment, scorer, folder, stop)
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        reason = str(error).splitlines()[0][:200]
-        raise RunError(f"Out of memory: {reason} Lower config.batch_size, or take a smaller model.") from error
+        with full_memory_in_one_line():
+            return _run(experiment, scorer, folder, stop)
     finally:
         folder.release()
         if own:
@@ -100,11 +94,11 @@ def _baselines(scorer: Scorer, state: TrainState, folder: Workdir) -> dict[str, 
 
 
 def _watch(experiment: Experiment, folder: Workdir, start: int) -> Watch:
-    config, patience = experiment.config, experiment.plan.collapse_patience
+    config = experiment.config
     return Watch(
         folder,
         start,
-        patience=experiment.recipe.steps // 10 if patience is None else patience,
+        patience=experiment.plan.patience(experiment.recipe.steps),
         on_collapse=config.get("on_collapse", "warn"),
         method_name=config["method"]["name"],
         causes=getattr(experiment.method, "collapse_causes", None),

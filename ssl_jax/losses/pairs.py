@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ssl_jax.losses.across import AxisName, gather_rows
-from ssl_jax.losses.tiles import NEVER, Plan, Score, Tags, nearest_in_tiles, nought, product, tiled
+from ssl_jax.losses.tiles import NEVER, Plan, Score, Tags, nearest_in_tiles, nought, product, scored, tiled
 
 
 def as_it_is(scores: jax.Array, row: Tags, column: Tags) -> jax.Array:
@@ -139,12 +139,7 @@ def _sum_of(scores):
 def _whole(reduce, rows, columns, row_tags, column_tags, score, axis_name):
     """The plain form, on columns gathered from all devices."""
     columns, column_tags = jax.tree.map(lambda x: gather_rows(x, axis_name), (columns, column_tags))
-    return reduce(_scores(score, rows, columns, row_tags, column_tags))
-
-
-def _scores(score, rows, columns, row_tags, column_tags):
-    raised = [tag[:, None] for tag in row_tags], [tag[None, :] for tag in column_tags]
-    return score(product(rows, columns.T), *map(tuple, raised))
+    return reduce(scored(score, product(rows, columns.T), row_tags, column_tags))
 
 
 def _check_block_size(block_size):

@@ -184,7 +184,7 @@ def _scores(plan, row, column):
     """Scores of one tile, and the function that turns their cotangents into those of the products."""
 
     def score(products):
-        scores = plan.score(products, tuple(t[:, None] for t in row.tags), tuple(t[None, :] for t in column.tags))
+        scores = scored(plan.score, products, row.tags, column.tags)
         for real, axis in ((row.real, 1), (column.real, 0)):
             if real is not None:
                 scores = jnp.where(jnp.expand_dims(real, axis), scores, NEVER if plan.exponential else 0.0)
@@ -276,6 +276,11 @@ def nought(*arrays: jax.Array) -> jax.Array:
     """0, which varies over all mapped axes that one of the arrays varies over."""
     firsts = (array[(0,) * array.ndim] for array in arrays)
     return sum(jnp.where(first == 0, 0, 0) for first in firsts)
+
+
+def scored(score: Score, products: jax.Array, row_tags: Tags, column_tags: Tags) -> jax.Array:
+    """`score` of products [r, c] of rows with tags [r] and columns with tags [c]: [r, c]."""
+    return score(products, tuple(tag[:, None] for tag in row_tags), tuple(tag[None, :] for tag in column_tags))
 
 
 def product(a: jax.Array, b: jax.Array) -> jax.Array:

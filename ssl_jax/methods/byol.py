@@ -32,7 +32,7 @@ class BYOL(nnx.Module):
         Args:
           backbone: images [B, H, W, C] -> features [B, F]; has `features` = F.
           view: draws views of one image (`augment.VIEWS`), asymmetric ones in the paper ('byol').
-          momentum: tau_base, the target's momentum at the first step; it rises to 1 along a cosine (section 3.2).
+          momentum: tau_base, the target's momentum at the first step; it rises to 1 along a cosine (section 3.3).
           projector_hidden: width of the hidden layer of projector and predictor.
           projector_out: width of what is predicted.
           predictor: False leaves it out, which collapses (section 5 and appendix F.4).
@@ -79,8 +79,7 @@ class BYOL(nnx.Module):
     def follow(self, step: jax.Array) -> None:
         """The target follows after step `step` (counted from 0): equation 1."""
         momentum = targets.cosine_ramp(step, self.steps, self.momentum, 1.0)
-        targets.follow(self.target_backbone, self.backbone, momentum)
-        targets.follow(self.target_projector, self.projector, momentum)
+        targets.follow_all(self, momentum)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the online backbone of images as they are: [B, F]."""

@@ -13,7 +13,7 @@ from ssl_jax.models import settings
 class DCL(SimCLR):
     """SimCLR without the positive pair in the denominator of its loss (equation 6).
 
-    The official code (raminnakhli/Decoupled-Contrastive-Learning) adds the means of the two views' losses, and so is
+    A public code (raminnakhli/Decoupled-Contrastive-Learning) adds the means of the two views' losses, and so is
     twice this one; it weights by the same w for both.
     """
 

@@ -9,6 +9,7 @@ from flax import nnx
 from ssl_jax import augment, losses
 from ssl_jax.models import heads, settings, targets
 from ssl_jax.models.patches import check_small_views
+from ssl_jax.models.teaching import Teaching, teacher_of
 
 
 class DINO(nnx.Module):
@@ -65,18 +66,18 @@ class DINO(nnx.Module):
           ValueError: a temperature that is not positive, a momentum outside of 0 to 1, a width below 1, an unknown
             centering, or small views that a ViT cannot cut into patches.
         """
-        settings.positive(
+        settings.one_of("centering", centering, ("softmax", "sinkhorn", "none"))
+        check_small_views(backbone, view)
+        self.teaching = Teaching(
             student_temperature=student_temperature,
             teacher_temperature=teacher_temperature,
             warmup_teacher_temperature=warmup_teacher_temperature,
+            warmup_teacher_steps=warmup_teacher_steps,
+            center_momentum=center_momentum,
+            momentum=momentum,
+            steps=steps,
         )
-        settings.at_least(0, warmup_teacher_steps=warmup_teacher_steps)
-        settings.one_of("centering", centering, ("softmax", "sinkhorn", "none"))
-        settings.probability(momentum=momentum, center_momentum=center_momentum)
-        check_small_views(backbone, view)
-        self.backbone, self.view, self.momentum, self.steps = backbone, view, momentum, steps
-        self.student_temperature, self.centering, self.center_momentum = student_temperature, centering, center_momentum
-        self.teacher_temperatures = (warmup_teacher_temperature, teacher_temperature, warmup_teacher_steps)
+        self.backbone, self.view, self.centering = backbone, view, centering
         self.head = heads.DINOHead(
             backbone.features,
             hidden=head_hidden,
@@ -87,10 +88,8 @@ class DINO(nnx.Module):
             dtype=backbone.dtype,
             rngs=rngs,
         )
-        self.target_backbone = targets.never_dropping(targets.target_copy(self.backbone))
-        self.target_head = targets.target_copy(self.head)
-        self.center = targets.Center(jnp.zeros((prototypes,), jnp.float32))
-        self.done = targets.step_count()
+        self.target_backbone, self.target_head = teacher_of(self.backbone), teacher_of(self.head)
+        self.center, self.done = targets.center(prototypes), targets.step_count()
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Two large views of each image, 'image' [B, 2, S, S, C], and L small ones, 'local' [B, L, s, s, C]."""
@@ -116,27 +115,19 @@ class DINO(nnx.Module):
             student,
             teacher,
             None if self.centering == "sinkhorn" else self.center[...],
-            student_temperature=self.student_temperature,
-            teacher_temperature=self._teacher_temperature(),
             centering="sinkhorn" if self.centering == "sinkhorn" else "softmax",
+            **self.teaching.temperatures(self.done),
         )
         if train and self.centering == "softmax":
-            self.center[...] = losses.update_center(self.center[...], teacher, momentum=self.center_momentum)
+            self.teaching.move(self.center, teacher)
         return loss, {}
 
     def _teacher(self, images, train):
         return self.target_head(self.target_backbone(images, train=train), train=train)
 
-    def _teacher_temperature(self):
-        start, end, steps = self.teacher_temperatures
-        return targets.linear_ramp(self.done[...], steps, start, end)
-
     def follow(self, step: jax.Array) -> None:
         """The teacher follows after step `step` (counted from 0)."""
-        momentum = targets.cosine_ramp(step, self.steps, self.momentum, 1.0)
-        targets.follow(self.target_backbone, self.backbone, momentum)
-        targets.follow(self.target_head, self.head, momentum)
-        self.done[...] = step + 1
+        self.teaching.follow(self, step)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the teacher's backbone, which the official code evaluates, of images as they are: [B, F]."""
@@ -151,5 +142,4 @@ class DINO(nnx.Module):
 
         Not balanced where `centering` is 'sinkhorn', which would hide a prototype that takes all.
         """
-        logits = self.target_head(self.embed(inputs))
-        return jax.nn.softmax((logits - self.center[...][None]) / self._teacher_temperature(), axis=-1)
+        return self.teaching.assign(self.target_head(self.embed(inputs)), self.center, self.done)

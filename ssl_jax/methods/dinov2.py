@@ -8,7 +8,8 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_class_token, check_small_views, most_hidden, take_patches
+from ssl_jax.models.patches import check_class_token, check_small_views, hide_patches, most_hidden, take_patches
+from ssl_jax.models.teaching import Teaching, teacher_of
 
 
 class DINOv2(nnx.Module):
@@ -76,35 +77,33 @@ class DINOv2(nnx.Module):
         """
         check_class_token("DINOv2", backbone)
         check_small_views(backbone, view)
-        settings.positive(
+        settings.positive(mask_share=mask_share, patch_weight=patch_weight)
+        settings.at_least(0, koleo_weight=koleo_weight)
+        settings.one_of("centering", centering, ("sinkhorn", "softmax"))
+        self.teaching = Teaching(
             student_temperature=student_temperature,
             teacher_temperature=teacher_temperature,
             warmup_teacher_temperature=warmup_teacher_temperature,
-            mask_share=mask_share,
-            patch_weight=patch_weight,
+            warmup_teacher_steps=warmup_teacher_steps,
+            center_momentum=center_momentum,
+            momentum=momentum,
+            steps=steps,
         )
-        settings.at_least(0, warmup_teacher_steps=warmup_teacher_steps, koleo_weight=koleo_weight)
-        settings.one_of("centering", centering, ("sinkhorn", "softmax"))
-        settings.probability(momentum=momentum, center_momentum=center_momentum)
         self.most_hidden = most_hidden(backbone.num_patches, mask_ratio)
-        self.backbone, self.view, self.momentum, self.steps = backbone, view, momentum, steps
+        self.backbone, self.view, self.centering = backbone, view, centering
         self.mask_share, self.mask_ratio = mask_share, mask_ratio
         self.patch_weight, self.koleo_weight = patch_weight, koleo_weight
-        self.student_temperature, self.centering, self.center_momentum = student_temperature, centering, center_momentum
-        self.teacher_temperatures = (warmup_teacher_temperature, teacher_temperature, warmup_teacher_steps)
 
         def head(count):
             sizes = dict(hidden=head_hidden, bottleneck=head_bottleneck, prototypes=count, dtype=backbone.dtype)
             return heads.DINOHead(backbone.features, learn_gains=True, rngs=rngs, **sizes)
 
-        own = patch_prototypes is not None
-        self.head, self.patch_head = head(prototypes), head(patch_prototypes) if own else nnx.data(None)
+        self.head = head(prototypes)
+        self.patch_head = nnx.data(None) if patch_prototypes is None else head(patch_prototypes)
         self.mask_token = nnx.Param(jnp.zeros((backbone.features,), jnp.float32))
-        self.target_backbone = targets.never_dropping(targets.target_copy(self.backbone))
-        self.target_head = targets.target_copy(self.head)
-        self.target_patch_head = targets.target_copy(self.patch_head) if own else nnx.data(None)
-        self.center = targets.Center(jnp.zeros((prototypes,), jnp.float32))
-        self.patch_center = targets.Center(jnp.zeros((patch_prototypes or prototypes,), jnp.float32))
+        self.target_backbone, self.target_head = teacher_of(self.backbone), teacher_of(self.head)
+        self.target_patch_head = teacher_of(self.patch_head)
+        self.center, self.patch_center = targets.center(prototypes), targets.center(patch_prototypes or prototypes)
         self.done = targets.step_count()
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
@@ -119,10 +118,8 @@ class DINOv2(nnx.Module):
         shape, (low, high) = views["image"].shape[:2], self.mask_ratio
         ratios = masking.spread_ratios(ratio_key, shape[0] * shape[1], share=self.mask_share, low=low, high=high)
         counts = jnp.floor(ratios * self.backbone.num_patches).reshape(shape)
-        one = lambda key, count: masking.block_patches(key, self.backbone.grid, count)
-        hidden = augment.per_example(lambda k, c: jax.vmap(one)(jax.random.split(k, shape[1]), c), mask_key, counts)
-        places, counted = augment.each_view(jax.vmap(lambda m: masking.hidden_first(m, self.most_hidden)), hidden)
-        return {**views, "hidden": hidden, "places": places, "counted": counted}
+        draw = lambda key, count: masking.block_patches(key, self.backbone.grid, count)
+        return views | hide_patches(draw, mask_key, counts, self.most_hidden)
 
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
@@ -141,11 +138,7 @@ class DINOv2(nnx.Module):
             student = jnp.concatenate([student, augment.each_view(small, views["local"])], axis=1)
         # 3. Class tokens predict those of other views, patches those of the same view; class tokens keep apart.
         balance = self.centering == "sinkhorn"
-        shared = dict(
-            student_temperature=self.student_temperature,
-            teacher_temperature=self._teacher_temperature(),
-            centering=self.centering,
-        )
+        shared = dict(centering=self.centering, **self.teaching.temperatures(self.done))
         class_loss = losses.dino(student, teacher, None if balance else self.center[...], **shared)
         student_patches, teacher_patches, counted = map(flat, (student_patches, teacher_patches, views["counted"]))
         patch_center = None if balance else self.patch_center[...]
@@ -157,9 +150,8 @@ class DINOv2(nnx.Module):
             loss += self.koleo_weight * metrics["koleo_loss"]
         # 4. The centres move.
         if train and not balance:
-            move = lambda old, logits, **w: losses.update_center(old, logits, momentum=self.center_momentum, **w)
-            self.center[...] = move(self.center[...], teacher)
-            self.patch_center[...] = move(self.patch_center[...], teacher_patches, weights=counted)
+            self.teaching.move(self.center, teacher)
+            self.teaching.move(self.patch_center, teacher_patches, weights=counted)
         return loss, metrics
 
     def _student(self, images, hidden, places, train, key):
@@ -176,18 +168,9 @@ class DINOv2(nnx.Module):
         head = self.target_head if self.target_patch_head is None else self.target_patch_head
         return self.target_head(classes), head(take_patches(patches, places))
 
-    def _teacher_temperature(self):
-        start, end, steps = self.teacher_temperatures
-        return targets.linear_ramp(self.done[...], steps, start, end)
-
     def follow(self, step: jax.Array) -> None:
         """The teacher follows after step `step` (counted from 0)."""
-        momentum = targets.cosine_ramp(step, self.steps, self.momentum, 1.0)
-        targets.follow(self.target_backbone, self.backbone, momentum)
-        targets.follow(self.target_head, self.head, momentum)
-        if self.patch_head is not None:
-            targets.follow(self.target_patch_head, self.patch_head, momentum)
-        self.done[...] = step + 1
+        self.teaching.follow(self, step)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """The class token of the teacher's backbone, of images as they are: [B, F]."""
@@ -202,5 +185,4 @@ class DINOv2(nnx.Module):
 
         Not balanced where `centering` is 'sinkhorn', which would hide a prototype that takes all.
         """
-        logits = self.target_head(self.embed(inputs))
-        return jax.nn.softmax((logits - self.center[...][None]) / self._teacher_temperature(), axis=-1)
+        return self.teaching.assign(self.target_head(self.embed(inputs)), self.center, self.done)

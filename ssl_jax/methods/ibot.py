@@ -1,5 +1,6 @@
 """iBOT: Zhou et al. 2022, iBOT: Image BERT Pre-Training with Online Tokenizer, arXiv:2111.07832."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -8,7 +9,8 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_class_token, check_small_views, most_hidden, take_patches
+from ssl_jax.models.patches import check_class_token, check_small_views, hide_patches, most_hidden, take_patches
+from ssl_jax.models.teaching import Teaching, teacher_of
 
 
 class IBOT(nnx.Module):
@@ -74,36 +76,30 @@ class IBOT(nnx.Module):
         """
         check_class_token("iBOT", backbone)
         check_small_views(backbone, view)
-        settings.positive(
+        settings.positive(patch_temperature=patch_temperature, mask_share=mask_share, patch_weight=patch_weight)
+        self.teaching = Teaching(
             student_temperature=student_temperature,
             teacher_temperature=teacher_temperature,
-            patch_temperature=patch_temperature,
             warmup_teacher_temperature=warmup_teacher_temperature,
-            mask_share=mask_share,
-            patch_weight=patch_weight,
+            warmup_teacher_steps=warmup_teacher_steps,
+            center_momentum=center_momentum,
+            momentum=momentum,
+            steps=steps,
         )
-        settings.at_least(0, warmup_teacher_steps=warmup_teacher_steps)
-        settings.probability(momentum=momentum, center_momentum=center_momentum)
+        self.patch_teaching = dataclasses.replace(self.teaching, teacher_temperature=patch_temperature)
         self.most_hidden = most_hidden(backbone.num_patches, mask_ratio)
-        self.backbone, self.view, self.momentum, self.steps = backbone, view, momentum, steps
+        self.backbone, self.view = backbone, view
         self.mask_share, self.mask_ratio, self.patch_weight = mask_share, mask_ratio, patch_weight
-        self.student_temperature, self.center_momentum = student_temperature, center_momentum
-        self.teacher_temperatures = (warmup_teacher_temperature, teacher_temperature, patch_temperature)
-        self.warmup_teacher_steps = warmup_teacher_steps
         shared = dict(learn_gains=learn_gains, dtype=backbone.dtype, rngs=rngs)
         self.head = heads.DINOHead(
             backbone.features, hidden=head_hidden, bottleneck=head_bottleneck, prototypes=prototypes, **shared
         )
-        own = patch_prototypes is not None
-        self.patch_layer = (
-            heads.WeightNormLinear(head_bottleneck, patch_prototypes, **shared) if own else nnx.data(None)
-        )
+        layer = lambda: heads.WeightNormLinear(head_bottleneck, patch_prototypes, **shared)
+        self.patch_layer = nnx.data(None) if patch_prototypes is None else layer()
         self.mask_token = nnx.Param(jnp.zeros((backbone.features,), jnp.float32))
-        self.target_backbone = targets.never_dropping(targets.target_copy(self.backbone))
-        self.target_head = targets.target_copy(self.head)
-        self.target_patch_layer = targets.target_copy(self.patch_layer) if own else nnx.data(None)
-        self.center = targets.Center(jnp.zeros((prototypes,), jnp.float32))
-        self.patch_center = targets.Center(jnp.zeros((patch_prototypes or prototypes,), jnp.float32))
+        self.target_backbone, self.target_head = teacher_of(self.backbone), teacher_of(self.head)
+        self.target_patch_layer = teacher_of(self.patch_layer)
+        self.center, self.patch_center = targets.center(prototypes), targets.center(patch_prototypes or prototypes)
         self.done = targets.step_count()
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
@@ -115,12 +111,9 @@ class IBOT(nnx.Module):
         """
         view_key, mask_key = jax.random.split(key)
         views = augment.multi_crop(self.view, view_key, batch)
-        draw = lambda key, _: jax.vmap(self._mask)(jax.random.split(key, 2))
-        hidden = augment.per_example(draw, mask_key, jnp.arange(len(views["image"])))
-        places, counted = augment.each_view(jax.vmap(lambda m: masking.hidden_first(m, self.most_hidden)), hidden)
-        return {**views, "hidden": hidden, "places": places, "counted": counted}
+        return views | hide_patches(self._mask, mask_key, views["image"], self.most_hidden)
 
-    def _mask(self, key):
+    def _mask(self, key, _):
         """Of one view, as in the official code's `loader.py`."""
         coin_key, ratio_key, block_key = jax.random.split(key, 3)
         ratio = jax.random.uniform(ratio_key, minval=self.mask_ratio[0], maxval=self.mask_ratio[1])
@@ -148,8 +141,7 @@ class IBOT(nnx.Module):
             student,
             teacher,
             self.center[...],
-            student_temperature=self.student_temperature,
-            teacher_temperature=self._teacher_temperature(1),
+            **self.teaching.temperatures(self.done),
         )
         flat = lambda x: x.reshape(-1, *x.shape[2:])
         patch_loss = losses.ibot(
@@ -157,13 +149,12 @@ class IBOT(nnx.Module):
             flat(teacher_patches),
             flat(views["counted"]),
             self.patch_center[...],
-            student_temperature=self.student_temperature,
-            teacher_temperature=self._teacher_temperature(2),
+            **self.patch_teaching.temperatures(self.done),
         )
         # 4. The centres move.
         if train:
-            for center, logits in ((self.center, teacher), (self.patch_center, average)):
-                center[...] = losses.update_center(center[...], logits, momentum=self.center_momentum)
+            self.teaching.move(self.center, teacher)
+            self.patch_teaching.move(self.patch_center, average)
         return class_loss + self.patch_weight * patch_loss, {"class_loss": class_loss, "patch_loss": patch_loss}
 
     def _student(self, images, hidden, places, train, key):
@@ -181,18 +172,9 @@ class IBOT(nnx.Module):
         layer = self.target_head.last_layer if self.target_patch_layer is None else self.target_patch_layer
         return self.target_head(classes), layer(take_patches(patches, places)), layer(patches.mean(1))
 
-    def _teacher_temperature(self, which):
-        start = self.teacher_temperatures[0]
-        return targets.linear_ramp(self.done[...], self.warmup_teacher_steps, start, self.teacher_temperatures[which])
-
     def follow(self, step: jax.Array) -> None:
         """The teacher follows after step `step` (counted from 0)."""
-        momentum = targets.cosine_ramp(step, self.steps, self.momentum, 1.0)
-        targets.follow(self.target_backbone, self.backbone, momentum)
-        targets.follow(self.target_head, self.head, momentum)
-        if self.patch_layer is not None:
-            targets.follow(self.target_patch_layer, self.patch_layer, momentum)
-        self.done[...] = step + 1
+        self.teaching.follow(self, step)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """The class token of the teacher's backbone, of images as they are: [B, F]."""
@@ -204,5 +186,4 @@ class IBOT(nnx.Module):
 
     def assign(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """The teacher's probabilities of the prototypes for class tokens, centred and sharpened: [B, K]."""
-        logits = self.target_head(self.embed(inputs))
-        return jax.nn.softmax((logits - self.center[...][None]) / self._teacher_temperature(1), axis=-1)
+        return self.teaching.assign(self.target_head(self.embed(inputs)), self.center, self.done)

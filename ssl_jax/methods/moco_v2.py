@@ -114,8 +114,7 @@ class MoCoV2(nnx.Module):
 
     def follow(self, step: jax.Array) -> None:
         """The target follows after each step (MoCo, equation 2), which the official code does before the next one."""
-        targets.follow(self.target_backbone, self.backbone, self.momentum)
-        targets.follow(self.target_projector, self.projector, self.momentum)
+        targets.follow_all(self, self.momentum)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the backbone of images as they are: [B, F]."""

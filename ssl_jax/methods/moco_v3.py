@@ -87,8 +87,7 @@ class MoCoV3(nnx.Module):
     def follow(self, step: jax.Array) -> None:
         """The target follows after step `step` (counted from 0); the official code does so within the next step."""
         momentum = targets.cosine_ramp(step + 1, self.steps, self.momentum, 1.0)
-        targets.follow(self.target_backbone, self.backbone, momentum)
-        targets.follow(self.target_projector, self.projector, momentum)
+        targets.follow_all(self, momentum)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the online backbone of images as they are: [B, F]."""

@@ -9,6 +9,7 @@ from flax import nnx
 from ssl_jax import augment, losses, masking
 from ssl_jax.losses.rows import unit_length
 from ssl_jax.models import heads, settings, targets
+from ssl_jax.models.patches import take_patches
 
 
 class MSN(nnx.Module):
@@ -106,16 +107,14 @@ class MSN(nnx.Module):
     def _anchor(self, views, key, train):
         """Projections of the large anchor's visible patches, [B, D]."""
         patches = self.backbone.embed_patches(views["image"][:, 1])
-        visible = jnp.take_along_axis(patches, views["visible"][:, :, None], axis=1)
-        tokens = self.backbone.encode(visible, train=train, key=key)
+        tokens = self.backbone.encode(take_patches(patches, views["visible"]), train=train, key=key)
         pooled = tokens[:, 0] if self.backbone.pooling == "cls" else tokens.mean(axis=1)
         return self.projector(pooled, train=train)
 
     def follow(self, step: jax.Array) -> None:
         """The target follows after step `step` (counted from 0)."""
         momentum = targets.linear_ramp(step, int(1.25 * self.steps), self.momentum, 1.0)
-        targets.follow(self.target_backbone, self.backbone, momentum)
-        targets.follow(self.target_projector, self.projector, momentum)
+        targets.follow_all(self, momentum)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the target backbone, which the authors evaluate, of whole images: [B, F]."""

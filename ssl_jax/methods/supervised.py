@@ -53,18 +53,12 @@ class Supervised(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """The mean cross entropy in nats; `accuracy` is of the training views."""
-        logits = self._logits(self.backbone(views["image"], train=train, key=key))
+        features = self.backbone(views["image"], train=train, key=key)
+        logits = self.classifier(features.astype(jnp.float32))
         wanted = optax.smooth_labels(jax.nn.one_hot(views["label"], logits.shape[1]), self.label_smoothing)
         accuracy = jnp.mean(logits.argmax(1) == views["label"])
         return jnp.mean(optax.softmax_cross_entropy(logits, wanted)), {"accuracy": accuracy}
 
-    def _logits(self, features):
-        return self.classifier(features.astype(jnp.float32))
-
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the backbone, before the classifier, of images as they are: [B, F]."""
         return self.backbone(jax.vmap(self.view.evaluate)(inputs))
-
-    def project(self, inputs: dict[str, jax.Array]) -> jax.Array:
-        """What the loss compares with the labels, the logits of images as they are: [B, number of classes]."""
-        return self._logits(self.embed(inputs))

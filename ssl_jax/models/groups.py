@@ -13,20 +13,15 @@ def in_groups(call: Callable, module: nnx.Module, rows: jax.Array, key: jax.Arra
     Args:
       call: runs `module` on rows [n, ...] with a key, in training.
       module: batch statistics of its own are kept: the mean over the groups.
-      rows: [B, ...]; `groups` divides B.
+      rows: [B, ...].
       key: each group gets one of its own.
-      groups: 1 is the whole batch at once.
+      groups: divides B; 1 is the whole batch at once.
 
     Returns:
       [B, ...], in the order of the rows.
-
-    Raises:
-      ValueError: the groups do not divide the rows.
     """
     if groups == 1:
         return call(module, rows, key)
-    if len(rows) % groups:
-        raise ValueError(f"groups {groups} do not divide the {len(rows)} rows of the batch")
     graphdef, statistics, rest = nnx.split(module, nnx.BatchStat, ...)
 
     def one(part: jax.Array, part_key: jax.Array) -> tuple[jax.Array, nnx.State]:

@@ -1,10 +1,12 @@
 """Images as sequences of patches, and back."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from ssl_jax import augment, masking
 from ssl_jax.models import settings
 
 
@@ -48,6 +50,27 @@ def unpatchify(patches: jax.Array, grid: tuple[int, int], channels: int = 3) -> 
 def take_patches(tokens: jax.Array, places: jax.Array) -> jax.Array:
     """Tokens [B, N, F] of the patches at `places`, int [B, M]: [B, M, F]."""
     return jnp.take_along_axis(tokens, places[:, :, None], axis=1)
+
+
+def hide_patches(
+    draw: Callable[[jax.Array, jax.Array], jax.Array], key: jax.Array, given: jax.Array, most: int
+) -> dict[str, jax.Array]:
+    """What is hidden of each view of each example.
+
+    Args:
+      draw: (key, what is given of a view) -> bool [N], True where a patch is hidden.
+      key: of this step.
+      given: [B, V, ...].
+      most: M, how many are hidden at most.
+
+    Returns:
+      'hidden' bool [B, V, N], and, of the hidden patches, 'places' int32 [B, V, M] and 'counted' float32 [B, V, M], 0
+      where fewer are hidden.
+    """
+    of_views = lambda key, views: jax.vmap(draw)(jax.random.split(key, len(views)), views)
+    hidden = augment.per_example(of_views, key, given)
+    places, counted = augment.each_view(jax.vmap(lambda mask: masking.hidden_first(mask, most)), hidden)
+    return {"hidden": hidden, "places": places, "counted": counted}
 
 
 def check_small_views(backbone: Any, view: Any) -> None:

@@ -17,6 +17,11 @@ class Center(nnx.Variable):
     """The running mean of a teacher's logits, float32 [K], zeros at first (Caron et al. 2021, DINO, equation 4)."""
 
 
+def center(prototypes: int) -> Center:
+    """The centre of so many logits at the start."""
+    return Center(jnp.zeros((prototypes,), jnp.float32))
+
+
 def step_count() -> StepCount:
     """A counter at 0; a method's `follow` sets it."""
     return StepCount(jnp.zeros((), jnp.int32))
@@ -60,10 +65,17 @@ def follow(target: nnx.Module, online: nnx.Module, momentum: float | jax.Array) 
     nnx.update(target, jax.tree.unflatten(tree, moved))
 
 
+def follow_all(method: nnx.Module, momentum: float | jax.Array) -> None:
+    """Each module that `method` calls `target_NAME` follows the one called `NAME`, as `follow` says."""
+    for name, target in list(vars(method).items()):
+        if name.startswith("target_") and isinstance(target, nnx.Module):
+            follow(target, getattr(method, name.removeprefix("target_")), momentum)
+
+
 def cosine_ramp(step: jax.Array, steps: int, start: float, end: float) -> jax.Array:
     """From `start` at step 0 to `end` at step `steps` along half a cosine, then `end`.
 
-    As a momentum it is equation 5 of BYOL's appendix: `1 - (1 - start) (cos(pi step / steps) + 1) / 2` for `end` = 1.
+    As a momentum it is BYOL's (section 3.3): `1 - (1 - start) (cos(pi step / steps) + 1) / 2` for `end` = 1.
     """
     done = jnp.clip(step / max(steps, 1), 0.0, 1.0)
     return end - (end - start) * (jnp.cos(jnp.pi * done) + 1) / 2

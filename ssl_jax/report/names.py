@@ -4,9 +4,32 @@ import re
 
 STAGES = ("raw", "untrained", "pretrained")
 _STAGE_NAMES = {"raw": "Raw input", "untrained": "Untrained", "pretrained": "Pretrained"}
-_METHODS = {"simclr": "SimCLR", "mae": "MAE", "bert": "BERT"}
+_METHODS = {
+    "barlow_twins": "Barlow Twins",
+    "bert": "BERT",
+    "byol": "BYOL",
+    "dcl": "DCL",
+    "dino": "DINO",
+    "dinov2": "DINOv2",
+    "ibot": "iBOT",
+    "lejepa": "LeJEPA",
+    "mae": "MAE",
+    "moco_v2": "MoCo v2",
+    "moco_v3": "MoCo v3",
+    "msn": "MSN",
+    "nnclr": "NNCLR",
+    "simclr": "SimCLR",
+    "simsiam": "SimSiam",
+    "sup_con": "SupCon",
+    "swav": "SwAV",
+    "vicreg": "VICReg",
+}
 _NETWORKS = {"resnet": "ResNet", "vit": "ViT", "text_transformer": "Transformer"}
-_METRICS = {
+METRICS = {
+    "loss": "Loss",
+    "grad_norm": "Norm of the gradient",
+    "learning_rate": "Learning rate",
+    "examples_per_second": "Examples per second",
     "knn_full": "Full kNN",
     "linear": "Linear probe",
     "rank_me": "Effective rank",
@@ -25,7 +48,12 @@ _METRICS = {
     "next_sentence_accuracy": "Next sentence recognised",
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
+    "accuracy": "Accuracy of classes",
+    "class_loss": "Loss of class tokens",
+    "patch_loss": "Loss of hidden patches",
+    "koleo_loss": "Loss of spread (KoLeo)",
 }
+"""What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN beside it."""
 _SHOTS = re.compile(r"knn_(\d+)shot")
 _SHARE = re.compile(r"knn_.*|linear|.*accuracy.*|.*top_?\d.*")
 
@@ -36,7 +64,7 @@ def metric(key: str) -> str:
     shots = _SHOTS.fullmatch(name)
     if shots:
         return f"{shots[1]}-shot kNN"
-    return _METRICS.get(name, _spaced(name))
+    return METRICS.get(name, _spaced(name))
 
 
 def metric_order(key: str) -> tuple[int, int, str]:

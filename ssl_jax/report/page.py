@@ -184,7 +184,7 @@ def _expectation(expected: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _expected_value(value: Any) -> str:
     """A number or text as it is; measures with what is expected of each, such as the margins, as a list."""
     if not isinstance(value, Mapping):
-        return str(value)
+        return f"{value:,}" if isinstance(value, int) else str(value)
     return ", ".join(f"{names.metric(key)} {names.number(key, number)}" for key, number in value.items())
 
 

@@ -58,7 +58,8 @@ _KNOWN = (
     Panel(
         "Effective rank, less the mean",
         ("eval/effective_rank", "eval/projection_effective_rank"),
-        "Below about the square root of the dimensions it is a dimensional collapse.",
+        "Features below about the square root of their dimensions, and projections below the fourth root, have "
+        "collapsed to few directions.",
     ),
     Panel(
         "Directions that are alive",

@@ -30,8 +30,9 @@ def lars(
     """LARS (You et al. 2017, arXiv:1708.03888) as SimCLR uses it (Chen et al. 2020, section 2.3).
 
     Biases and normalisation scales are neither decayed nor adapted; elsewhere the trust ratio is of |w| to
-    |g + weight_decay w| (timm and lightly divide by |g| + weight_decay |w|); momentum is on the scaled update. Layers
-    that a model stacks for `lax.scan` share one trust ratio; build the model with scan=False where that matters.
+    |g + weight_decay w| (timm and lightly divide by |g| + weight_decay |w|); momentum is on the update times the rate,
+    as in SimCLR's code (those of BYOL, MoCo v3, VICReg and Barlow Twins keep the rate out of it). Layers that a model
+    stacks for `lax.scan` share one trust ratio; build the model with scan=False where that matters.
     """
     _check_at_least_0(weight_decay=weight_decay)
     _check_share(momentum=momentum)

@@ -1,11 +1,13 @@
 """What an optimizer does differently for some parts of a method: other learning rates, none at all; clipping."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from ssl_jax.errors import unknown
 from ssl_jax.models import settings
 from ssl_jax.train.optimizers import decay_mask
 
@@ -69,6 +71,41 @@ def by_part(
     if clip_each is not None:
         update = optax.chain(_clipped(clip_each), update)
     return update if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), update)
+
+
+def check_parts(
+    params: Mapping[str, Any],
+    *,
+    constant_rate: tuple[str, ...] = (),
+    frozen: tuple[str, ...] = (),
+    late: tuple[str, ...] = (),
+) -> None:
+    """Checks that each part that `by_part` is told of has parameters.
+
+    Args:
+      params: of the method, arrays or shapes.
+      constant_rate: as for `by_part`, like the following.
+      frozen: parts.
+      late: parts.
+
+    Raises:
+      ValueError: one has none; names the setting, the part, and those that there are in its place.
+    """
+    paths = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    for setting, names in dict(constant_rate=constant_rate, frozen=frozen, late=late).items():
+        for name in names:
+            if not any(_of(path, (name,)) for path in paths):
+                raise ValueError(str(unknown(setting, name, _beside(name, paths))))
+
+
+def _beside(name: str, paths: list[str]) -> set[str]:
+    """The parts that the longest beginning of `name` that exists consists of."""
+    above = name.rpartition(".")[0]
+    inside = [path for path in paths if not above or _of(path, (above,))]
+    if not inside:
+        return _beside(above, paths)
+    depth = above.count(".") + 2 if above else 1
+    return {".".join(path.split(".")[:depth]) for path in inside}
 
 
 def _clipped(limit: float) -> optax.GradientTransformation:

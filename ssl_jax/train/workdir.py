@@ -51,11 +51,11 @@ class Workdir:
         saved = self.read_json("config.json")
         if saved is None:
             return
-        old, new = configs.flat(saved), configs.flat(json.loads(json.dumps(config)))
-        differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        if differing:
-            shown = "; ".join(f"{name}: {old.get(name)!r} there, {new.get(name)!r} here" for name in differing[:5])
-            raise UserError(f"{self.path} holds a run of another config ({shown}). Choose another --workdir.")
+        found = configs.differences(saved, config)
+        if found:
+            pairs = [(name, *map(configs.shown, values)) for name, values in found.items()]
+            leaves = "; ".join(f"{name}: {there} there, {here} here" for name, there, here in pairs[:5])
+            raise UserError(f"{self.path} holds a run of another config ({leaves}). Choose another --workdir.")
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """The content of a JSON file of the folder, None where it is missing.

@@ -3,6 +3,7 @@ import contextlib
 import http.server
 import shutil
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def test_preparing_twice_does_nothing(digits_copy: Path):
 def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture):
     data.prepare("digits", str(tmp_path))
     assert capfd.readouterr() == ("", "")
+
+
+def test_no_temporary_folder_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    data.prepare("digits", str(tmp_path / "data"))
+    assert not catalogue.available("imagenet2012", str(tmp_path / "data"))
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_a_download_by_hand_is_asked_for(tmp_path: Path, capfd: pytest.CaptureFixture):

@@ -154,7 +154,9 @@ def test_stop_ends_the_run_and_keeps_the_checkpoints(tmp_path, data_dir):
         run(settings, tmp_path, data_dir=data_dir, method_table=TABLE)
     line = str(caught.value)
     assert line.startswith("Collapse, from step 4 to step 6. Features: complete collapse.") and "\n" not in line
-    assert "Usual causes with fading: this test. The checkpoints are kept." in line
+    assert (
+        "Usual causes with fading: this test. The checkpoints are kept" in line and "'warn' in a new --workdir" in line
+    )
     assert sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir()) == [2, 4, 6]
     metrics = (tmp_path / "metrics.jsonl").read_text()
     assert json.loads(metrics.splitlines()[-1])["step"] == 6 and not (tmp_path / "results.json").exists()

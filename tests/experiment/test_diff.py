@@ -7,7 +7,9 @@ import pytest
 
 import launch
 from ssl_jax import config as configs
+from ssl_jax.errors import UserError
 from ssl_jax.experiment import diff
+from ssl_jax.train.workdir import Workdir
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
 QUICKSTART, BYOL = str(CONFIGS / "quickstart.py"), str(CONFIGS / "byol_imagenet_rn50.py")
@@ -26,8 +28,8 @@ def run_of_byol(tmp_path):
 def test_a_run_beside_its_papers_config(run_of_byol):
     assert diff.differences(BYOL, run_of_byol) == {
         "config.batch_size": (4096, 2048),
-        "config.method.momentum": (0.996, diff.ABSENT),
-        "config.optimizer.nesterov": (diff.ABSENT, True),
+        "config.method.momentum": (0.996, configs.ABSENT),
+        "config.optimizer.nesterov": (configs.ABSENT, True),
     }
 
 
@@ -59,3 +61,14 @@ def test_whole_numbers_are_not_true_or_float(tmp_path):
         (tmp_path / name / "config.json").write_text(json.dumps({"x": value}))
     assert diff.differences(str(tmp_path / "a"), str(tmp_path / "b")) == {"config.x": (1, True)}
     assert diff.differences(str(tmp_path / "a"), str(tmp_path / "c")) == {"config.x": (1, 1.0)}
+
+
+def test_a_workdir_belongs_to_one_config(tmp_path):
+    folder = Workdir(tmp_path)
+    folder.write_json("config.json", {"x": {"rate": 1, "sizes": (1, 2)}})
+    folder.check_config({"x": {"rate": 1, "sizes": (1, 2)}})
+    with pytest.raises(
+        UserError, match=r"another config \(config.x.more: — there, 3 here; config.x.rate: 1 there, True here"
+    ):
+        folder.check_config({"x": {"more": 3, "rate": True, "sizes": (1, 2)}})
+    folder.release()

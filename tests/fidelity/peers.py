@@ -1,5 +1,6 @@
 """Comparing a loss with someone else's, in value and gradient, and noting the errors for `docs/losses.md`."""
 
+import importlib
 import importlib.util
 import sys
 import types
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 import torch
 
 
@@ -29,6 +31,14 @@ def bare(package: str) -> None:
         module = types.ModuleType(name)
         module.__path__ = [str(folder)]
         sys.modules.setdefault(name, module)
+
+
+def solo(module: str) -> types.ModuleType:
+    """The file `module` of solo-learn without its training framework; skips the test where solo-learn is missing."""
+    bare("solo")
+    if "solo" not in sys.modules:
+        pytest.skip("solo-learn is not installed")
+    return importlib.import_module(f"solo.{module}")
 
 
 def check_loss(

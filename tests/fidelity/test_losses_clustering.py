@@ -1,8 +1,5 @@
 """Clustering losses and pretext tasks against those of other projects."""
 
-import importlib.util
-import sys
-
 import jax
 import pytest
 
@@ -10,15 +7,7 @@ from ssl_jax import losses
 
 torch = pytest.importorskip("torch")
 
-from peers import bare, check_loss, random  # noqa: E402
-
-
-def solo(module):
-    """A file of solo-learn, without the training framework that its packages import."""
-    if "solo" not in sys.modules and importlib.util.find_spec("solo") is None:
-        pytest.skip("solo-learn is not installed")
-    bare("solo")
-    return importlib.import_module(f"solo.{module}")
+from peers import check_loss, random, solo  # noqa: E402
 
 
 def unit_scores(n, views, k, seed, d=16):

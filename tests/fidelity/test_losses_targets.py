@@ -10,7 +10,7 @@ from ssl_jax import losses
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F  # noqa: E402
-from peers import bare, check_loss, largest_error, random  # noqa: E402
+from peers import check_loss, largest_error, random, solo  # noqa: E402
 
 SHAPES = pytest.mark.parametrize("n, d", [(1, 5), (8, 16), (33, 128)])
 
@@ -28,8 +28,7 @@ def some(*shape, seed):
 @SHAPES
 @pytest.mark.parametrize("simplified", [True, False])
 def test_byol_is_solo_learns(n, d, simplified, record_property):
-    bare("solo")
-    byol = pytest.importorskip("solo.losses.byol")
+    byol = solo("losses.byol")
     p, z = random(n, d, seed=0), random(n, d, seed=1).detach()
     check_loss(
         record_property, loss="byol", peer="solo-learn byol_loss_func", ours=lambda p: losses.byol(p, z.numpy()),
@@ -65,8 +64,7 @@ def test_simsiam_is_lightlys(n, d, record_property):
 @SHAPES
 @pytest.mark.parametrize("simplified", [True, False])
 def test_simsiam_in_both_directions_is_solo_learns(n, d, simplified, record_property):
-    bare("solo")
-    simsiam = pytest.importorskip("solo.losses.simsiam").simsiam_loss_func
+    simsiam = solo("losses.simsiam").simsiam_loss_func
     p1, p2, z1, z2 = (random(n, d, seed=i) for i in range(4))
     theirs = 0.5 * (simsiam(p1, z2, simplified=simplified) + simsiam(p2, z1, simplified=simplified))
     check_loss(
@@ -201,8 +199,7 @@ def test_dino_is_lightlys(n, views, teachers, k, temperature, record_property):
 
 @pytest.mark.parametrize("n, k", [(1, 8), (12, 50)])
 def test_dino_is_solo_learns(n, k, record_property):
-    bare("solo")
-    module = pytest.importorskip("solo.losses.dino")
+    module = solo("losses.dino")
     student, teacher = random(n, 2, k, seed=0), random(n, 2, k, seed=1).detach()
     criterion = module.DINOLoss(k, 0.05, 0.05, 1, 2)
     center = criterion.center = random(1, k, seed=2).detach()
@@ -253,8 +250,7 @@ def test_dino_with_sinkhorn_is_dinov2s(n, local, k, reduction, record_property):
 
 @pytest.mark.parametrize("n, k, kt", [(1, 12, 0.04), (9, 40, 0.04), (32, 128, 0.07)])
 def test_ressl_is_solo_learns(n, k, kt, record_property):
-    bare("solo")
-    ressl = pytest.importorskip("solo.losses.ressl")
+    ressl = solo("losses.ressl")
     q, keys, queue = random(n, 16, seed=0), random(n, 16, seed=1).detach(), random(k, 16, seed=2).detach()
     check_loss(
         record_property, loss="ressl", peer="solo-learn ressl_loss_func",

@@ -11,7 +11,7 @@ from ssl_jax.methods.nnclr import NNCLR
 
 torch = pytest.importorskip("torch")
 
-from peers import bare, largest_error  # noqa: E402
+from peers import largest_error, solo  # noqa: E402
 
 ROWS, FEATURES, OUT, STEPS, RATE = 8, 12, 6, 4, 0.5
 
@@ -92,8 +92,7 @@ def test_moco_v2_is_lightlys_over_some_steps():
 
 def test_nnclr_is_solo_learns_with_lightlys_heads_over_some_steps():
     heads = pytest.importorskip("lightly.models.modules.heads")
-    bare("solo")
-    nnclr = pytest.importorskip("solo.losses.nnclr").nnclr_loss_func
+    nnclr = solo("losses.nnclr").nnclr_loss_func
     normalize = torch.nn.functional.normalize
     sizes = dict(queue_size=3 * ROWS, projector_hidden=10, projector_out=OUT, predictor_hidden=7)
     method = NNCLR(Given(), None, **sizes, batch_size=ROWS, rngs=nnx.Rngs(0))

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from ssl_jax.errors import UserError
 from tests import probe
 from tests.probe import KEY
 
@@ -45,5 +46,5 @@ def test_projections_are_what_is_compared(data_dir):
 
 @pytest.mark.parametrize("name, value", [("lambda_", -0.1), ("projector_hidden", 0), ("projector_layers", 0)])
 def test_impossible_settings(name, value, data_dir):
-    with pytest.raises(Exception, match=f"{name} {value} is below"):
+    with pytest.raises(UserError, match=f"{name} {value} is below"):
         probe.made("barlow_twins", data_dir, **{name: value})

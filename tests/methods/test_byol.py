@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ssl_jax.errors import UserError
 from ssl_jax.models import targets
 from tests import probe
 from tests.probe import KEY
@@ -74,5 +75,5 @@ def test_an_evaluation_changes_nothing(data_dir):
     ],
 )
 def test_impossible_settings(name, value, message, data_dir):
-    with pytest.raises(Exception, match=message):
+    with pytest.raises(UserError, match=message):
         probe.made("byol", data_dir, **{name: value})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import losses
+from ssl_jax.errors import UserError
 from tests import probe
 from tests.probe import KEY
 
@@ -87,5 +88,5 @@ def test_projector_is_the_minimal_examples(data_dir):
     ],
 )
 def test_impossible_settings(name, value, message, data_dir):
-    with pytest.raises(Exception, match=message):
+    with pytest.raises(UserError, match=message):
         probe.made("lejepa", data_dir, **{name: value})

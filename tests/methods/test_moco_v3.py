@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from ssl_jax.errors import UserError
-from ssl_jax.experiment import build
-from ssl_jax.train import mesh as meshes
-from ssl_jax.train.step import make_train_step
 from tests import probe, tiny
 from tests.probe import KEY
+from tests.stepping import Stepper
 
 
 def unit(rows):
@@ -64,10 +62,9 @@ def test_target_moves_by_hand(data_dir):
 
 
 def test_patch_projection_stays_as_it_is_drawn(data_dir):
-    experiment = build(tiny.config("moco_v3"), data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
-    recipe, before = experiment.recipe, experiment.initial_state()
-    step = jax.jit(make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed))
-    after = step(step(before, experiment.batch_at(0))[0], experiment.batch_at(1))[0]
+    stepper = Stepper(tiny.config("moco_v3"), jax.devices()[:1], data_dir)
+    before = stepper.experiment.initial_state()
+    after, *_ = stepper.run(before, 0, 2)
     old = jax.tree_util.tree_leaves_with_path(before.params)
     for (path, a), b in zip(old, jax.tree.leaves(after.params), strict=True):
         name = jax.tree_util.keystr(path, simple=True, separator=".")

@@ -7,20 +7,11 @@ import pytest
 from flax import nnx
 
 from ssl_jax import losses
+from ssl_jax.errors import UserError
 from ssl_jax.experiment import build
 from ssl_jax.models import targets
-from ssl_jax.train import mesh as meshes
-from tests import tiny
-
-
-def method_and_views(data_dir, **leaves):
-    experiment = build(tiny.config("msn", **leaves), data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
-    method = experiment.module(experiment.initial_state())
-    return method, method.views(experiment.batch_at(0), jax.random.key(0))
-
-
-def loss_of(method, views):
-    return method.loss(views, jax.random.key(1))[0]
+from tests import probe, tiny
+from tests.probe import KEY
 
 
 @pytest.mark.parametrize(
@@ -35,7 +26,7 @@ def loss_of(method, views):
 )
 def test_loss_by_hand(settings, data_dir):
     """The anchor keeps 8 of 16 patches; focal crops are whole, and a pass of their own."""
-    method, views = method_and_views(data_dir, method=settings)
+    method, views = probe.made("msn", data_dir, **settings)
     assert views["visible"].shape == (32, 8) and views["local"].shape == (32, 2, 4, 4, 1)
     again = nnx.clone(method)
     patches = again.backbone.embed_patches(views["image"][:, 1])
@@ -45,23 +36,18 @@ def test_loss_by_hand(settings, data_dir):
     focal = jnp.split(again.projector(again.backbone(crops), train=True), 2)
     whole = again.target_projector(again.target_backbone(views["image"][:, 0]), train=True)
     expected = losses.msn(jnp.stack([large, *focal], axis=1), whole, again.prototypes[...], **settings)
-    np.testing.assert_allclose(loss_of(method, views), expected, rtol=1e-5)
+    np.testing.assert_allclose(method.loss(views, KEY)[0], expected, rtol=1e-5)
 
 
 def test_every_parameter_has_a_gradient_and_no_target_weight(data_dir):
-    method, views = method_and_views(data_dir)
-    graph, params, rest = nnx.split(method, nnx.Param, ...)
-    loss = lambda params, rest: loss_of(nnx.merge(graph, params, rest, copy=True), views)
-    for path, gradient in jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(params, rest)):
-        assert np.any(gradient != 0), path
-    weights, others = nnx.split_state(rest, targets.TargetWeight, ...)
-    merged = lambda weights: loss(params, nnx.merge_state(weights, others))
-    assert not any(np.any(leaf != 0) for leaf in jax.tree.leaves(jax.jit(jax.grad(merged))(weights)))
+    method, views = probe.made("msn", data_dir)
+    assert jax.tree.leaves(nnx.state(method, targets.TargetWeight))
+    probe.check_gradients(method, views)
 
 
 def test_target_follows_along_a_line_that_outlasts_the_run(data_dir):
     """steps 40, so 50 to reach 1: momentum 0.9 at first, 0.95 after 25 steps."""
-    method, _ = method_and_views(data_dir, steps=40)
+    method, _ = probe.made("msn", data_dir, dict(steps=40))
     for step, momentum in ((0, 0.9), (25, 0.95)):
         method.projector.linears[0].kernel[...] = jnp.ones((24, 16))
         before = np.asarray(method.target_projector.linears[0].kernel[...])
@@ -71,7 +57,7 @@ def test_target_follows_along_a_line_that_outlasts_the_run(data_dir):
 
 
 def test_without_a_mask_all_patches_are_seen(data_dir):
-    _, views = method_and_views(data_dir, method=dict(mask_ratio=0.0))
+    _, views = probe.made("msn", data_dir, mask_ratio=0.0)
     np.testing.assert_array_equal(np.sort(views["visible"]), np.broadcast_to(np.arange(16), (32, 16)))
 
 
@@ -90,5 +76,5 @@ def test_what_cannot_be_is_refused(leaves, message, data_dir):
     config = tiny.config("msn")
     for part, values in leaves.items():
         config[part] = values if part == "model" else config[part] | values
-    with pytest.raises(Exception, match=message):
+    with pytest.raises(UserError, match=message):
         build(config, data_dir=data_dir)

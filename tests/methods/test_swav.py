@@ -7,27 +7,18 @@ import pytest
 from flax import nnx
 
 from ssl_jax import losses
+from ssl_jax.errors import UserError
 from ssl_jax.experiment import build
 from ssl_jax.train import mesh as meshes
-from ssl_jax.train.step import make_train_step
-from tests import tiny
+from tests import probe, tiny
+from tests.probe import KEY
+from tests.stepping import Stepper
 
 BATCH = 32
 
 
 def experiment_of(data_dir, **leaves):
     return build(tiny.config("swav", **leaves), data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
-
-
-def method_and_views(data_dir, seed=0, **leaves):
-    """The method as drawn, and the views of the first batch."""
-    experiment = experiment_of(data_dir, **leaves)
-    method = experiment.module(experiment.initial_state())
-    return method, method.views(experiment.batch_at(0), jax.random.key(seed))
-
-
-def loss_of(method, views, *, train=True):
-    return method.loss(views, jax.random.key(1), train=train)[0]
 
 
 def projections(method, views):
@@ -51,10 +42,10 @@ def swapped(scores, *, temperature=0.1, epsilon=0.05, extra=None):
 
 
 def test_loss_is_the_swapped_prediction_of_large_crops_from_all(data_dir):
-    method, views = method_and_views(data_dir)
+    method, views = probe.made("swav", data_dir)
     again = nnx.clone(method)
     expected = swapped(projections(again, views) @ method.prototypes.kernel[...])
-    np.testing.assert_allclose(loss_of(method, views), expected, rtol=1e-5)
+    np.testing.assert_allclose(method.loss(views, KEY)[0], expected, rtol=1e-5)
     for ours, by_hand in zip(*(jax.tree.leaves(nnx.state(m, nnx.BatchStat)) for m in (method, again))):
         np.testing.assert_allclose(ours, by_hand, rtol=1e-4, atol=1e-6)  # crops of one size shared a pass
 
@@ -63,33 +54,34 @@ def test_loss_is_the_swapped_prediction_of_large_crops_from_all(data_dir):
     ("option", "settings"), [("temperature", dict(temperature=0.3)), ("epsilon", dict(epsilon=0.2))]
 )
 def test_temperatures_of_predictions_and_assignments(option, settings, data_dir):
-    method, views = method_and_views(data_dir, method=settings)
+    method, views = probe.made("swav", data_dir, **settings)
     expected = swapped(projections(nnx.clone(method), views) @ method.prototypes.kernel[...], **settings)
-    np.testing.assert_allclose(loss_of(method, views), expected, rtol=1e-5)
+    np.testing.assert_allclose(method.loss(views, KEY)[0], expected, rtol=1e-5)
 
 
 def test_without_balancing_assignments_are_soft_cluster_scores(data_dir):
-    method, views = method_and_views(data_dir, method=dict(sinkhorn_iterations=0))
+    method, views = probe.made("swav", data_dir, sinkhorn_iterations=0)
     scores = projections(nnx.clone(method), views) @ method.prototypes.kernel[...]
     log_p, q = jax.nn.log_softmax(scores / 0.1), jax.nn.softmax(scores[:2] / 0.05)
     pairs = [-(q[g] * log_p[v]).sum(-1).mean() for g in range(2) for v in range(4) if v != g]
-    np.testing.assert_allclose(loss_of(method, views), np.mean(pairs), rtol=1e-5)
+    np.testing.assert_allclose(method.loss(views, KEY)[0], np.mean(pairs), rtol=1e-5)
 
 
 def test_without_small_crops_the_large_ones_predict_each_other(data_dir):
-    method, views = method_and_views(data_dir, views=dict(local_crops=0))
-    assert set(views) == {"image"} and np.isfinite(loss_of(method, views))
+    method, views = probe.made("swav", data_dir, dict(views=dict(local_crops=0)))
+    assert set(views) == {"image"} and np.isfinite(method.loss(views, KEY)[0])
 
 
 def test_queue_fills_from_its_start_and_balances_once_it_is_full(data_dir):
     """Q = 64 is two batches, from step 1: filled after steps 1 and 2, used from step 3."""
-    method, views = method_and_views(data_dir, method=dict(freeze_prototypes_steps=0))
-    kernel, expected_queue, used = method.prototypes.kernel[...], np.zeros((64, 2, 8), np.float32), []
+    method, views = probe.made("swav", data_dir, freeze_prototypes_steps=0)
+    expected_queue, used = np.zeros((64, 2, 8), np.float32), []
     for step in range(5):
+        kernel = method.prototypes.kernel[...]
         z = projections(nnx.clone(method), views)
         extra = jnp.einsum("qgd,dk->gqk", method.queue[...], kernel)
         alone, together = swapped(z @ kernel), swapped(z @ kernel, extra=extra)
-        loss = loss_of(method, views)
+        loss = method.loss(views, KEY)[0]
         used.append(bool(abs(loss - together) < abs(loss - alone)))
         np.testing.assert_allclose(loss, together if used[-1] else alone, rtol=1e-5)
         if step >= 1:
@@ -101,39 +93,30 @@ def test_queue_fills_from_its_start_and_balances_once_it_is_full(data_dir):
 
 
 def test_evaluating_the_loss_changes_nothing(data_dir):
-    method, views = method_and_views(data_dir, method=dict(queue_start=0))
+    method, views = probe.made("swav", data_dir, queue_start=0)
     before = nnx.state(nnx.clone(method))
-    loss_of(method, views, train=False)
+    method.loss(views, KEY, train=False)
     jax.tree.map(np.testing.assert_array_equal, before, nnx.state(method))
 
 
-def gradients(method, views):
-    graph, params, rest = nnx.split(method, nnx.Param, ...)
-    loss = lambda params: loss_of(nnx.merge(graph, params, rest, copy=True), views)
-    return jax.jit(jax.grad(loss))(params)
-
-
 def test_prototypes_have_no_gradient_while_they_are_frozen_and_all_else_always(data_dir):
-    method, views = method_and_views(data_dir, method=dict(freeze_prototypes_steps=3))
-    method.backbone.stages[0][0].norm2.scale[...] = jnp.ones(8)  # 0 as drawn, which hides what comes before
+    method, views = probe.made("swav", data_dir, freeze_prototypes_steps=3)
     for step in range(4):
-        for path, gradient in jax.tree_util.tree_leaves_with_path(gradients(method, views)):
-            frozen = "prototypes" in jax.tree_util.keystr(path) and step < 3
-            assert bool(np.any(gradient != 0)) != frozen, (step, path)
+        probe.check_gradients(method, views, without=("prototypes",) if step < 3 else ())
         method.follow(jnp.int32(step))
 
 
 @pytest.mark.parametrize("optimizer", ["larc", "adamw"])
 def test_prototypes_keep_unit_length_and_stand_still_while_frozen(optimizer, data_dir):
     settings = dict(name=optimizer, learning_rate=0.5, weight_decay=1e-6)
-    experiment = experiment_of(data_dir, optimizer=settings, schedule=dict(warmup_steps=0))
-    recipe, state = experiment.recipe, experiment.initial_state()
-    step = jax.jit(make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed))
+    config = tiny.config("swav", optimizer=settings, schedule=dict(warmup_steps=0))
+    stepper = Stepper(config, jax.devices()[:1], data_dir)
+    state = stepper.experiment.initial_state()
     kernels = []
     for number in range(6):
-        kernels.append(np.asarray(experiment.module(state).prototypes.kernel[...]))
+        kernels.append(np.asarray(stepper.experiment.module(state).prototypes.kernel[...]))
         np.testing.assert_allclose(np.linalg.norm(kernels[-1], axis=0), 1, rtol=1e-6)
-        state, _ = step(state, experiment.batch_at(number))
+        state, *_ = stepper.run(state, number, number + 1)
     moved = [float(np.abs(a - b).max()) for a, b in zip(kernels, kernels[1:])]
     assert max(moved[:3]) < 1e-6 < 1e-5 < min(moved[3:])
 
@@ -161,11 +144,11 @@ def test_what_is_shown_of_prototypes(data_dir):
     ],
 )
 def test_impossible_settings_are_named(settings, data_dir):
-    with pytest.raises(Exception, match=f"config.method.*{next(iter(settings))}"):
-        experiment_of(data_dir, method=settings)
+    with pytest.raises(UserError, match=f"config.method.*{next(iter(settings))}"):
+        probe.made("swav", data_dir, **settings)
 
 
 def test_a_queue_shorter_than_a_batch_is_refused(data_dir):
-    method, views = method_and_views(data_dir, method=dict(queue_length=BATCH - 1))
+    method, views = probe.made("swav", data_dir, queue_length=BATCH - 1)
     with pytest.raises(ValueError, match="a batch of 32 rows does not fit into a queue of 31"):
-        loss_of(method, views)
+        method.loss(views, KEY)[0]

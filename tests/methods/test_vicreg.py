@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ssl_jax.errors import UserError
 from tests import probe
 from tests.probe import KEY
 
@@ -40,5 +41,5 @@ def test_projector_is_the_papers(data_dir):
 
 @pytest.mark.parametrize("name, value", [*((name, -1.0) for name in NAMES), ("projector_out", 0)])
 def test_impossible_settings(name, value, data_dir):
-    with pytest.raises(Exception, match=f"{name} {value} is below"):
+    with pytest.raises(UserError, match=f"{name} {value} is below"):
         probe.made("vicreg", data_dir, **{name: value})

@@ -2,7 +2,6 @@
 
 import jax
 import numpy as np
-import pytest
 from flax import nnx
 
 from ssl_jax.models import ResNet, groups
@@ -37,8 +36,3 @@ def test_running_averages_are_the_mean_over_the_parts():
         found.append(np.asarray(alone.stem_norm.var[...]))
     assert np.abs(found[0] - found[1]).max() > 0.1
     np.testing.assert_allclose(module.stem_norm.var[...], np.mean(found, axis=0), rtol=1e-5)
-
-
-def test_parts_that_do_not_divide_the_batch():
-    with pytest.raises(ValueError, match="groups 3 do not divide the 8 rows"):
-        call(3)

@@ -56,12 +56,6 @@ def test_impossible_settings():
         Projector(6, layers=0, rngs=nnx.Rngs(0))
 
 
-def test_last_normalisation_without_scale():
-    head, other = (Projector(6, hidden=5, out=4, last_scale=scale, rngs=nnx.Rngs(0)) for scale in (False, True))
-    assert head.norms[-1].scale is None and head.norms[0].scale is not None
-    np.testing.assert_allclose(head(X, train=True), other(X, train=True), rtol=1e-6)
-
-
 def test_first_layers_alone():
     head = Projector(6, hidden=5, out=4, layers=3, rngs=nnx.Rngs(0))
     np.testing.assert_array_equal(head(X, layers=0), X)

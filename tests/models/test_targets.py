@@ -78,3 +78,19 @@ def test_a_teacher_never_drops(scan):
     images, key = jax.random.normal(jax.random.key(0), (4, 8, 8, 3)), jax.random.key(1)
     np.testing.assert_allclose(teacher(images, train=True, key=key), student(images), atol=1e-5)
     assert jnp.abs(student(images, train=True, key=key) - student(images)).max() > 1e-2, "the student still does"
+
+
+def test_all_that_is_called_target_follows_its_namesake(online):
+    class Method(nnx.Module):
+        def __init__(self):
+            self.backbone, self.head, self.other = online, nnx.clone(online), nnx.clone(online)
+            self.target_backbone, self.target_head = targets.target_copy(online), targets.target_copy(online)
+            self.target_missing, self.frozen = nnx.data(None), targets.target_copy(online)
+
+    method = Method()
+    old = weights(method.frozen, targets.TargetWeight)
+    nnx.update(method, jax.tree.map(lambda w: w + 1, nnx.state(method, nnx.Param)))
+    targets.follow_all(method, 0.75)
+    for target, step in ((method.target_backbone, 0.25), (method.target_head, 0.25), (method.frozen, 0.0)):
+        for a, b in zip(weights(target, targets.TargetWeight), old, strict=True):
+            np.testing.assert_allclose(a, b + step, rtol=1e-5)

@@ -1,6 +1,15 @@
+import sys
+
+import jax
 import pytest
 
+from ssl_jax.experiment import build
+from ssl_jax.methods import METHODS
 from ssl_jax.report import names
+from ssl_jax.train.loop import SPEED
+from ssl_jax.train.state import abstract_state
+from ssl_jax.train.step import make_train_step
+from tests import tiny
 
 
 @pytest.mark.parametrize(
@@ -9,11 +18,27 @@ from ssl_jax.report import names
         ("pretrained/knn_1shot", "1-shot kNN"),
         ("knn_10shot", "10-shot kNN"),
         ("eval/knn_full", "Full kNN"),
-        ("train/grad_norm", "Grad norm"),
+        ("train/grad_norm", "Norm of the gradient"),
+        ("train/of_your_own", "Of your own"),
     ],
 )
 def test_metrics(key, readable):
     assert names.metric(key) == readable
+
+
+@pytest.mark.parametrize("method", tiny.METHODS)
+def test_every_metric_of_a_run_has_a_name(method, data_dir):
+    experiment = build(tiny.config(method), data_dir=data_dir)
+    recipe = experiment.recipe
+    state = abstract_state(experiment.make_method, recipe.optimizer, recipe.mesh)
+    step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
+    _, metrics = jax.eval_shape(step, state, experiment.batch_at(0))
+    assert {*metrics, SPEED} - {"bad_step"} <= names.METRICS.keys()
+
+
+@pytest.mark.parametrize("name", METHODS.keys() - {"supervised"})
+def test_a_method_is_called_as_its_file_calls_it(name):
+    assert names.method(name) == sys.modules[METHODS[name].__module__].__doc__.partition(":")[0]
 
 
 def test_order_counts_shots_as_numbers():

@@ -87,10 +87,14 @@ def test_tells_what_was_run_and_what_came_out(workdir):
 
 
 def test_expected_margins_are_shown_by_measure(workdir):
-    expected = {"results": {}, "margins": {"linear": 0.1, "rank_me": 5.0}, "hours": 15.0, "notes": "", "more": {}}
+    margins = {"linear": 0.1, "rank_me": 5.0}
+    expected = {"results": {}, "margins": margins, "parameters": 24_000_000, "hours": 15.0, "notes": "", "more": {}}
     (workdir / "config.json").write_text(json.dumps(CONFIG | {"expected": expected}))
     text = page_of(workdir).text
-    assert "Expected: margins Linear probe 10.0 %, Effective rank 5 Expected: hours 15.0" in text
+    assert (
+        "Expected: margins Linear probe 10.0 %, Effective rank 5 Expected: parameters 24,000,000 Expected: hours 15.0"
+        in text
+    )
     assert "Expected: notes" not in text and "Expected: more" not in text and "Expected: results" not in text
 
 

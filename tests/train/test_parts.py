@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from ssl_jax.train import optimizers
-from ssl_jax.train.parts import by_part
+from ssl_jax.train.parts import by_part, check_parts
 
 PARAMS = {
     "backbone": {
@@ -117,6 +117,24 @@ def test_layer_decay_takes_a_mask_token_for_embedding():
     update = by_part(PLAIN_SGD, RATE, 0.2, layer_decay=0.5)
     updates, _ = update.update(params, update.init(params), params)
     np.testing.assert_allclose(updates["mask_token"], -0.2 / 8, rtol=1e-5)
+
+
+@pytest.mark.parametrize("setting", ["constant_rate", "frozen", "late"])
+@pytest.mark.parametrize(
+    "name, valid",
+    [
+        ("backbone.patch_embeding", "backbone.norm, backbone.patch_embedding, backbone.stack"),
+        ("backbone.head.layer", "backbone.norm, backbone.patch_embedding, backbone.stack"),
+        ("backbone.stack.blocks.12", "backbone.stack.blocks.0, backbone.stack.blocks.1"),
+        ("predictor.kernel.gain", "predictor.kernel"),
+        ("pred", "backbone, predictor"),
+        ("", "backbone, predictor"),
+    ],
+)
+def test_a_part_that_does_not_exist_is_named_with_those_that_do(setting, name, valid):
+    check_parts(PARAMS, **{setting: ("predictor", "backbone.stack.blocks.1", "backbone.norm.bias")})
+    with pytest.raises(ValueError, match=rf"^{setting}: {name!r} does not exist\. .*Valid: {valid}\.$"):
+        check_parts(PARAMS, **{setting: ("predictor", name)})
 
 
 @pytest.mark.parametrize("name", ["clip_norm", "clip_each", "bias_rate", "patch_rate", "layer_decay"])
