@@ -7,11 +7,11 @@ Peers are lightly on PyTorch and the JAX backend of stable-pretraining, where th
 (requirements-peers.txt and -nodeps). Settings are those of configs/small_*.py, for everyone; a contender that has no
 counterpart of one refuses to run. Each contender is a process of its own.
 
-`throughput` times whole steps, views included, from uint8 pictures in memory, with `configs/small_openmoji.py`: its
-ViT, or a ResNet-18 with the stem for small pictures. Contenders take turns. Each peer first tries its ways to make
-views (no worker processes or as many as there are cores; stable-pretraining also its own views, in the compiled step),
-and goes on with the quickest. `accuracy` trains with each seed, and judges features of all contenders by this project's
-kNN and linear probe.
+`throughput` times whole steps, views included, from uint8 pictures in memory, with `configs/small_openmoji.py` and a
+ViT of three layers, or a ResNet-18 with the stem for small pictures. Contenders take turns. Each peer first tries its
+ways to make views (no worker processes or as many as there are cores; stable-pretraining also its own views, in the
+compiled step), and goes on with the quickest. `accuracy` trains with each seed, and judges features of all contenders
+by this project's kNN and linear probe.
 
 What was found goes to docs/peers.json, one entry a job, and what is there already is not done again, so the command may
 be stopped and repeated. docs/peers.md is made of it (`benchmarks/peers_page.py`).
@@ -40,25 +40,26 @@ METHODS = {
     "lightly": ("simclr", "byol", "barlow_twins", "vicreg", "simsiam", "dino"),
     "stable-pretraining": ("simclr", "byol", "barlow_twins", "vicreg", "simsiam"),
 }
-TABLES = {"small_openmoji": ("ours", "lightly", "stable-pretraining"), "small_fashion_mnist": ("ours", "lightly")}
-"""Config -> who can train its network; stable-pretraining's ResNet has no such widths."""
+TABLES = ("small_openmoji", "small_fashion_mnist")
 MOST_STEPS = 10_000  # of a contender that is timed
 Job = tuple[str, Callable[[], dict]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """What is timed: a batch, how many steps before the clock and on it, and the model where it is not the config's."""
+    """What is timed: a model, a batch, how many steps before the clock and on it."""
 
+    model: dict[str, Any]
     batch_size: int
     warm: int
     steps: int
-    model: dict[str, Any] | None = None
 
 
+VIT = dict(name="vit", size="Ti", image_size=32, patch_size=8, width=96, depth=3, heads=3, mlp_dim=384, pooling="mean")
+RESNET18 = dict(name="resnet", depth=18, stem="small", zero_init_residual=False)
 NETWORKS = {
-    "vit": Network(128, 5, 30),
-    "resnet18": Network(64, 2, 4, dict(name="resnet", depth=18, stem="small", zero_init_residual=False)),
+    "vit": Network(VIT, batch_size=128, warm=5, steps=30),
+    "resnet18": Network(RESNET18, batch_size=64, warm=2, steps=4),
 }
 
 
@@ -80,7 +81,7 @@ def ways(name: str) -> list[int | None]:
 
 def throughput(method: str, network: Network, rounds: int, data_dir: str | None) -> dict:
     """Seconds a step of each contender in each round, and the way of making views that it was quickest with."""
-    leaves = dict(steps=MOST_STEPS, batch_size=network.batch_size) | ({"model": network.model} if network.model else {})
+    leaves = dict(steps=MOST_STEPS, batch_size=network.batch_size, model=network.model)
     setup = setups.make(config_of("small_openmoji", method, **leaves), data_dir)[0]
     with contextlib.ExitStack() as stack:
         chosen = {}
@@ -134,7 +135,7 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
     for table in options.tables:
         for method in methods:
             for seed in range(options.seeds):
-                for name in TABLES[table]:
+                for name in options.contenders:
                     if installed(name) and method in METHODS[name]:
                         arguments = table, method, name, seed, options.data_dir
                         yield f"accuracy/{table}/{method}/{name}/seed{seed}", lambda a=arguments: accuracy(*a)
@@ -152,6 +153,7 @@ def _options() -> argparse.Namespace:
             command.add_argument("--rounds", type=int, default=5)
         else:
             command.add_argument("--tables", nargs="+", choices=list(TABLES), default=["small_openmoji"])
+            command.add_argument("--contenders", nargs="+", choices=list(CLASSES), default=list(CLASSES))
             command.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
     return parser.parse_args()
 
@@ -161,6 +163,10 @@ def main() -> None:
     from ssl_jax.train.workdir import write_atomically
 
     options, found = _options(), peers_page.read()
+    os.environ.setdefault("LOGURU_LEVEL", "ERROR")  # else stable-pretraining writes into the progress bar
+    for name in CLASSES:
+        if not installed(name):
+            print(f"{name} is left out: it needs {', '.join(CLASSES[name][2:])}.")
     todo = [(key, job) for key, job in jobs(options) if key not in found]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:

@@ -34,7 +34,7 @@ What differs:
 - stable-pretraining's JAX backend has no batch normalisation in its projectors and predictors, approximates GELU,
   and trains the positions of its ViT. Its views on the device neither turn hue nor change saturation, and their
   strength cannot be set, so that its accuracy is measured with lightly's views from a DataLoader, at the strength of
-  the others. It has no DINO. Its ResNet has fixed widths, so that it is missing where the network has others.
+  the others. It has no DINO. Its ResNets have fixed widths; where the network has others, its blocks are put together.
 - Momentum of BYOL's target rises by epochs in stable-pretraining, of which a run counts as ten.
 """
 THROUGHPUT = """

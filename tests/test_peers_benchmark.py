@@ -87,10 +87,10 @@ def test_vit_in_pytorch_gives_our_features_of_the_same_weights(data_dir):
     np.testing.assert_allclose(evaluated, pixels.permute(0, 2, 3, 1), atol=1e-6)
 
 
-@pytest.mark.parametrize("part, leaves", [("views", dict(solarize=0.2)), ("optimizer", dict(clip_norm=1.0))])
+@pytest.mark.parametrize("part, leaves", [("views", dict(solarize=0.2)), ("optimizer", dict(clip_each=1.0))])
 @needs_lightly
 def test_what_has_no_counterpart_is_refused(part, leaves, data_dir):
-    from benchmarks.contenders import torch_networks, torch_views, with_lightly
+    from benchmarks.contenders import torch_networks, torch_optimizers, torch_views
 
     plain = config()
     plain[part] = plain[part] | leaves
@@ -99,7 +99,7 @@ def test_what_has_no_counterpart_is_refused(part, leaves, data_dir):
         if part == "views":
             torch_views.transform(setup)
         else:
-            with_lightly.optimizer(setup, torch_networks.backbone(setup))
+            setup.build(torch_optimizers.OPTIMIZERS, "optimizer", setup, torch_networks.backbone(setup))
 
 
 def test_page_says_who_holds(tmp_path, monkeypatch):

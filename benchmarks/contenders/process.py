@@ -5,6 +5,7 @@ import importlib.util
 import multiprocessing
 import time
 import traceback
+import warnings
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,7 @@ class Contender:
 
 def _serve(pipe: Any, name: str, setup: Setup, workers: int | None) -> None:
     """What runs in the process: answers each command with (result, error)."""
+    warnings.simplefilter("ignore")  # they would be written into the progress bar
     contender = None
     while (message := pipe.recv()) is not None:
         command, arguments = message

@@ -40,17 +40,20 @@ class Setup:
         """All settings of one part, those that the config leaves at their defaults included."""
         return self.defaults[name] | configs.without(self.config[name], "name")
 
-    def build(self, builder: Callable, name: str, *args: Any) -> Any:
-        """Calls `builder` with the settings of a part that it takes, which must be all that the config gives.
+    def build(self, table: Mapping[str, Callable], name: str, *args: Any) -> Any:
+        """Calls what `table` has for the name in a part, with the settings it takes: at least all of the config's.
 
         Raises:
           UserError: the config says something that this contender has no counterpart for.
         """
+        chosen = self.config[name]["name"]
+        if chosen not in table:
+            raise UserError(f"config.{name}: this contender has no {chosen}, but {', '.join(table)}.")
+        builder, part = table[chosen], self.part(name)
         taken = configs.settings_of(builder)
-        lacking = configs.without(self.config[name], "name", *taken)
-        if lacking:
-            raise UserError(f"{builder.__module__}.{builder.__name__} has no counterpart of {name}: {lacking}")
-        return builder(*args, **{setting: self.part(name)[setting] for setting in taken})
+        if lacking := configs.without(self.config[name], "name", *taken):
+            raise UserError(f"config.{name}: {builder.__module__}, {chosen} has no counterpart of {lacking}.")
+        return builder(*args, **{setting: part[setting] for setting in taken})
 
 
 def make(config: Mapping[str, Any], data_dir: str | None) -> tuple[Setup, Callable, tuple[Split, Split]]:
@@ -65,7 +68,7 @@ def make(config: Mapping[str, Any], data_dir: str | None) -> tuple[Setup, Callab
     from ssl_jax import augment, methods, models
     from ssl_jax.experiment import build
     from ssl_jax.experiment.scores import labelled_rows
-    from ssl_jax.train import mesh
+    from ssl_jax.train import mesh, optimizers, parts
 
     experiment = build(config, data_dir=data_dir, mesh=mesh.make_mesh(jax.devices()[:1]))
     steps, data = config["steps"], experiment.data
@@ -73,6 +76,10 @@ def make(config: Mapping[str, Any], data_dir: str | None) -> tuple[Setup, Callab
     tables = dict(views=augment.VIEWS, model=models.MODELS, method=methods.METHODS)
     defaults = {part: _defaults(table[config[part]["name"]]) for part, table in tables.items()}
     defaults["method"]["steps"] = steps
+    chosen = optimizers.OPTIMIZERS[config["optimizer"]["name"]]
+    defaults["optimizer"] = {}
+    for constructor in chosen, parts.by_part, optimizers.peak_rate:
+        defaults["optimizer"] |= _defaults(constructor)
     images = data.train.read(np.arange(len(data.train)))["image"]
     setup = Setup(dict(config), defaults, rates, float(rates.max()), np.asarray(images), data_dir)
     judge = dataclasses.replace(experiment.plan, tasks=("knn_full", "linear"), diagnostics=False)

@@ -15,8 +15,7 @@ STAGE_SIZES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 def backbone(setup: Setup) -> nn.Module:
     """Pictures [B, C, H, W] -> features [B, `num_features`]."""
-    builder = {"vit": vit, "resnet": ResNet}[setup.config["model"]["name"]]
-    return setup.build(builder, "model")
+    return setup.build({"vit": vit, "resnet": ResNet}, "model")
 
 
 def vit(

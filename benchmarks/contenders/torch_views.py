@@ -48,7 +48,8 @@ def loader(setup: Setup, workers: int, start_method: str | None = None) -> torch
 
 def transform(setup: Setup) -> MultiViewTransform:
     """lightly's transforms of the strength that the config asks for: DINO's for DINO, SimCLR's for the others."""
-    return setup.build(_dino if setup.config["method"]["name"] == "dino" else _simclr, "views", setup)
+    builder = _dino if setup.config["method"]["name"] == "dino" else _simclr
+    return setup.build({setup.config["views"]["name"]: builder}, "views", setup)  # presets are in its settings
 
 
 def _simclr(

@@ -1,7 +1,8 @@
 """The JAX backend of stable-pretraining: its modules, forward functions, losses, views and trainer, as in its README.
 
-Its networks are the config's in shape, with differences that cannot be set: no normalisation in projectors, GELU in
-its approximate form, positions that start from sines and cosines but are trained. Its own views, made with the step,
+Its networks are the config's in shape, put together of its blocks where it has no such widths, with differences that
+cannot be set: no normalisation in projectors, GELU in its approximate form, positions that start from sines and cosines
+but are trained. Its own views, made with the step,
 lack hue, saturation and settings; views from a DataLoader, which its example makes too, are those of lightly.
 """
 
@@ -35,8 +36,8 @@ class StablePretraining:
             raise UserError("with_stable_pretraining has no counterpart of views: mean and std")
         self.per_epoch = -(-setup.config["steps"] // EPOCHS)
         rngs = nnx.Rngs(setup.config["seed"])
-        backbone = setup.build(BACKBONES[setup.config["model"]["name"]], "model", rngs)
-        parts = setup.build(METHODS[setup.config["method"]["name"]], "method", backbone, rngs)
+        backbone = setup.build(BACKBONES, "model", rngs)
+        parts = setup.build(METHODS, "method", backbone, rngs)
         own = spj.augment.two_view_transform(setup.images.shape[1], normalize_output=False)
         optimizer = build(setup.config, data_dir=setup.data_dir).recipe.optimizer
         self.module = spj.Module(
@@ -120,9 +121,45 @@ def vit(
     return network
 
 
-def resnet(rngs: nnx.Rngs, *, depth: int, stem: str, channels: int, zero_init_residual: bool) -> nnx.Module:
-    assert depth == 18 and not zero_init_residual
-    return spj.backbone.resnet18(rngs=rngs, in_channels=channels, low_resolution=stem == "small")
+class SmallResNet(nnx.Module):
+    """Its residual blocks in any number and width, after its stem for small pictures."""
+
+    def __init__(self, sizes: tuple[int, ...], width: int, channels: int, rngs: nnx.Rngs):
+        stem = dict(kernel_size=(3, 3), padding=[(1, 1), (1, 1)], use_bias=False)
+        self.stem = nnx.Conv(channels, width, **stem, rngs=rngs)
+        self.stem_norm = nnx.BatchNorm(width, momentum=0.9, epsilon=1e-5, rngs=rngs)
+        self.blocks, self.embed_dim = nnx.List([]), width
+        for stage, blocks in enumerate(sizes):
+            for index in range(blocks):
+                stride = 2 if stage and not index else 1
+                self.blocks.append(spj.backbone.BasicBlock(self.embed_dim, width * 2**stage, stride, rngs))
+                self.embed_dim = width * 2**stage
+
+    def __call__(self, images: jax.Array) -> jax.Array:
+        x = jax.nn.relu(self.stem_norm(self.stem(images)))
+        for block in self.blocks:
+            x = block(x)
+        return jnp.mean(x, axis=(1, 2))
+
+
+def resnet(
+    rngs: nnx.Rngs,
+    *,
+    depth: int,
+    stage_sizes: tuple[int, ...] | None,
+    base_width: int,
+    stem: str,
+    channels: int,
+    zero_init_residual: bool,
+) -> nnx.Module:
+    if stem != "small":
+        raise UserError("with_stable_pretraining has the stem for small pictures only")
+    if stage_sizes is None and depth == 18 and base_width == 64 and not zero_init_residual:
+        return spj.backbone.resnet18(rngs=rngs, in_channels=channels, low_resolution=True)
+    network = SmallResNet(stage_sizes or {18: (2, 2, 2, 2)}[depth], base_width, channels, rngs)
+    for block in network.blocks if zero_init_residual else ():
+        block.bn2.scale[...] = jnp.zeros_like(block.bn2.scale[...])
+    return network
 
 
 BACKBONES = dict(vit=vit, resnet=resnet)
