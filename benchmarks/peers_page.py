@@ -28,7 +28,9 @@ number of steps, optimizer, schedule, and strength of augmentation (`configs/sma
 
 What differs:
 
-- lightly's transforms work on PIL pictures, one at a time, in a DataLoader. Networks are timm's ViT and torchvision's
+- Here, batches of uint8 pictures come from this project's feed, and views are made in the compiled step.
+- lightly's transforms work on PIL pictures, one at a time, in a DataLoader; crops are resized bilinearly (for DINO
+  bicubically), and so they are by everyone. Networks are timm's ViT and torchvision's
   ResNet blocks (in channels_last), initialised as ours; heads, losses and target updates are lightly's, as in its
   examples, which run them eagerly.
 - stable-pretraining's JAX backend has no batch normalisation in its projectors and predictors, approximates GELU,
