@@ -21,6 +21,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -114,11 +115,13 @@ def _quickest(
 
 
 def accuracy(table: str, method: str, name: str, seed: int, data_dir: str | None) -> dict:
-    """One run of one contender: scores of its features."""
+    """One run of one contender: scores of its features, or nothing but the loss where that ended as NaN or Inf."""
     setup, judge, splits = setups.make(config_of(table, method, seed=seed), data_dir)
     way = ways(name)[-1]
     with Contender(name, setup, way) as contender:
         loss = contender.run(setup.config["steps"])
+        if not math.isfinite(loss):
+            return {"loss": str(loss)}
         features = [(contender.embed(images), labels) for images, labels in splits]
     return judge(*features) | {"loss": loss}
 

@@ -128,22 +128,21 @@ def _scores(table: str, found: dict) -> str:
         lines.append("| method | " + " | ".join(contenders) + " | holds |")
         lines.append("|---|" + "---|" * (len(contenders) + 1))
         for method in sorted(_parts(keys, 2)):
-            runs = {name: _values(keys, table, method, name, measure) for name in contenders}
-            cells = [_spread(runs[name]) for name in contenders]
+            runs, cells = {}, []
+            for name in contenders:
+                entries = [entry for key, entry in sorted(keys.items()) if key.split("/")[2:4] == [method, name]]
+                runs[name] = 100 * np.array([entry[measure] for entry in entries if measure in entry])
+                cells.append(_spread(runs[name], len(entries)))
             lines.append(f"| {method} | " + " | ".join(cells) + f" | {_verdict(runs)} |")
         text += "\n".join(lines) + "\n"
     return text
 
 
-def _values(found: dict, table: str, method: str, name: str, measure: str) -> np.ndarray:
-    prefix = f"accuracy/{table}/{method}/{name}/"
-    return 100 * np.array([entry[measure] for key, entry in sorted(found.items()) if key.startswith(prefix)])
-
-
-def _spread(values: np.ndarray) -> str:
-    if not len(values):
-        return ""
-    return f"{values.mean():.1f}" + (f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else "")
+def _spread(values: np.ndarray, runs: int) -> str:
+    """Mean and deviation of the runs that ended well, and how many did not."""
+    text = f"{values.mean():.1f}" if len(values) else ""
+    text += f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
+    return text if len(values) == runs else f"{text} ({runs - len(values)} of {runs} runs became NaN)".strip()
 
 
 def _verdict(runs: dict[str, np.ndarray]) -> str:

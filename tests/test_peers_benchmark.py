@@ -116,8 +116,9 @@ def test_page_says_who_holds(tmp_path, monkeypatch):
             for name, value in ("ours", ours), ("lightly", 0.8):
                 scores = dict(knn_full=value + 0.01 * seed, linear=0.9)
                 found[f"accuracy/small_openmoji/{method}/{name}/seed{seed}"] = scores
+    found["accuracy/small_openmoji/byol/stable-pretraining/seed0"] = {"loss": "nan"}
     peers_page.write({key: entry | {"hardware": "this"} for key, entry in found.items()})
     page = peers_page.PAGE.read_text()
     assert "| byol | 100 | 300, 2 workers | 2.00 (2.00 to 3.00) |" in page
-    assert "| byol | 80.5 ± 0.7 | 80.5 ± 0.7 | yes |" in page
-    assert "| simclr | 70.5 ± 0.7 | 80.5 ± 0.7 | NO |" in page
+    assert "| byol | 80.5 ± 0.7 | 80.5 ± 0.7 | (1 of 1 runs became NaN) | yes |" in page
+    assert "| simclr | 70.5 ± 0.7 | 80.5 ± 0.7 |  | NO |" in page
