@@ -1,0 +1,39 @@
+"""lightly on PyTorch: its transforms, heads, losses and target updates."""
+
+import itertools
+
+import numpy as np
+import torch
+
+from benchmarks.contenders import torch_networks, torch_views
+from benchmarks.contenders.lightly_methods import METHODS
+from benchmarks.contenders.setup import Setup
+from benchmarks.contenders.torch_optimizers import OPTIMIZERS
+
+CHUNK = 256
+
+
+class Lightly:
+    """See `process.Contender`."""
+
+    def __init__(self, setup: Setup, workers: int):
+        torch.manual_seed(setup.config["seed"])
+        self.setup, self.done = setup, 0
+        self.method = setup.build(METHODS, "method", torch_networks.backbone(setup))
+        self.optimizer = setup.build(OPTIMIZERS, "optimizer", setup, self.method)
+        self.batches = iter(torch_views.loader(setup, workers))
+
+    def run(self, steps: int) -> float:
+        self.method.train()
+        for views in itertools.islice(self.batches, steps):
+            loss = self.method.loss(views, self.done)
+            loss.backward()
+            self.optimizer.step(self.done)
+            self.done += 1
+        return loss.item()
+
+    @torch.no_grad()
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        encoder = self.method.encoder.eval()
+        parts = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+        return np.concatenate([encoder(torch_views.whole(self.setup, part)).numpy() for part in parts])

@@ -1,0 +1,158 @@
+"""Makes docs/peers.md from docs/peers.json, which benchmarks/peers.py fills.
+
+python benchmarks/peers_page.py
+"""
+
+import importlib.metadata
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import methods_page  # noqa: E402
+from ssl_jax.train.workdir import write_atomically  # noqa: E402
+
+RESULTS, PAGE = ROOT / "docs" / "peers.json", ROOT / "docs" / "peers.md"
+PACKAGES = ("lightly", "torch", "timm", "torchvision", "stable-pretraining")
+GOALS = {("vit", "lightly"): 1.5, ("resnet18", "lightly"): 0.9, ("resnet18", "stable-pretraining"): 2.5}
+MEASURES = {"knn_full": "kNN", "linear": "linear probe"}
+TOP = """# Beside other libraries
+
+Made by `python benchmarks/peers.py throughput` and `python benchmarks/peers.py accuracy`, which train the same methods
+with this project, with lightly on PyTorch, and with the JAX backend of stable-pretraining: same data, network, batch,
+number of steps, optimizer, schedule, and strength of augmentation (`configs/small_*.py`), on the same machine.
+
+What differs:
+
+- Here, batches of uint8 pictures come from this project's feed, and views are made in the compiled step.
+- lightly's transforms work on PIL pictures, one at a time, in a DataLoader; crops are resized bilinearly (for DINO
+  bicubically), and so they are by everyone. Networks are timm's ViT and torchvision's
+  ResNet blocks (in channels_last), initialised as ours; heads, losses and target updates are lightly's, as in its
+  examples, which run them eagerly.
+- stable-pretraining's JAX backend has no batch normalisation in its projectors and predictors, approximates GELU,
+  and trains the positions of its ViT. Its views on the device neither turn hue nor change saturation, and their
+  strength cannot be set, so that its accuracy is measured with lightly's views from a DataLoader, at the strength of
+  the others. It has no DINO. Its ResNets have fixed widths; where the network has others, its blocks are put together.
+- Momentum of BYOL's target rises by epochs in stable-pretraining, of which a run counts as ten.
+"""
+THROUGHPUT = """
+## Speed: whole steps, views included
+
+Milliseconds a step from uint8 pictures of 32x32 in memory: median of the rounds, in which contenders take turns, each
+in a process of its own. Ratios are how many times as long a peer's step takes: median of rounds (lowest to highest).
+Each peer has the quickest of its ways to make views, given after its time.
+"""
+ACCURACY = """
+## Accuracy
+
+Per cent of held-out pictures, mean ± standard deviation over seeds; features of all contenders are judged by this
+project's kNN of 20 neighbours and its linear probe. "Holds": our mean is not below the peer's by more than the spread,
+the root of the sum of both variances.
+"""
+
+
+def read() -> dict[str, dict]:
+    """Everything found so far, by job."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def hardware() -> str:
+    """What a job ran on, in words."""
+    versions = []
+    for package in PACKAGES:
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"{package} not installed")
+    return ", ".join((methods_page.hardware(), *versions))
+
+
+def write(found: dict[str, dict]) -> None:
+    """Writes docs/peers.md."""
+    page = TOP
+    speeds = {key: entry for key, entry in found.items() if key.startswith("throughput/")}
+    scores = {key: entry for key, entry in found.items() if key.startswith("accuracy/")}
+    if speeds:
+        page += THROUGHPUT + "".join(_speeds(network, speeds) for network in sorted(_parts(speeds, 1)))
+    if scores:
+        page += ACCURACY + "".join(_scores(table, scores) for table in sorted(_parts(scores, 1)))
+    page += "\nMeasured on: " + "; ".join(sorted({entry["hardware"] for entry in found.values()})) + ".\n"
+    write_atomically(PAGE, page)
+
+
+def _parts(keys: dict, index: int) -> list[str]:
+    """The different names that stand at one place of the keys, in order of appearance."""
+    return list(dict.fromkeys(key.split("/")[index] for key in keys))
+
+
+def _speeds(network: str, found: dict) -> str:
+    entries = {key.split("/")[2]: entry for key, entry in found.items() if key.split("/")[1] == network}
+    peers = sorted({peer for entry in entries.values() for peer in entry["seconds"]} - {"ours"})
+    batch = next(iter(entries.values()))["batch_size"]
+    lines = [f"\n### {network}, batch {batch}\n"]
+    lines.append("| method | ours | " + " | ".join(f"{peer} | ratio" for peer in peers) + " |")
+    lines.append("|---|---|" + "---|" * (2 * len(peers)))
+    for method, entry in sorted(entries.items()):
+        cells = [_milliseconds(entry["seconds"]["ours"])]
+        for peer in peers:
+            cells += _beside(entry, peer)
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    goals = [f"{GOALS[network, peer]} times {peer}'s" for peer in peers if (network, peer) in GOALS]
+    return "\n".join(lines) + "\n\nGoal: a throughput of at least " + " and ".join(goals) + ".\n"
+
+
+def _beside(entry: dict, peer: str) -> list[str]:
+    if peer not in entry["seconds"]:
+        return ["", ""]
+    ratios = np.array(entry["seconds"][peer]) / np.array(entry["seconds"]["ours"])
+    way = entry["workers"][peer]
+    how = "on the device" if way is None else f"{way} workers"
+    ratio = f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
+    return [f"{_milliseconds(entry['seconds'][peer])}, {how}", ratio]
+
+
+def _milliseconds(seconds: list[float]) -> str:
+    return f"{1e3 * np.median(seconds):.0f}"
+
+
+def _scores(table: str, found: dict) -> str:
+    keys = {key: entry for key, entry in found.items() if key.split("/")[1] == table}
+    contenders = ["ours", *sorted(set(_parts(keys, 3)) - {"ours"})]
+    text = ""
+    for measure, title in MEASURES.items():
+        lines = [f"\n### {table}, {title}\n"]
+        lines.append("| method | " + " | ".join(contenders) + " | holds |")
+        lines.append("|---|" + "---|" * (len(contenders) + 1))
+        for method in sorted(_parts(keys, 2)):
+            runs, cells = {}, []
+            for name in contenders:
+                entries = [entry for key, entry in sorted(keys.items()) if key.split("/")[2:4] == [method, name]]
+                runs[name] = 100 * np.array([entry[measure] for entry in entries if measure in entry])
+                cells.append(_spread(runs[name], len(entries)))
+            lines.append(f"| {method} | " + " | ".join(cells) + f" | {_verdict(runs)} |")
+        text += "\n".join(lines) + "\n"
+    return text
+
+
+def _spread(values: np.ndarray, runs: int) -> str:
+    """Mean and deviation of the runs that ended well, and how many did not."""
+    text = f"{values.mean():.1f}" if len(values) else ""
+    text += f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
+    return text if len(values) == runs else f"{text} ({runs - len(values)} of {runs} runs became NaN)".strip()
+
+
+def _verdict(runs: dict[str, np.ndarray]) -> str:
+    """Whether ours is at least each peer's within the spread of seeds; nothing where a spread is unknown."""
+    peers = [values for name, values in runs.items() if name != "ours" and len(values) > 1]
+    if not peers or len(runs["ours"]) < 2:
+        return ""
+    allowed = lambda theirs: np.hypot(runs["ours"].std(ddof=1), theirs.std(ddof=1))  # noqa: E731
+    return "yes" if all(runs["ours"].mean() >= theirs.mean() - allowed(theirs) for theirs in peers) else "NO"
+
+
+if __name__ == "__main__":
+    write(read())
