@@ -8,7 +8,10 @@ from ssl_jax import config as configs
 
 
 def config(method: str, /, **leaves: Any) -> dict[str, Any]:
-    """The plain config of a method; `leaves` override: config('mae', steps=3, optimizer=dict(weight_decay=0.1))."""
+    """The plain config of a method; `leaves` override: config('mae', steps=3, optimizer=dict(weight_decay=0.1)).
+
+    A ConfigDict in place of a dict replaces a whole part.
+    """
     node = _COMMON | _PARTS[method]
     for name, value in leaves.items():
         node[name] = node[name] | value if isinstance(value, dict) else value

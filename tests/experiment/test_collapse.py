@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from ssl_jax import report
 from ssl_jax.errors import RunError, UserError
@@ -34,7 +35,19 @@ _ADAM["views"] = dict(local_crops=0, crop_scale=(0.5, 1.0), flip=0.0)
 _WIDE = dict(projector_hidden=64, projector_out=32)
 _SIMSIAM = dict(_WIDE, predictor_hidden=16)
 _SWAV = dict(_WIDE, prototypes=32, queue_size=0, queue_start=0)
+_DIGITS = {part: ConfigDict(tiny.config("byol")[part]) for part in ("views", "model")}
+_DIGITS["model"].update(_STRONG["model"])
+_DIGITS["optimizer"] = dict(learning_rate=2e-3)
+_DINO = dict(prototypes=64, head_hidden=32, head_bottleneck=32, head_batch_norm=True, momentum=0.99)
+_BLUNT = dict(centering="none", teacher_temperature=1.0, warmup_teacher_temperature=1.0)
+_SHARP = dict(teacher_temperature=0.04, warmup_teacher_temperature=0.04)
 BROKEN = {
+    "dino without centring and sharpening": (
+        "dino",
+        {**_STRONG, **_DIGITS},
+        dict(method=_DINO | _BLUNT),
+        "prototype collapse",
+    ),
     "byol without predictor": ("byol", _STRONG, dict(method=dict(predictor=False, **_WIDE)), "complete collapse"),
     "simsiam without stop-gradient": (
         "simsiam",
@@ -51,6 +64,7 @@ BROKEN = {
     ),
 }
 HEALTHY = {
+    "dino": ("dino", {**_STRONG, **_DIGITS}, dict(method=_DINO | _SHARP)),
     "byol": ("byol", _STRONG, dict(method=_WIDE)),
     "simsiam": ("simsiam", _STRONG, dict(method=_SIMSIAM)),
     "swav": ("swav", _ADAM, dict(method=_SWAV)),
