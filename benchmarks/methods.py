@@ -50,7 +50,8 @@ def score(spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool
       seed: of the run.
       workdir: emptied first, as a run that goes on would be timed from there on.
       data_dir: where TFDS data lies.
-      quick: does not evaluate during training, which changes no result but the time; so no seconds are given.
+      quick: does not evaluate during training, which changes no result but the time; so no seconds are given, nor
+        whether the run raised the alarm of a collapse.
     """
     shutil.rmtree(workdir, ignore_errors=True)
     command = [sys.executable, str(ROOT / "launch.py"), f"--config={spec}", f"--config.seed={seed}"]
@@ -60,12 +61,12 @@ def score(spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"XLA_FLAGS": ""}, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"{spec}, seed {seed}: {done.stderr.strip()}")
-    seconds = {} if quick else {"seconds": time.monotonic() - begun}
+    during = {} if quick else {"seconds": time.monotonic() - begun, "alarm": "Collapse, " in done.stderr}
     results = json.loads((workdir / "results.json").read_text())
     mesh = meshes.make_mesh(jax.devices()[:1])
     method = build(methods_page.config_of(spec), data_dir=data_dir, mesh=mesh).method
     sizes = {"parameters": parameter_count(method), "encoder": parameter_count(method.backbone)}
-    return {"results": results, **seconds, **sizes}
+    return {"results": results, **during, **sizes}
 
 
 def parallel(spec: str, data_dir: str | None) -> dict:

@@ -35,15 +35,16 @@ Made by `python benchmarks/methods.py`, which trains each method with `configs/s
 held-out pictures, mean ± standard deviation over n seeds: kNN of 20 neighbours, and a linear probe, on frozen features.
 Parameters are all that are trained, and those of the encoder among them. Seconds are the median over seeds of one whole
 run of `launch.py`, from the command to its exit: start, data, compilation (or reading what an earlier run of the same
-program compiled, as seeds after the first do), baselines, training with its evaluations, and the report. Settings were
-chosen on a part of the training split. `supervised` and `sup_con` learn from the labels.
+program compiled, as seeds after the first do), baselines, training with its evaluations, and the report. Alarms are the
+runs that warned of a collapse (`config.on_collapse`). Settings were chosen on a part of the training split.
+`supervised` and `sup_con` learn from the labels.
 
 What is the same for all methods of a table stands below it; the rest of each is in its config. Steps and batch say how
 many pictures are seen, not how much is computed: a target network, more crops or another network cost time.
 """
 COLUMNS = (
     *("method", "network", "parameters", "encoder", "n"),
-    *("kNN", "linear", "untrained kNN", "untrained linear", "seconds"),
+    *("kNN", "linear", "untrained kNN", "untrained linear", "seconds", "alarms"),
 )
 PROMISED = """"1 and 8 devices": largest relative difference of the loss over the first {steps} steps from the same
 state{sizes}. "Resumes exactly": a run killed with SIGKILL at random steps and continued ends with the same arrays,
@@ -136,7 +137,9 @@ def _row(table: str, name: str, runs: list[dict]) -> str:
     scores = [_spread(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained") for measure in MEASURES]
     seconds = [run["seconds"] for run in runs if "seconds" in run]
     network = _network(config_of(spec_of(table, name))["model"])
-    cells = (name, network, *sizes, str(len(runs)), *scores, f"{np.median(seconds):.0f}" if seconds else "")
+    alarms = [run["alarm"] for run in runs if "alarm" in run]
+    timed = (f"{np.median(seconds):.0f}", str(sum(alarms))) if seconds else ("", "")
+    cells = (name, network, *sizes, str(len(runs)), *scores, *timed)
     return f"| {' | '.join(cells)} |"
 
 
