@@ -2,17 +2,22 @@ PYTHON ?= python3
 DEMO := .venv
 TEST := .venv-test
 
-.PHONY: demo test clean docs/losses.md
+RUN := $(TEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test quick clean docs/losses.md
 
 demo: $(DEMO)/ready  ## SimCLR on handwritten digits, from nothing to a report
 	$(DEMO)/bin/python launch.py
 
 test: $(TEST)/ready  ## the whole suite, in its own environment, with the reference implementations
-	$(TEST)/bin/python -m pytest -n 2 --junitxml=$(TEST)/tests.xml
+	$(RUN) --junitxml=$(TEST)/tests.xml
 	$(TEST)/bin/python tests/fidelity/losses_table.py $(TEST)/tests.xml docs/losses.md --check
 
+quick: $(TEST)/ready  ## the suite without its slow end-to-end checks
+	$(RUN) -m "not slow"
+
 docs/losses.md: $(TEST)/ready  ## the table of losses, from the comparisons with other implementations
-	$(TEST)/bin/python -m pytest -n 2 tests/fidelity -k losses --junitxml=$(TEST)/losses.xml
+	$(RUN) tests/fidelity -k losses --junitxml=$(TEST)/losses.xml
 	$(TEST)/bin/python tests/fidelity/losses_table.py $(TEST)/losses.xml $@
 
 $(DEMO)/ready: requirements.txt

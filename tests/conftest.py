@@ -21,6 +21,17 @@ import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+COMPILED_QUICKLY = ("diagnostics", "losses", "masking", "methods", "models")  # folders of tests
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Without most of XLA's optimisations where many small programs run once: they take longer than they save."""
+    quick = request.path.parent.name in COMPILED_QUICKLY
+    jax.config.update("jax_disable_most_optimizations", quick)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
 
 @pytest.fixture
 def eight_devices() -> list[jax.Device]:

@@ -6,13 +6,14 @@ import pytest
 
 from ssl_jax.train.checkpoints import Checkpoints
 from tests import tiny
+from tests.quick import by_method
 from tests.stepping import STEPS, Stepper
 
 HALF, WHOLE = 3, 6
 
 
 @pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
-@pytest.mark.parametrize("method", tiny.METHODS)
+@pytest.mark.parametrize("method", by_method(tiny.METHODS))
 def test_a_saved_state_is_the_whole_state(method, data_dir, tmp_path):
     stepper = Stepper(tiny.config(method, steps=STEPS), jax.devices()[:1], data_dir)
     begun = stepper.experiment.initial_state()

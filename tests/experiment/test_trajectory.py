@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests import tiny
+from tests.quick import by_method
 from tests.stepping import STEPS, Stepper, relative_difference
 
 AGAIN = 8
@@ -21,7 +22,7 @@ CASES = {
 QUEUE_IS_FULL = {"moco_v2": 4, "nnclr": 4}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", by_method(CASES))
 def test_one_device_and_eight_give_the_same_trajectory(case, data_dir, eight_devices):
     method, leaves = CASES[case]
     config = tiny.config(method, steps=STEPS, **leaves)

@@ -87,15 +87,21 @@ SPECS = (P(), P("data"), P("data"))
 groups = pytest.mark.parametrize("group", GROUPS)
 
 
+slow = pytest.mark.slow
+TWO_AND_EIGHT = pytest.mark.parametrize("devices", [pytest.param(2, marks=slow), 8])
+
+
 @groups
-@pytest.mark.parametrize("devices, checked", [(2, True), (8, True), (8, False)])
+@pytest.mark.parametrize(
+    "devices, checked", [pytest.param(2, True, marks=slow), (8, True), pytest.param(8, False, marks=slow)]
+)
 def test_gradient_outside_of_shard_map(group, devices, checked, one_device):
     spread = jax.shard_map(over_axis(group), mesh=mesh(devices), in_specs=SPECS, out_specs=P(), check_vma=checked)
     check(jax.jit(gradient_of(spread))(*inputs(group)), one_device(group))
 
 
 @groups
-@pytest.mark.parametrize("devices", [2, 8])
+@TWO_AND_EIGHT
 def test_gradient_inside_of_shard_map(group, devices, one_device):
     step = gradient_of(over_axis(group))
     spread = jax.shard_map(step, mesh=mesh(devices), in_specs=SPECS, out_specs=(P(), (P(), P("data"))))
@@ -103,7 +109,7 @@ def test_gradient_inside_of_shard_map(group, devices, one_device):
 
 
 @groups
-@pytest.mark.parametrize("devices", [2, 8])
+@TWO_AND_EIGHT
 def test_gradient_inside_of_pmap_is_averaged(group, devices, one_device):
     def step(params, rows, rest):
         values, (dparams, drows) = gradient_of(over_axis(group))(params, rows, rest)
@@ -170,6 +176,7 @@ def descend(group, axis_name, params, rows, rest):
     return jax.lax.scan(step, params, None, length=10)
 
 
+@slow
 @groups
 def test_ten_steps_of_sgd_are_the_same_on_1_2_and_8_devices(group):
     expected_params, expected = jax.jit(functools.partial(descend, group, None))(*inputs(group))
