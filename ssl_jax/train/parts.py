@@ -11,6 +11,7 @@ from ssl_jax.errors import unknown
 from ssl_jax.models import settings
 from ssl_jax.train.optimizers import decay_mask
 
+PATCHES = "backbone.patch_embedding"
 MakeOptimizer = Callable[[optax.Schedule], optax.GradientTransformation]
 
 
@@ -52,19 +53,21 @@ def by_part(
         `layer_decay ** (L + 1)`.
 
     Raises:
-      ValueError: a setting that is not positive, or below 0 where 0 is allowed.
+      ValueError: a setting that is not positive, or below 0 where 0 is allowed; `late` or `late_steps` alone.
     """
     clips = {"clip_norm": clip_norm, "clip_each": clip_each}
     settings.positive(**{name: limit for name, limit in clips.items() if limit is not None})
     settings.positive(bias_rate=bias_rate, patch_rate=patch_rate, layer_decay=layer_decay)
     settings.at_least(0, late_steps=late_steps)
+    if bool(late) != bool(late_steps):
+        raise ValueError(f"late {late} and late_steps {late_steps} have an effect together only; give both, or neither")
     update = make(rate)
     if constant_rate:
         choices = {True: make(optax.constant_schedule(peak)), False: update}
         update = optax.partition(choices, lambda params: _mapped(lambda path, _: _of(path, constant_rate), params))
     if frozen or bias_rate != 1 or patch_rate != 1 or layer_decay != 1:
         update = optax.chain(update, _scaled(frozen, bias_rate, patch_rate, layer_decay))
-    if late and late_steps:
+    if late:
         wait = optax.scale_by_schedule(lambda step: jnp.where(step < late_steps, 0.0, 1.0))
         which = lambda params: _mapped(lambda path, _: _of(path, late), params)
         update = optax.chain(update, optax.masked(wait, which))
@@ -79,23 +82,31 @@ def check_parts(
     constant_rate: tuple[str, ...] = (),
     frozen: tuple[str, ...] = (),
     late: tuple[str, ...] = (),
+    patch_rate: float = 1.0,
+    layer_decay: float = 1.0,
 ) -> None:
-    """Checks that each part that `by_part` is told of has parameters.
+    """Checks that what `by_part` is told of is there.
 
     Args:
       params: of the method, arrays or shapes.
       constant_rate: as for `by_part`, like the following.
       frozen: parts.
       late: parts.
+      patch_rate: other than 1, it needs a backbone with a patch embedding.
+      layer_decay: other than 1, it needs a backbone of blocks.
 
     Raises:
-      ValueError: one has none; names the setting, the part, and those that there are in its place.
+      ValueError: a part has no parameters; names the setting, the part, and those that there are in its place.
     """
     paths = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     for setting, names in dict(constant_rate=constant_rate, frozen=frozen, late=late).items():
         for name in names:
             if not any(_of(path, (name,)) for path in paths):
                 raise ValueError(str(unknown(setting, name, _beside(name, paths))))
+    if layer_decay != 1 and not _depth(params):
+        raise ValueError(f"layer_decay {layer_decay} needs a backbone of blocks, as a vit is")
+    if patch_rate != 1 and not any(_of(path, (PATCHES,)) for path in paths):
+        raise ValueError(f"patch_rate {patch_rate} needs a {PATCHES}, as a vit has")
 
 
 def _beside(name: str, paths: list[str]) -> set[str]:
@@ -131,7 +142,7 @@ def _scaled(
             if _of(path, frozen):
                 return jnp.zeros_like(leaf)
             factor = _layer_factor(path, leaf, depth, layer_decay) * (1.0 if decayed else bias_rate)
-            factor = factor * (patch_rate if _of(path, ("backbone.patch_embedding",)) else 1.0)
+            factor = factor * (patch_rate if _of(path, (PATCHES,)) else 1.0)
             return leaf * jnp.asarray(factor, leaf.dtype)
 
         return _mapped(scaled, updates, decays)
