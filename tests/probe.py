@@ -11,7 +11,7 @@ from flax import nnx
 from ssl_jax.experiment import build
 from ssl_jax.models import targets
 from ssl_jax.train import mesh as meshes
-from ssl_jax.train.parts import path_name
+from ssl_jax.train.paths import path_name
 from tests import tiny
 
 KEY = jax.random.key(0)

@@ -21,10 +21,10 @@ def one_of(name: str, value: object, valid: Iterable[object]) -> object:
     return value
 
 
-def at_least(minimum: int, **values: int) -> None:
+def at_least(minimum: int, **values: float) -> None:
     """Every keyword's value must be at least `minimum`."""
     for name, value in values.items():
-        if value < minimum:
+        if not value >= minimum:
             raise ValueError(f"{name} {value} is below {minimum}")
 
 

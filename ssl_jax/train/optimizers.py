@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from ssl_jax.models import settings, targets
+from ssl_jax.train.paths import path_name
 
 NOT_DECAYED = ("bias", "scale", "scale1", "scale2", "prototypes")
 
@@ -18,8 +19,7 @@ def decay_mask(params: optax.Params) -> optax.Params:
     """
 
     def decays(path: tuple, _: jax.Array) -> bool:
-        names = jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value").split(".")
-        return names[-1] not in NOT_DECAYED
+        return path_name(path).rpartition(".")[2] not in NOT_DECAYED
 
     return jax.tree_util.tree_map_with_path(decays, params)
 
@@ -34,8 +34,8 @@ def lars(
     as in SimCLR's code (those of BYOL, MoCo v3, VICReg and Barlow Twins keep the rate out of it). Layers that a model
     stacks for `lax.scan` share one trust ratio; build the model with scan=False where that matters.
     """
-    _check_at_least_0(weight_decay=weight_decay)
-    _check_share(momentum=momentum)
+    settings.at_least(0, weight_decay=weight_decay)
+    settings.probability(momentum=momentum)
     settings.positive(trust_coefficient=trust_coefficient)
     return optax.lars(
         rate,
@@ -57,8 +57,8 @@ def larc(
     multiplies the momentum and is no part of it, as in PyTorch's SGD. Layers that a model stacks for `lax.scan` share
     one trust ratio.
     """
-    _check_at_least_0(weight_decay=weight_decay)
-    _check_share(momentum=momentum)
+    settings.at_least(0, weight_decay=weight_decay)
+    settings.probability(momentum=momentum)
     settings.positive(trust_coefficient=trust_coefficient)
 
     def adapted(g: jax.Array, w: jax.Array) -> jax.Array:
@@ -93,8 +93,8 @@ def adamw(
       steps: of the whole run; needed for `weight_decay_end`.
     """
     end = weight_decay if weight_decay_end is None else weight_decay_end
-    _check_at_least_0(weight_decay=weight_decay, weight_decay_end=end)
-    _check_share(b1=b1, b2=b2)
+    settings.at_least(0, weight_decay=weight_decay, weight_decay_end=end)
+    settings.probability(b1=b1, b2=b2)
     settings.positive(eps=eps)
     decay = weight_decay if end == weight_decay else lambda step: targets.cosine_ramp(step, steps, weight_decay, end)
     return optax.adamw(rate, b1=b1, b2=b2, eps=eps, weight_decay=decay, mask=decay_mask)
@@ -104,29 +104,17 @@ def sgd(
     rate: optax.Schedule, *, weight_decay: float = 0.0, momentum: float = 0.9, nesterov: bool = False
 ) -> optax.GradientTransformation:
     """SGD with momentum; the decay is added to the gradient, biases and normalisation scales excepted."""
-    _check_at_least_0(weight_decay=weight_decay)
-    _check_share(momentum=momentum)
+    settings.at_least(0, weight_decay=weight_decay)
+    settings.probability(momentum=momentum)
     return optax.chain(
         optax.add_decayed_weights(weight_decay, mask=decay_mask), optax.sgd(rate, momentum, nesterov=nesterov)
     )
 
 
-def _check_at_least_0(**settings: float) -> None:
-    for name, value in settings.items():
-        if not value >= 0:
-            raise ValueError(f"{name} {value} must be at least 0")
-
-
-def _check_share(**settings: float) -> None:
-    for name, value in settings.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name} {value} must be at least 0 and below 1")
-
-
 def warmup_cosine(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:
     """Linear from 0 to `peak` over `warmup_steps`, then a half cosine down to `end_factor * peak` at `steps`."""
     _check_warmup(warmup_steps, steps)
-    _check_at_least_0(end_factor=end_factor)
+    settings.at_least(0, end_factor=end_factor)
     decay = optax.cosine_decay_schedule(peak, steps - warmup_steps, alpha=end_factor)
     return optax.join_schedules([optax.linear_schedule(0.0, peak, max(warmup_steps, 1)), decay], [warmup_steps])
 
@@ -134,7 +122,7 @@ def warmup_cosine(peak: float, steps: int, *, warmup_steps: int = 0, end_factor:
 def warmup_linear(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:
     """Linear from 0 to `peak` over `warmup_steps`, then linear down to `end_factor * peak` at `steps`."""
     _check_warmup(warmup_steps, steps)
-    _check_at_least_0(end_factor=end_factor)
+    settings.at_least(0, end_factor=end_factor)
     decay = optax.linear_schedule(peak, end_factor * peak, steps - warmup_steps)
     return optax.join_schedules([optax.linear_schedule(0.0, peak, max(warmup_steps, 1)), decay], [warmup_steps])
 

@@ -10,6 +10,7 @@ import optax
 from ssl_jax.errors import unknown
 from ssl_jax.models import settings
 from ssl_jax.train.optimizers import decay_mask
+from ssl_jax.train.paths import path_name
 
 PATCHES = "backbone.patch_embedding"
 MakeOptimizer = Callable[[optax.Schedule], optax.GradientTransformation]
@@ -186,8 +187,3 @@ def _of(path: str, parts: tuple[str, ...]) -> bool:
 def _mapped(function: Callable, tree: optax.Params, *rest: optax.Params) -> optax.Params:
     """`function(path, leaf, ...)` of every leaf, the path as in 'backbone.stem.kernel'."""
     return jax.tree_util.tree_map_with_path(lambda path, *leaves: function(path_name(path), *leaves), tree, *rest)
-
-
-def path_name(path: tuple) -> str:
-    """'backbone.stem.kernel' for the path of a leaf of an nnx.State."""
-    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")

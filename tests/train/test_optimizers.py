@@ -9,7 +9,7 @@ from flax import nnx
 
 from ssl_jax.experiment import build
 from ssl_jax.train import optimizers
-from ssl_jax.train.parts import path_name
+from ssl_jax.train.paths import path_name
 from tests import tiny
 
 PARAMS = {"conv": {"kernel": jnp.array([3.0, 4.0])}, "norm": {"scale": jnp.ones(2), "bias": jnp.ones(2)}}
