@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,18 +28,16 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: E402
 
 from benchmarks import methods_page  # noqa: E402
+from benchmarks.joblist import Job, work_off  # noqa: E402
 from ssl_jax.experiment import build  # noqa: E402
 from ssl_jax.train import mesh as meshes  # noqa: E402
 from ssl_jax.train.state import parameter_count  # noqa: E402
-from ssl_jax.train.workdir import write_atomically  # noqa: E402
 from tests.killed import assert_same, finish, last_step, outcome, start, wait_for_step  # noqa: E402
 from tests.stepping import Stepper, relative_difference  # noqa: E402
 
 PARALLEL_STEPS, KILL_STEPS, KILLS = 20, 120, 3
-Job = tuple[str, Callable[[], dict]]
 
 
 def score(spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool) -> dict:
@@ -138,17 +136,8 @@ def main() -> None:
     found = methods_page.read()
     lacks_seconds = lambda key: not options.quick and "results" in found[key] and "seconds" not in found[key]
     todo = [(key, job) for key, job in jobs(options) if key not in found or lacks_seconds(key)]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        task = progress.add_task("methods", total=len(todo))
-        for key, job in todo:
-            progress.update(task, description=key)
-            of = {"config": methods_page.digest(key), "hardware": methods_page.hardware()}
-            found[key] = job() | of
-            write_atomically(methods_page.RESULTS, json.dumps(found, indent=1, sort_keys=True) + "\n")
-            progress.advance(task)
-    methods_page.write(found)
-    print(f"{methods_page.PAGE} is made of {len(found)} results.")
+    beside = lambda key: {"config": methods_page.digest(key), "hardware": methods_page.hardware()}
+    work_off("methods", todo, found, methods_page, beside)
 
 
 if __name__ == "__main__":

@@ -20,21 +20,19 @@ be stopped and repeated. docs/peers.md is made of it (`benchmarks/peers_page.py`
 import argparse
 import contextlib
 import dataclasses
-import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: E402
-
 from benchmarks.contenders import setup as setups  # noqa: E402
 from benchmarks.contenders.process import CLASSES, Contender, installed  # noqa: E402
+from benchmarks.joblist import Job, work_off  # noqa: E402
 
 METHODS = {
     "ours": ("simclr", "byol", "barlow_twins", "vicreg", "simsiam", "dino"),
@@ -43,7 +41,6 @@ METHODS = {
 }
 TABLES = ("small_openmoji", "small_fashion_mnist")
 MOST_STEPS = 10_000  # of a contender that is timed
-Job = tuple[str, Callable[[], dict]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +160,6 @@ def _options() -> argparse.Namespace:
 
 def main() -> None:
     from benchmarks import peers_page
-    from ssl_jax.train.workdir import write_atomically
 
     options, found = _options(), peers_page.read()
     os.environ.setdefault("LOGURU_LEVEL", "ERROR")  # else stable-pretraining writes into the progress bar
@@ -171,16 +167,7 @@ def main() -> None:
         if not installed(name):
             print(f"{name} is left out: it needs {', '.join(CLASSES[name][2:])}.")
     todo = [(key, job) for key, job in jobs(options) if key not in found]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns) as progress:
-        task = progress.add_task("peers", total=len(todo))
-        for key, job in todo:
-            progress.update(task, description=key)
-            found[key] = job() | {"hardware": peers_page.hardware()}
-            write_atomically(peers_page.RESULTS, json.dumps(found, indent=1, sort_keys=True) + "\n")
-            progress.advance(task)
-    peers_page.write(found)
-    print(f"{peers_page.PAGE} is made of {len(found)} results.")
+    work_off("peers", todo, found, peers_page, lambda key: {"hardware": peers_page.hardware()})
 
 
 if __name__ == "__main__":

@@ -98,6 +98,7 @@ def _dino(
     blur_sigma: tuple[float, float],
     solarize: float,
     second_solarize: float | None,
+    local_solarize: float | None,
     flip: float,
     jitter: float,
     strength: float,
@@ -124,7 +125,7 @@ def _dino(
         crop_size=local_size,
         crop_scale=local_scale,
         gaussian_blur=blur if local_blur is None else local_blur,
-        solarization_prob=0.0,
+        solarization_prob=solarize if local_solarize is None else local_solarize,
         **shared,
     )
     return MultiViewTransform([first, second, *[small] * local_crops])
