@@ -15,6 +15,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,7 +92,8 @@ def digest(key: str) -> str:
 def hardware() -> str:
     """What a job ran on, in words."""
     here = environment()
-    return f"{here['host']}, Python {here['python']}, jax {here['jax']}"
+    devices = "" if jax.default_backend() == "cpu" else f"{here['devices']}, "
+    return f"{devices}{here['host']}, Python {here['python']}, jax {here['jax']}"
 
 
 def read() -> dict[str, dict]:

@@ -37,6 +37,8 @@ What differs:
   and trains the positions of its ViT. Its views on the device neither turn hue nor change saturation, and their
   strength cannot be set, so that its accuracy is measured with lightly's views from a DataLoader, at the strength of
   the others. It has no DINO. Its ResNets have fixed widths; where the network has others, its blocks are put together.
+- On a GPU, lightly trains there with views from the host, and all matrix products are in float32
+  (`JAX_DEFAULT_MATMUL_PRECISION=highest`; PyTorch's own default).
 - Momentum of BYOL's target rises by epochs in stable-pretraining, of which a run counts as ten.
 """
 THROUGHPUT = """

@@ -4,7 +4,8 @@
     python launch.py --config=configs/small_fashion_mnist.py:byol
 
 The network is a ViT of three layers, 96 wide, on patches of 7 pixels; a batch is 128 pictures, a run 500 steps. What a
-method has of its own is in `METHODS`. Nothing here has been tuned yet.
+method has of its own is in `METHODS`: rates, momenta, temperatures, weights and heads were chosen, with one seed, by
+kNN and linear probe on the last fifth of the training split, among 3 to 13 trials a method.
 """
 
 import ml_collections
@@ -12,26 +13,50 @@ import ml_collections
 from ssl_jax.errors import unknown
 
 _HEAD = dict(projector_hidden=128, projector_out=64)
+_WIDE_HEAD = dict(projector_hidden=512, projector_out=128)
 _CROPS = dict(local_crops=2, local_size=14, local_scale=(0.1, 0.4))
-_DINO_HEAD = dict(prototypes=512, head_hidden=256, head_bottleneck=64, momentum=0.99, teacher_temperature=0.04)
+_DINO_HEAD = dict(prototypes=512, head_hidden=256, head_bottleneck=64, teacher_temperature=0.04)
 METHODS = dict(
-    simclr=dict(method=dict(temperature=0.5, **_HEAD)),
-    barlow_twins=dict(method=dict(projector_hidden=256, projector_out=256)),
-    byol=dict(method=dict(momentum=0.99, **_HEAD)),
-    dcl=dict(method=dict(temperature=0.2, **_HEAD)),
-    dino=dict(views=_CROPS, method=dict(head_batch_norm=True, **_DINO_HEAD)),
-    dinov2=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(patch_prototypes=512, **_DINO_HEAD)),
-    ibot=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(patch_temperature=0.04, **_DINO_HEAD)),
-    lejepa=dict(method=dict(directions=256, **_HEAD)),
-    moco_v2=dict(method=dict(momentum=0.99, queue_size=2048, **_HEAD)),
-    moco_v3=dict(method=dict(momentum=0.99, **_HEAD)),
-    msn=dict(views=_CROPS, model=dict(pooling="cls"), method=dict(prototypes=128, momentum=0.99, **_HEAD)),
-    nnclr=dict(method=dict(temperature=0.2, queue_size=1024, predictor_hidden=128, **_HEAD)),
-    simsiam=dict(method=dict(predictor_hidden=32, **_HEAD), optimizer=dict(constant_rate=("predictor",))),
-    sup_con=dict(method=dict(**_HEAD)),
+    simclr=dict(method=dict(temperature=0.2, **_HEAD), optimizer=dict(learning_rate=2e-3)),
+    barlow_twins=dict(
+        method=dict(lambda_=0.02, projector_hidden=256, projector_out=256), optimizer=dict(learning_rate=2e-3)
+    ),
+    byol=dict(method=dict(momentum=0.9, **_WIDE_HEAD)),
+    dcl=dict(method=dict(temperature=0.1, **_HEAD), optimizer=dict(learning_rate=3e-3)),
+    dino=dict(views=_CROPS, method=dict(head_batch_norm=True, momentum=0.99, **_DINO_HEAD)),
+    dinov2=dict(
+        views=_CROPS, model=dict(pooling="cls"), method=dict(patch_prototypes=512, momentum=0.97, **_DINO_HEAD)
+    ),
+    ibot=dict(
+        views=_CROPS,
+        model=dict(pooling="cls"),
+        method=dict(patch_temperature=0.04, momentum=0.9, **_DINO_HEAD),
+        optimizer=dict(learning_rate=5e-4),
+    ),
+    lejepa=dict(method=dict(lambda_=0.02, directions=256, **_HEAD), optimizer=dict(learning_rate=4e-3)),
+    moco_v2=dict(
+        method=dict(momentum=0.99, temperature=0.1, queue_size=2048, symmetric=True, **_HEAD),
+        optimizer=dict(learning_rate=5e-4),
+    ),
+    moco_v3=dict(method=dict(momentum=0.9, **_HEAD), optimizer=dict(learning_rate=3e-3)),
+    msn=dict(
+        views=_CROPS,
+        model=dict(pooling="cls"),
+        method=dict(prototypes=128, momentum=0.97, **_HEAD),
+        optimizer=dict(learning_rate=3e-3),
+    ),
+    nnclr=dict(
+        method=dict(temperature=0.1, queue_size=1024, predictor_hidden=128, **_HEAD),
+        optimizer=dict(learning_rate=3e-3),
+    ),
+    simsiam=dict(
+        method=dict(projector_hidden=512, projector_out=256, predictor_hidden=64),
+        optimizer=dict(learning_rate=5e-4, constant_rate=("predictor",)),
+    ),
+    sup_con=dict(method=dict(temperature=0.1, **_HEAD)),
     supervised=dict(),
-    swav=dict(views=_CROPS, method=dict(prototypes=128, freeze_prototypes_steps=50, **_HEAD)),
-    vicreg=dict(method=dict(projector_hidden=256, projector_out=256)),
+    swav=dict(views=_CROPS, method=dict(temperature=0.2, prototypes=128, freeze_prototypes_steps=50, **_HEAD)),
+    vicreg=dict(method=dict(projector_hidden=256, projector_out=256), optimizer=dict(learning_rate=4e-3)),
 )
 """By method, what differs from the common settings: part -> leaf -> value."""
 

@@ -41,9 +41,8 @@ def loader(setup: Setup, workers: int, start_method: str | None = None) -> torch
     generator = torch.Generator().manual_seed(setup.config["seed"])
     order = torch.utils.data.RandomSampler(pictures, num_samples=size * setup.config["steps"], generator=generator)
     context = start_method if workers else None
-    return torch.utils.data.DataLoader(
-        pictures, size, sampler=order, num_workers=workers, generator=generator, multiprocessing_context=context
-    )
+    workers = dict(num_workers=workers, multiprocessing_context=context, pin_memory=torch.cuda.is_available())
+    return torch.utils.data.DataLoader(pictures, size, sampler=order, generator=generator, **workers)
 
 
 def transform(setup: Setup) -> MultiViewTransform:

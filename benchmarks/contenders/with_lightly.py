@@ -19,14 +19,15 @@ class Lightly:
     def __init__(self, setup: Setup, workers: int):
         torch.manual_seed(setup.config["seed"])
         self.setup, self.done = setup, 0
-        self.method = setup.build(METHODS, "method", torch_networks.backbone(setup))
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.method = setup.build(METHODS, "method", torch_networks.backbone(setup)).to(self.device)
         self.optimizer = setup.build(OPTIMIZERS, "optimizer", setup, self.method)
         self.batches = iter(torch_views.loader(setup, workers))
 
     def run(self, steps: int) -> float:
         self.method.train()
         for views in itertools.islice(self.batches, steps):
-            loss = self.method.loss(views, self.done)
+            loss = self.method.loss([view.to(self.device, non_blocking=True) for view in views], self.done)
             loss.backward()
             self.optimizer.step(self.done)
             self.done += 1
@@ -36,4 +37,5 @@ class Lightly:
     def embed(self, images: np.ndarray) -> np.ndarray:
         encoder = self.method.encoder.eval()
         parts = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-        return np.concatenate([encoder(torch_views.whole(self.setup, part)).numpy() for part in parts])
+        wholes = (torch_views.whole(self.setup, part).to(self.device) for part in parts)
+        return np.concatenate([encoder(whole).cpu().numpy() for whole in wholes])

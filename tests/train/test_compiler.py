@@ -55,13 +55,10 @@ def test_other_platforms_have_no_options():
     assert compiler.options(SimpleNamespace(devices=devices), PARAMS) == {}
 
 
+def test_a_network_without_convolutions_has_none():
+    assert compiler.options(mesh.make_mesh(), {"patches": PARAMS["kernel"], "dense": [jnp.zeros((4, 4))]}) == {}
+
+
 def test_a_jaxlib_without_the_option(monkeypatch):
     monkeypatch.setattr(compiler, "_OPTION", "xla_cpu_no_such_option")
     assert compiler.options(mesh.make_mesh(), PARAMS) == {}
-
-
-def test_the_network_decides():
-    convolutional, transformer = (
-        compiler.options(mesh.make_mesh(), params) for params in (PARAMS, {"dense": jnp.zeros((3, 3)), **PARAMS})
-    )
-    assert len(convolutional) == len(transformer) == 1 and convolutional != transformer
