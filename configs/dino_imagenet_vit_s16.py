@@ -17,8 +17,7 @@ Where the numbers come from:
   The authors in issue 122 of facebookresearch/dino, for a run of ViT-S without small crops: last learning rate 1e-5,
   no clipping.
   10 small crops, scales 0.25 to 1 and 0.05 to 0.25: iBOT's official command for the same network and as many epochs;
-  the file of arguments that DINO's README links was not at hand.
-Different from the official code: matrices start Xavier uniform, there truncated normal with deviation 0.02.
+  the file of arguments that DINO's README links was not at hand. Weights that start normal: `vision_transformer.py`.
 """
 
 import ml_collections
@@ -42,7 +41,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.views = dict(name="dino", out_size=224, crop_scale=(0.25, 1.0), local_crops=10, local_scale=(0.05, 0.25))
     config.model = dict(
         name="vit", size="S", patch_size=16, image_size=224, positions="learned", pooling="cls", drop_path=0.1,
-        dtype="bfloat16", scan=True, depth=None,
+        dtype="bfloat16", scan=True, depth=None, initializer_range=0.02,
     )  # fmt: skip
     config.method = dict(
         name="dino", prototypes=65536, learn_gains=True, student_temperature=0.1, teacher_temperature=0.07,

@@ -17,8 +17,8 @@ depth 0.3 in all blocks, layer scale 1e-5; 8 small crops, scales 0.32 to 1 and 0
 probabilities 0, 0.9 and 0.5 (small ones), 9 pixels wide: `augmentations.py` asks for 1, 0.1 and 0.5, and
 `transforms.py` applies the blur with 1 minus that, which the released models were trained with.
 Different from the official code: the norm that is clipped is of all gradients, there of the backbone's and of the
-head's; matrices start Xavier uniform, there truncated normal with deviation 0.02, the class token normal with 0.02,
-there 1e-6; masks are spread over the global batch, there over each GPU's; KoLeo's neighbours likewise.
+head's; the class token starts normal with a deviation of 0.02, there 1e-6; masks are spread over the global batch,
+there over each GPU's; KoLeo's neighbours likewise.
 """
 
 import ml_collections
@@ -44,6 +44,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.model = dict(
         name="vit", size="L", patch_size=16, image_size=224, positions="learned", pooling="cls", drop_path=0.3,
         drop_path_uniform=True, layer_scale=1e-5, dtype="bfloat16", scan=True, remat=True, depth=None,
+        initializer_range=0.02,
     )  # fmt: skip
     config.method = dict(
         name="dinov2", prototypes=65536, patch_prototypes=None, teacher_temperature=0.07,

@@ -15,7 +15,7 @@ Where the numbers come from:
   Defaults of `main_ibot.py`: AdamW, learning rate 5e-4 x batch / 256, 10 epochs of warm-up, then to 1e-6, weight decay
   0.04 to 0.4, each parameter's gradient clipped to 3, momentum 0.996 to 1, temperatures 0.1 (student) and 0.04 (teacher
   at first), 0.07 for patches, stochastic depth 0.1, last layer at rest for one epoch.
-Different from the official code: matrices start Xavier uniform, there truncated normal with deviation 0.02.
+  Weights that start normal with a deviation of 0.02: `models/vision_transformer.py`.
 """
 
 import ml_collections
@@ -39,7 +39,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.views = dict(name="dino", out_size=224, crop_scale=(0.25, 1.0), local_crops=10, local_scale=(0.05, 0.25))
     config.model = dict(
         name="vit", size="S", patch_size=16, image_size=224, positions="learned", pooling="cls", drop_path=0.1,
-        dtype="bfloat16", scan=True, depth=None,
+        dtype="bfloat16", scan=True, depth=None, initializer_range=0.02,
     )  # fmt: skip
     config.method = dict(
         name="ibot", prototypes=8192, learn_gains=True, student_temperature=0.1, teacher_temperature=0.07,

@@ -13,7 +13,7 @@ ViT-L/14; what the ViT-H/14 of the abstract differs in is not stated there.
   AdamW, learning rate 5e-4, weight decay 0.05, linear warm-up, then a cosine down to a thousandth; 2 views of 224 and
   6 of 98 pixels, colours and their areas: README. Batch 512, 100 epochs, lambda 0.05, 1024 directions, drop path 0.1,
   projections 512 wide: `scripts/launch_proj_ablation.md`. Projector with hidden layers of 2048, and one epoch of
-  warm-up: `MINIMAL.md`.
+  warm-up: `MINIMAL.md`. Learned positions and weights that start normal: timm's ViT, which both train.
 Known differences: the scripts' linear layer of 512 between backbone and projector, their masked patches and averaged
 weights (`patch_mask_ratio`, `teacher_student`) are left out, as in `MINIMAL.md`.
 """
@@ -38,8 +38,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     config.views = dict(name="lejepa", out_size=224)
     config.model = dict(
-        name="vit", size="H", patch_size=14, image_size=224, drop_path=0.1, scan=True, remat=True, dtype="bfloat16"
-    )
+        name="vit", size="H", patch_size=14, image_size=224, positions="learned", drop_path=0.1, scan=True, remat=True,
+        initializer_range=0.02, dtype="bfloat16",
+    )  # fmt: skip
     config.method = dict(
         name="lejepa", lambda_=0.05, directions=1024, center="global", projector_hidden=2048, projector_out=512
     )

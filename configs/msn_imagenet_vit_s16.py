@@ -12,11 +12,11 @@ Where the numbers come from:
   1024 prototypes of width 256, temperature 0.1, sharpening 0.25, Sinkhorn, mean entropy's weight 1, 15 % of the large
   anchor's patches dropped, 10 focal crops of 96 pixels, AdamW, learning rate 0.001, gradients clipped at 3, 15 epochs
   of warm-up (from 0.0002 there, from 0 here): the YAML file. Batch 64 x 16 GPUs: that file and the README's example.
-  Crops of 0.3 to 1 and 0.05 to 0.3 of the area: `src/data_manager.py`. Target momentum 0.996: `src/msn_train.py`.
+  Crops of 0.3 to 1 and 0.05 to 0.3 of the area: `src/data_manager.py`. Target momentum 0.996, and how
+  weights start: `src/msn_train.py`.
   There the cosines of learning rate and weight decay are 1.25 times as long as the run. Ours end with the run, at the
   value that those have reached then: 0.0992 times the peak rate, weight decay 0.366 (from 0.04).
-  There clipping leaves out the prototypes' gradient, and matrices start truncated normal with deviation 0.02, here
-  Xavier uniform.
+  There clipping leaves out the prototypes' gradient.
 """
 
 import ml_collections
@@ -47,7 +47,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         local_scale=(0.05, 0.3),
         std=(0.229, 0.224, 0.225),
     )
-    config.model = dict(name="vit", size="S", patch_size=16, image_size=224, positions="learned", dtype="bfloat16")
+    config.model = dict(
+        name="vit", size="S", patch_size=16, image_size=224, positions="learned", initializer_range=0.02,
+        dtype="bfloat16",
+    )  # fmt: skip
     config.method = dict(
         name="msn",
         mask_ratio=0.15,

@@ -18,9 +18,7 @@ _CROPS = dict(local_crops=2, local_size=14, local_scale=(0.1, 0.4))
 _DINO_HEAD = dict(prototypes=512, head_hidden=256, head_bottleneck=64, teacher_temperature=0.04)
 METHODS = dict(
     simclr=dict(method=dict(temperature=0.2, **_HEAD), optimizer=dict(learning_rate=2e-3)),
-    barlow_twins=dict(
-        method=dict(lambda_=0.02, projector_hidden=256, projector_out=256), optimizer=dict(learning_rate=2e-3)
-    ),
+    barlow_twins=dict(method=dict(lambda_=0.02, projector_hidden=256, projector_out=256)),
     byol=dict(method=dict(momentum=0.9, **_WIDE_HEAD)),
     dcl=dict(method=dict(temperature=0.1, **_HEAD), optimizer=dict(learning_rate=3e-3)),
     dino=dict(views=_CROPS, method=dict(head_batch_norm=True, momentum=0.99, **_DINO_HEAD)),

@@ -76,7 +76,8 @@ class MSN(nnx.Module):
             me_max_weight=me_max_weight,
         )
         sizes = dict(hidden=projector_hidden, out=projector_out, layers=3, last_batch_norm=False, activation="gelu")
-        self.projector = heads.Projector(backbone.features, **sizes, rngs=rngs)
+        start = nnx.initializers.normal(0.02)  # `init_model` of the authors' code
+        self.projector = heads.Projector(backbone.features, **sizes, kernel_init=start, rngs=rngs)
         bound = projector_out**-0.5
         shape = (prototypes, projector_out)
         self.prototypes = nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound))

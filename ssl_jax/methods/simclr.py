@@ -53,9 +53,9 @@ class SimCLR(nnx.Module):
         self.embed_layers = embed_layers
         hidden = backbone.features if projector_hidden is None else projector_hidden
         settings.at_least(1, projector_hidden=hidden, projector_out=projector_out, projector_layers=projector_layers)
-        self.projector = heads.Projector(
-            backbone.features, hidden=hidden, out=projector_out, layers=projector_layers, rngs=rngs
-        )
+        sizes = dict(hidden=hidden, out=projector_out, layers=projector_layers)
+        start = nnx.initializers.normal(0.01)  # `linear_layer` of the authors' code
+        self.projector = heads.Projector(backbone.features, **sizes, kernel_init=start, rngs=rngs)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Two views of each image: {'image': float32 [B, 2, S, S, C]}."""

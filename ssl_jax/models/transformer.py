@@ -113,6 +113,7 @@ class PreNormBlock(nnx.Module):
       dropout: rate after attention, inside and after the MLP.
       layer_scale: initial value of a learned scale on each branch (Touvron et al. 2021, CaiT), or None for none.
       epsilon: of the layer normalisations.
+      kernel_init: of all matrices, None for Xavier uniform; biases start at 0.
       dtype, rngs: as for `Attention`.
     """
 
@@ -125,10 +126,11 @@ class PreNormBlock(nnx.Module):
         dropout: float = 0.0,
         layer_scale: float | None = None,
         epsilon: float = 1e-6,
+        kernel_init: Initializer | None = None,
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
-        shared = dict(dtype=dtype, kernel_init=nnx.initializers.xavier_uniform(), rngs=rngs)
+        shared = dict(dtype=dtype, kernel_init=kernel_init or nnx.initializers.xavier_uniform(), rngs=rngs)
         self.dropout = dropout
         self.norm1 = layer_norm(width, epsilon=epsilon, rngs=rngs)
         self.attention = Attention(width, heads=heads, **shared)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax.models import patches, settings
+from ssl_jax.models.initializers import TORCH_KERNEL, torch_bias
 from ssl_jax.models.normalization import layer_norm
 from ssl_jax.models.positions import resize_positions, sincos2d
 from ssl_jax.models.transformer import PreNormBlock, Stack, dropout
@@ -36,7 +37,9 @@ class ViT(nnx.Module):
     """Vision transformer without a classifier.
 
     Initialised as in MAE (He et al. 2022, appendix A.1 and its code): Xavier uniform for all matrices, the patch
-    embedding included, normal with deviation 0.02 for the class token and learned positions, zeros for biases.
+    embedding included, normal with deviation 0.02 for the class token and learned positions, zeros for biases. Or, with
+    `initializer_range`, as in timm, DINO and MSN: matrices of the blocks are normal, the patch embedding as a
+    convolution of PyTorch.
 
     Args:
       size: the letter of the papers; 'g' with patch_size 14 is ViT-g/14.
@@ -51,6 +54,7 @@ class ViT(nnx.Module):
       drop_path_uniform: all blocks have the rate of the last, as in DINOv2.
       dropout: rate after the embedding and in each block (not on attention weights), as in the ViT paper.
       layer_scale: initial value of a learned scale on each residual branch; None for none.
+      initializer_range: deviation of the blocks' matrices (0.02 in timm and its followers); None: Xavier uniform.
       scan: run the blocks as one `jax.lax.scan` over stacked parameters: compiles once instead of `depth` times.
       remat: keep only each block's input for the backward pass.
       dtype: of the computation; parameters are float32.
@@ -81,6 +85,7 @@ class ViT(nnx.Module):
         drop_path_uniform: bool = False,
         dropout: float = 0.0,
         layer_scale: float | None = None,
+        initializer_range: float | None = None,
         scan: bool = False,
         remat: bool = False,
         dtype: str = "float32",
@@ -91,6 +96,8 @@ class ViT(nnx.Module):
         settings.one_of("positions", positions, ("learned", "sincos2d"))
         settings.one_of("pooling", pooling, ("cls", "mean"))
         settings.probability(dropout=dropout)
+        if initializer_range is not None:
+            settings.positive(initializer_range=initializer_range)
         sizes = _sizes(size, width=width, depth=depth, heads=heads, mlp_dim=mlp_dim)
         self.features = sizes.width
         self.patch_size = patch_size
@@ -106,9 +113,11 @@ class ViT(nnx.Module):
         self.scan = scan
         self.remat = remat
         self.dtype = dtype
-        self._build_embedding(positions, rngs)
+        self._build_embedding(positions, initializer_range, rngs)
 
         shape = dict(heads=sizes.heads, mlp_dim=sizes.mlp_dim, layer_scale=layer_scale)
+        if initializer_range is not None:
+            shape["kernel_init"] = nnx.initializers.normal(initializer_range)
 
         def block(rngs):
             return PreNormBlock(sizes.width, dropout=dropout, dtype=dtype, rngs=rngs, **shape)
@@ -117,10 +126,12 @@ class ViT(nnx.Module):
         self.stack = Stack(block, depth=sizes.depth, rngs=rngs, **run)
         self.norm = layer_norm(sizes.width, epsilon=1e-6, rngs=rngs)
 
-    def _build_embedding(self, positions, rngs):
+    def _build_embedding(self, positions, initializer_range, rngs):
         normal = nnx.initializers.normal(0.02)
-        xavier, dtype = nnx.initializers.xavier_uniform(), settings.computation_dtype(self.dtype)
-        self.patch_embedding = nnx.Linear(self.patch_dim, self.features, kernel_init=xavier, dtype=dtype, rngs=rngs)
+        start = dict(kernel_init=TORCH_KERNEL, bias_init=torch_bias(self.patch_dim))
+        start = dict(kernel_init=nnx.initializers.xavier_uniform()) if initializer_range is None else start
+        start["dtype"] = settings.computation_dtype(self.dtype)
+        self.patch_embedding = nnx.Linear(self.patch_dim, self.features, **start, rngs=rngs)
         classes = int(self.pooling == "cls")
         self.class_token = nnx.Param(normal(rngs.params(), (self.features,))) if classes else nnx.data(None)
         if positions == "learned":

@@ -6,6 +6,7 @@ from flax import nnx
 
 from ssl_jax.losses.rows import unit_length
 from ssl_jax.models import settings
+from ssl_jax.models.initializers import TORCH_KERNEL
 from ssl_jax.models.normalization import BatchNorm
 
 
@@ -85,8 +86,7 @@ class WeightNormLinear(nnx.Module):
     def __init__(self, in_features: int, out_features: int, *, learn_gains: bool = False, dtype: str, rngs: nnx.Rngs):
         settings.at_least(1, in_features=in_features, prototypes=out_features)
         self.dtype = settings.computation_dtype(dtype)
-        uniform = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-        self.kernel = nnx.Param(uniform(rngs.params(), (in_features, out_features), jnp.float32))
+        self.kernel = nnx.Param(TORCH_KERNEL(rngs.params(), (in_features, out_features), jnp.float32))
         self.gain = nnx.Param(jnp.ones((out_features,), jnp.float32)) if learn_gains else nnx.data(None)
 
     def __call__(self, x: jax.Array) -> jax.Array:

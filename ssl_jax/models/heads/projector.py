@@ -6,6 +6,7 @@ import jax
 from flax import nnx
 
 from ssl_jax.models import settings
+from ssl_jax.models.initializers import TORCH_KERNEL, torch_bias
 from ssl_jax.models.normalization import BatchNorm
 
 
@@ -24,6 +25,8 @@ class Projector(nnx.Module):
       last_batch_norm: normalise the output too.
       last_bias: whether the last layer has a bias, where it is not normalised.
       last_scale: whether the last normalisation has a scale; SimSiam's and MoCo v3's have none.
+      kernel_init: of all matrices, with biases of 0; None: both start as PyTorch's linear layers do, which is what most
+        official codes leave them at.
       axis_name: for `BatchNorm` under `jax.pmap` or `jax.shard_map`.
       dtype: of the computation; methods leave it at float32, whatever their backbone computes in.
       rngs: stream `params`.
@@ -44,6 +47,7 @@ class Projector(nnx.Module):
         last_batch_norm: bool = True,
         last_bias: bool = True,
         last_scale: bool = True,
+        kernel_init: nnx.Initializer | None = None,
         axis_name: str | None = None,
         dtype: str = "float32",
         rngs: nnx.Rngs,
@@ -58,7 +62,9 @@ class Projector(nnx.Module):
         for index, norm in enumerate(normed):
             inputs, outputs, last = widths[index], widths[index + 1], index == layers - 1
             bias = not norm and (last_bias or not last)
-            self.linears.append(nnx.Linear(inputs, outputs, use_bias=bias, dtype=compute, rngs=rngs))
+            start = dict(kernel_init=TORCH_KERNEL, bias_init=torch_bias(inputs))
+            start = start if kernel_init is None else dict(kernel_init=kernel_init)
+            self.linears.append(nnx.Linear(inputs, outputs, use_bias=bias, dtype=compute, **start, rngs=rngs))
             affine = dict(use_bias=not last, use_scale=last_scale or not last)
             self.norms.append(BatchNorm(outputs, **affine, axis_name=axis_name) if norm else nnx.data(None))
 
