@@ -48,25 +48,49 @@ def lars(
 
 
 def larc(
-    rate: optax.Schedule, *, weight_decay: float = 1e-6, momentum: float = 0.9, trust_coefficient: float = 0.001
+    rate: optax.Schedule,
+    *,
+    weight_decay: float = 1e-6,
+    momentum: float = 0.9,
+    trust_coefficient: float = 0.001,
+    clip: bool = False,
+    all_parameters: bool = True,
 ) -> optax.GradientTransformation:
-    """LARS as `LARC(SGD, clip=False)` of NVIDIA's apex has it, which SwAV's authors train with (`main_swav.py`).
+    """LARS as `LARC(SGD)` of NVIDIA's apex has it, and the `LARS` of solo-learn.
 
-    Unlike `lars`, all parameters are adapted and decayed, biases and normalisation scales too; the trust ratio is of
-    |w| to |g| + weight_decay |w|; where either is 0 the gradient is used as it is and nothing decays; the rate
-    multiplies the momentum and is no part of it, as in PyTorch's SGD. Layers that a model stacks for `lax.scan` share
-    one trust ratio.
+    The defaults are `LARC(SGD, clip=False)`, which SwAV's authors train with (`main_swav.py`). Unlike in `lars`, the
+    trust ratio is of |w| to |g| + weight_decay |w|; where either is 0 the gradient is used as it is and nothing decays;
+    the rate multiplies the momentum and is no part of it, as in PyTorch's SGD. Layers that a model stacks for
+    `lax.scan` share one trust ratio.
+
+    Args:
+      rate: learning rate by step.
+      weight_decay: added to the gradient, times the weight, before the trust ratio multiplies both.
+      momentum: of the adapted gradients.
+      trust_coefficient: multiplies the trust ratio.
+      clip: the ratio is divided by the rate and is at most 1: it is then a rate of its own, and a parameter has the
+        smaller of the two (`clip` of apex, `clip_lr` of solo-learn).
+      all_parameters: biases and normalisation scales are adapted and decayed too, as in apex; otherwise their gradients
+        are used as they are (`exclude_bias_n_norm` of solo-learn).
     """
     settings.at_least(0, weight_decay=weight_decay)
     settings.probability(momentum=momentum)
     settings.positive(trust_coefficient=trust_coefficient)
 
-    def adapted(g: jax.Array, w: jax.Array) -> jax.Array:
+    def adapted(g: jax.Array, w: jax.Array, rate_now: float | jax.Array) -> jax.Array:
         g_norm, w_norm = jnp.linalg.norm(g.reshape(-1)), jnp.linalg.norm(w.reshape(-1))
         ratio = trust_coefficient * w_norm / (g_norm + weight_decay * w_norm + 1e-8)
+        if clip:
+            ratio = jnp.minimum(ratio / rate_now, 1.0)
         return jnp.where((w_norm > 0) & (g_norm > 0), ratio * (g + weight_decay * w), g)
 
-    adapt = optax.stateless(lambda updates, params: jax.tree.map(adapted, updates, params))
+    def update(updates, state, params):
+        updates = jax.tree.map(lambda g, w: adapted(g, w, rate(state.count)), updates, params)
+        return updates, optax.ScaleByScheduleState(optax.safe_increment(state.count))
+
+    adapt = optax.GradientTransformation(lambda _: optax.ScaleByScheduleState(jnp.zeros((), jnp.int32)), update)
+    if not all_parameters:
+        adapt = optax.masked(adapt, decay_mask)
     return optax.chain(adapt, optax.sgd(rate, momentum))
 
 

@@ -77,6 +77,21 @@ def test_larc_two_steps_by_hand():
     np.testing.assert_array_equal(ours["idle"], params["idle"])
 
 
+def test_larc_clipped_by_hand():
+    """The ratio is 0.02 * 5 / 1 = 0.1: a quarter of the rate 0.4, and more than 0.05, which is then the whole rate."""
+    rates, settings = jnp.array([0.4, 0.05, 0.0]), dict(weight_decay=0.0, momentum=0.5, trust_coefficient=0.02)
+    update = optimizers.larc(lambda step: rates[step], clip=True, all_parameters=False, **settings)
+    params, g = {"kernel": jnp.array([3.0, 4.0]), "bias": jnp.array([1.0, 1.0])}, np.array([0.8, -0.6])
+    grads, state = {"kernel": jnp.asarray(g), "bias": jnp.asarray(g)}, update.init(params)
+    moved = []
+    for _ in rates:
+        updates, state = update.update(grads, state, params)  # of the same weights each time
+        moved.append(updates)
+    for found, kernel, bias in zip(moved, (0.4 * 0.25, 0.05 * (0.5 * 0.25 + 1), 0), (0.4, 0.05 * 1.5, 0)):
+        np.testing.assert_allclose(found["kernel"], -kernel * g, rtol=1e-6)
+        np.testing.assert_allclose(found["bias"], -bias * g, rtol=1e-6)
+
+
 @pytest.mark.parametrize("method", tiny.METHODS)
 @pytest.mark.parametrize("scan", [False, True])
 def test_decay_mask_of_real_methods(method, scan, data_dir):
