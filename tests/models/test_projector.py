@@ -31,8 +31,8 @@ def test_two_layers_by_hand():
 def test_without_normalisation_layers_have_biases():
     head = Projector(6, hidden=5, out=4, batch_norm=False, last_batch_norm=False, rngs=nnx.Rngs(0))
     assert not jax.tree.leaves(nnx.state(head, nnx.BatchStat))
-    assert all(linear.bias is not None for linear in head.linears)
-    expected = jax.nn.relu(X @ head.linears[0].kernel[...]) @ head.linears[1].kernel[...]
+    (kernel, bias), (last_kernel, last_bias) = ((linear.kernel[...], linear.bias[...]) for linear in head.linears)
+    expected = jax.nn.relu(X @ kernel + bias[None]) @ last_kernel + last_bias[None]
     np.testing.assert_allclose(head(X), expected, atol=1e-5)
 
 
