@@ -12,6 +12,7 @@ import re
 import runpy
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,13 @@ def config_of(spec: str) -> dict[str, Any]:
 def digest(key: str) -> str:
     """Of all that may change the result of a job, table/method/job, in its config."""
     table, method, _ = key.split("/")
-    config = configs.without(config_of(spec_of(table, method)), *SIDE_PARTS)
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+    return digest_of(config_of(spec_of(table, method)))
+
+
+def digest_of(config: dict[str, Any]) -> str:
+    """The same of a plain config."""
+    leaves = configs.without(config, *SIDE_PARTS)
+    return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def hardware() -> str:
@@ -100,8 +106,12 @@ def read() -> dict[str, dict]:
     """Everything found so far, by job; what was found with another config than today's is left out, and said so."""
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     known = {f"{table}/{method}" for table in tables() for method in methods_of(table)}
-    valid = lambda key, entry: key.rpartition("/")[0] in known and entry.get("config") == digest(key)
-    stale = [key for key, entry in found.items() if not valid(key, entry)]
+    return fresh(found, lambda key: digest(key) if key.rpartition("/")[0] in known else None)
+
+
+def fresh(found: dict[str, dict], digest: Callable[[str], str | None]) -> dict[str, dict]:
+    """What was found with today's configs; what else there is, is named."""
+    stale = [key for key, entry in found.items() if entry.get("config") != digest(key)]
     if stale:
         print(f"Left out, as their configs have changed: {', '.join(sorted(stale))}")
     return {key: entry for key, entry in found.items() if key not in stale}

@@ -19,18 +19,17 @@ be stopped and repeated. docs/peers.md is made of it (`benchmarks/peers_page.py`
 
 import argparse
 import contextlib
-import dataclasses
 import math
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.contenders import setup as setups  # noqa: E402
+from benchmarks.contenders.jobs import NETWORKS, TABLES, Network, config_of, digest, timed_config  # noqa: E402
 from benchmarks.contenders.process import CLASSES, Contender, installed  # noqa: E402
 from benchmarks.joblist import Job, work_off  # noqa: E402
 
@@ -39,36 +38,6 @@ METHODS = {
     "lightly": ("simclr", "byol", "barlow_twins", "vicreg", "simsiam", "dino"),
     "stable-pretraining": ("simclr", "byol", "barlow_twins", "vicreg", "simsiam"),
 }
-TABLES = ("small_openmoji", "small_fashion_mnist")
-MOST_STEPS = 10_000  # of a contender that is timed
-
-
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """What is timed: a model, a batch, how many steps before the clock and on it."""
-
-    model: dict[str, Any]
-    batch_size: int
-    warm: int
-    steps: int
-
-
-VIT = dict(name="vit", size="Ti", image_size=32, patch_size=8, width=96, depth=3, heads=3, mlp_dim=384, pooling="mean")
-RESNET18 = dict(name="resnet", depth=18, stem="small", zero_init_residual=False)
-NETWORKS = {
-    "vit": Network(VIT, batch_size=128, warm=5, steps=30),
-    "resnet18": Network(RESNET18, batch_size=64, warm=2, steps=4),
-}
-
-
-def config_of(table: str, method: str, **leaves: Any) -> dict[str, Any]:
-    """The config of a method, plain; the views of SimCLR cropped bilinearly, as lightly's are."""
-    from ssl_jax import config as configs
-
-    config = configs.plain(configs.load(f"{ROOT / 'configs' / table}.py:{method}")) | leaves
-    if method != "dino":
-        config["views"] |= {"interpolation": "bilinear"}
-    return config
 
 
 def ways(name: str) -> list[int | None]:
@@ -79,8 +48,7 @@ def ways(name: str) -> list[int | None]:
 
 def throughput(method: str, network: Network, rounds: int, data_dir: str | None) -> dict:
     """Seconds a step of each contender in each round, and the way of making views that it was quickest with."""
-    leaves = dict(steps=MOST_STEPS, batch_size=network.batch_size, model=network.model)
-    setup = setups.make(config_of("small_openmoji", method, **leaves), data_dir)[0]
+    setup = setups.make(timed_config(method, network), data_dir)[0]
     with contextlib.ExitStack() as stack:
         chosen = {}
         for name in CLASSES:
@@ -167,7 +135,7 @@ def main() -> None:
         if not installed(name):
             print(f"{name} is left out: it needs {', '.join(CLASSES[name][2:])}.")
     todo = [(key, job) for key, job in jobs(options) if key not in found]
-    work_off("peers", todo, found, peers_page, lambda key: {"hardware": peers_page.hardware()})
+    work_off("peers", todo, found, peers_page, lambda key: {"config": digest(key), "hardware": peers_page.hardware()})
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import methods_page  # noqa: E402
+from benchmarks.contenders.jobs import digest  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "peers.json", ROOT / "docs" / "peers.md"
@@ -58,8 +59,8 @@ the root of the sum of both variances.
 
 
 def read() -> dict[str, dict]:
-    """Everything found so far, by job."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    """Everything found so far, by job; what was found with another config than today's is left out, and said so."""
+    return methods_page.fresh(json.loads(RESULTS.read_text()) if RESULTS.exists() else {}, digest)
 
 
 def hardware() -> str:

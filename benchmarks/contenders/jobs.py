@@ -1,0 +1,52 @@
+"""What each job of benchmarks/peers.py trains."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ssl_jax import config as configs
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLES = ("small_openmoji", "small_fashion_mnist")
+TIMED_TABLE = "small_openmoji"
+MOST_STEPS = 10_000  # of a contender that is timed
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """What is timed: a model, a batch, how many steps before the clock and on it."""
+
+    model: dict[str, Any]
+    batch_size: int
+    warm: int
+    steps: int
+
+
+VIT = dict(name="vit", size="Ti", image_size=32, patch_size=8, width=96, depth=3, heads=3, mlp_dim=384, pooling="mean")
+RESNET18 = dict(name="resnet", depth=18, stem="small", zero_init_residual=False)
+NETWORKS = {
+    "vit": Network(VIT, batch_size=128, warm=5, steps=30),
+    "resnet18": Network(RESNET18, batch_size=64, warm=2, steps=4),
+}
+
+
+def config_of(table: str, method: str, **leaves: Any) -> dict[str, Any]:
+    """The config of a method, plain; the views of SimCLR cropped bilinearly, as lightly's are."""
+    config = configs.plain(configs.load(f"{ROOT / 'configs' / table}.py:{method}")) | leaves
+    if method != "dino":
+        config["views"] |= {"interpolation": "bilinear"}
+    return config
+
+
+def timed_config(method: str, network: Network) -> dict[str, Any]:
+    """The config of which steps are timed."""
+    return config_of(TIMED_TABLE, method, steps=MOST_STEPS, batch_size=network.batch_size, model=network.model)
+
+
+def digest(key: str) -> str:
+    """Of the config of a job: throughput/NETWORK/METHOD or accuracy/TABLE/METHOD/CONTENDER/SEED."""
+    from benchmarks import methods_page  # brings JAX, which processes of PyTorch do without
+
+    kind, where, method = key.split("/")[:3]
+    config = timed_config(method, NETWORKS[where]) if kind == "throughput" else config_of(where, method)
+    return methods_page.digest_of(config)
