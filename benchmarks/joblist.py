@@ -26,6 +26,7 @@ def work_off(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task(title, total=len(todo))
+        progress.refresh()  # rich imports parts of itself now, which fails while TFDS's lazy imports are under way
         for key, job in todo:
             progress.update(task, description=key)
             found[key] = job() | beside(key)
