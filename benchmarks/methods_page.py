@@ -84,13 +84,13 @@ def config_of(spec: str) -> dict[str, Any]:
 
 
 def digest(key: str) -> str:
-    """Of all that may change the result of a job, table/method/job, in its config."""
+    """Of all in its config that may change the result of a job, table/method/job; not of the code."""
     table, method, _ = key.split("/")
     return digest_of(config_of(spec_of(table, method)))
 
 
 def digest_of(config: dict[str, Any]) -> str:
-    """The same of a plain config."""
+    """Of the leaves of a plain config that may change a result."""
     leaves = configs.without(config, *SIDE_PARTS)
     return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -111,7 +111,7 @@ def read() -> dict[str, dict]:
 
 def fresh(found: dict[str, dict], digest: Callable[[str], str | None]) -> dict[str, dict]:
     """What was found with today's configs; what else there is, is named."""
-    stale = [key for key, entry in found.items() if entry.get("config") != digest(key)]
+    stale = [key for key, entry in found.items() if "config" not in entry or entry["config"] != digest(key)]
     if stale:
         print(f"Left out, as their configs have changed: {', '.join(sorted(stale))}")
     return {key: entry for key, entry in found.items() if key not in stale}

@@ -130,6 +130,8 @@ def main() -> None:
     from benchmarks import peers_page
 
     options, found = _options(), peers_page.read()
+    os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")  # on GPUs; PyTorch's own default
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the GPU is shared with the contenders
     os.environ.setdefault("LOGURU_LEVEL", "ERROR")  # else stable-pretraining writes into the progress bar
     for name in CLASSES:
         if not installed(name):

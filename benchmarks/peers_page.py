@@ -38,8 +38,9 @@ What differs:
   and trains the positions of its ViT. Its views on the device neither turn hue nor change saturation, and their
   strength cannot be set, so that its accuracy is measured with lightly's views from a DataLoader, at the strength of
   the others. It has no DINO. Its ResNets have fixed widths; where the network has others, its blocks are put together.
-- On a GPU, lightly trains there with views from the host, and all matrix products are in float32
-  (`JAX_DEFAULT_MATMUL_PRECISION=highest`; PyTorch's own default).
+- Heads start as in each method's official code here (SimCLR normal with a deviation of 0.01, BYOL as Haiku's layers,
+  the others as PyTorch's), as PyTorch's layers do in lightly.
+- On a GPU, lightly trains there with views from the host, and everyone multiplies in float32.
 - Momentum of BYOL's target rises by epochs in stable-pretraining, of which a run counts as ten.
 """
 THROUGHPUT = """

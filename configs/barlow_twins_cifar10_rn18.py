@@ -30,7 +30,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", image_size=32, workers=0, mock=0)
     config.views = dict(name="byol", out_size=32, blur=0.0, second_blur=0.0, interpolation="bilinear")
-    config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False)
+    config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False, kernel_init="torch")
     config.method = dict(
         name="barlow_twins", lambda_=0.005, projector_hidden=2048, projector_out=2048, projector_layers=2
     )

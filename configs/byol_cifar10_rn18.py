@@ -12,8 +12,8 @@ Where the numbers come from: lightly's benchmark.
   lightly's loss is half the sum of two negative cosines: its gradient is a quarter of equation 2's, so that a quarter
   of the rate and four times the decay are the same updates here. Projector and predictor 1024 wide, 256 out.
   Views: BYOL's without blur.
-Known differences: lightly keeps the momentum at 0.99 where this rises from 0.99 to 1, its last layers have biases, and
-it also decays biases and normalisation scales.
+Known differences: lightly keeps the momentum at 0.99 where this rises from 0.99 to 1, its last layers have biases, its
+heads start as PyTorch's layers do, ours as Haiku's, and it also decays biases and normalisation scales.
 """
 
 import ml_collections
@@ -32,7 +32,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", image_size=32, workers=0, mock=0)
     config.views = dict(name="byol", out_size=32, blur=0.0, second_blur=0.0, interpolation="bilinear")
-    config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False)
+    config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False, kernel_init="torch")
     config.method = dict(name="byol", momentum=0.99, projector_hidden=1024, projector_out=256)
     config.optimizer = dict(name="sgd", learning_rate=0.06 / 4, weight_decay=4 * 5e-4, momentum=0.9)
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)

@@ -38,7 +38,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
     )
-    config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False)
+    config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False, kernel_init="torch")
     config.method = dict(name="dcl", temperature=0.1, projector_hidden=512, projector_out=128)
     config.optimizer = dict(name="sgd", learning_rate=0.06, reference_batch_size=128, weight_decay=5e-4, momentum=0.9)
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)

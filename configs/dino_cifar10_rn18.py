@@ -20,7 +20,8 @@ the batch, and a teacher temperature from 0.04 to 0.07 over 50 epochs, there onc
 code the head does not normalise, and the temperature is 0.07 from the start. The rate began at 0.003 then, and begins
 at 3e-5 today.
 Known differences: solo-learn passes each view by itself through the networks; its first convolution pads by 2, so that
-its maps are 34 wide at first, ours by 1; it computes in half precision where it can, ours in float32.
+its maps are 34 wide at first, ours by 1, and starts as PyTorch's do, ours as the rest; it computes in half precision
+where it can, ours in float32.
 """
 
 import ml_collections

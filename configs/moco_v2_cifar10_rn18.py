@@ -10,7 +10,7 @@ neighbours of the features before the head. The demo runs on one GPU.
 Where the numbers come from (the demo's defaults):
   batch 512, SGD, learning rate 0.06, momentum 0.9, weight decay 5e-4, a cosine without warm-up; momentum of the target
   0.99, 4096 keys of 128, temperature 0.1, a linear head, 8 groups with batch statistics of their own. It decays all
-  parameters, ours not biases and normalisation scales.
+  parameters, ours not biases and normalisation scales; its first convolution starts as PyTorch's do, ours as the rest.
   Views: random crop, flip, the colours of MoCo v2, no blur.
 """
 

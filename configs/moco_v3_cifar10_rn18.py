@@ -15,10 +15,10 @@ Where the numbers come from (that file, its `augmentations/asymmetric.yaml`, and
   layers and predictor 4096 wide, 256 out, no normalisation after the predictor.
   Views: crops of at least 8 % of the area with bicubic resize, the colours of BYOL, no blur, the second solarised with
   probability 0.2; mean and standard deviation of CIFAR-10.
-Known differences: solo-learn's first convolution pads by 2, so that its maps are 34 wide at first, ours by 1; it
-computes in half precision where it can, ours in float32. The number came in June 2022 with another script: crops of at
-least 20 %, saturation 0.4, blur as on ImageNet (probabilities 1 and 0.1), a ratio that is not clipped; the file
-followed here replaced it in September 2022, and the number stayed.
+Known differences: solo-learn's first convolution pads by 2, so that its maps are 34 wide at first, ours by 1, and
+starts as PyTorch's do, ours as the rest; it computes in half precision where it can, ours in float32. The number came
+in June 2022 with another script: crops of at least 20 %, saturation 0.4, blur as on ImageNet (probabilities 1 and 0.1),
+a ratio that is not clipped; the file followed here replaced it in September 2022, and the number stayed.
 """
 
 import ml_collections

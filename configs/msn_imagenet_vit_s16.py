@@ -16,7 +16,8 @@ Where the numbers come from:
   weights start: `src/msn_train.py`.
   There the cosines of learning rate and weight decay are 1.25 times as long as the run. Ours end with the run, at the
   value that those have reached then: 0.0992 times the peak rate, weight decay 0.366 (from 0.04).
-  There clipping leaves out the prototypes' gradient.
+  There clipping leaves out the prototypes' gradient, and the patch embedding starts normal with a variance of
+  2 / inputs and without biases (`src/deit.py`), here uniform within 1 / sqrt(inputs).
 """
 
 import ml_collections

@@ -37,8 +37,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
     )
-    config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False)
-    config.method = dict(name="simclr", temperature=0.5, projector_hidden=512, projector_out=128)
+    config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False, kernel_init="torch")
+    config.method = dict(
+        name="simclr", temperature=0.5, projector_hidden=512, projector_out=128, projector_deviation=None
+    )
     config.optimizer = dict(name="sgd", learning_rate=0.06, reference_batch_size=128, weight_decay=5e-4, momentum=0.9)
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")

@@ -12,7 +12,8 @@ labelled images.
 Where the numbers come from (google-research/supcon, scripts/supcon_imagenet_resnet50.sh, configs.sh and hparams.py):
   batch 6144, LARS, learning rate 0.4 x batch / 256, weight decay 1e-3, 12 epochs of warm-up, then a cosine, 350 epochs;
   temperature 0.1, the loss multiplied by it, features of unit length, a head of one layer without bias, 128 out. LARS's
-  momentum 0.9 and trust coefficient 0.001: its utils.py. It decays biases too, ours does not.
+  momentum 0.9 and trust coefficient 0.001: its utils.py. It decays biases too, ours does not; its head
+  starts normal with a deviation of 0.01, ours as PyTorch's layers do, which LARS does not feel.
 """
 
 import ml_collections

@@ -40,7 +40,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
     )
-    config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False)
+    config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False, kernel_init="torch")
     config.method = dict(
         name="swav",
         temperature=0.1,

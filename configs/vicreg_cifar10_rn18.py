@@ -15,9 +15,10 @@ Where the numbers come from (that file, and the defaults of solo-learn's code):
   its 25 are 50 here.
   Views: crops of at least 20 % of the area with bicubic resize, the colours of BYOL, no blur, both solarised with
   probability 0.1; mean and standard deviation of CIFAR-10.
-Known differences: solo-learn's first convolution pads by 2, so that its maps are 34 wide at first, ours by 1; it
-computes in half precision where it can, ours in float32. The number is of July 2021, when the script had no word about
-blur and the code's default was a probability of 0.5 (0 since August 2021), and the warm-up began at 0.003.
+Known differences: solo-learn's first convolution pads by 2, so that its maps are 34 wide at first, ours by 1, and
+starts as PyTorch's do, ours as the rest; it computes in half precision where it can, ours in float32. The number is of
+July 2021, when the script had no word about blur and the code's default was a probability of 0.5 (0 since August 2021),
+and the warm-up began at 0.003.
 """
 
 import ml_collections

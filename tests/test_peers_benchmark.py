@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from benchmarks import peers_page
+from benchmarks import methods_page, peers_page
+from benchmarks.contenders import jobs
 from benchmarks.contenders import setup as setups
 from benchmarks.contenders.process import Contender, installed
 from ssl_jax import augment
@@ -122,3 +123,20 @@ def test_page_says_who_holds(tmp_path, monkeypatch):
     assert "| byol | 100 | 300, 2 workers | 2.00 (2.00 to 3.00) |" in page
     assert "| byol | 80.5 ± 0.7 | 80.5 ± 0.7 | (1 of 1 runs became NaN) | yes |" in page
     assert "| simclr | 70.5 ± 0.7 | 80.5 ± 0.7 |  | NO |" in page
+
+
+def test_results_of_changed_or_gone_configs_are_left_out(capsys):
+    now, changed = "accuracy/small_openmoji/byol/ours/seed0", "throughput/vit/simclr"
+    gone = "throughput/no_network/simclr", "accuracy/small_openmoji/no_method/ours/seed0"
+    found = {now: {"config": jobs.digest(now)}, changed: {"config": "0"}, **{key: {} for key in gone}}
+    assert list(methods_page.fresh(found, jobs.digest)) == [now]
+    said = capsys.readouterr().out
+    assert all(key in said for key in (changed, *gone)) and now not in said
+
+
+def test_a_digest_tells_configs_apart():
+    keys = "throughput/vit/byol", "throughput/resnet18/byol", "accuracy/small_openmoji/byol", "throughput/vit/simclr"
+    assert len({jobs.digest(key) for key in keys}) == 4
+    assert jobs.digest("accuracy/small_openmoji/byol/ours/seed0") == jobs.digest(
+        "accuracy/small_openmoji/byol/ours/seed1"
+    )

@@ -18,6 +18,7 @@ class Lightly:
 
     def __init__(self, setup: Setup, workers: int):
         torch.manual_seed(setup.config["seed"])
+        torch.backends.cudnn.allow_tf32 = False  # its matrix products are in float32 by default
         self.setup, self.done = setup, 0
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.method = setup.build(METHODS, "method", torch_networks.backbone(setup)).to(self.device)

@@ -7,6 +7,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses
 from ssl_jax.models import heads, settings, targets
+from ssl_jax.models.initializers import haiku_kernel
 
 
 class BYOL(nnx.Module):
@@ -45,9 +46,8 @@ class BYOL(nnx.Module):
         settings.probability(momentum=momentum)
         settings.at_least(1, projector_hidden=projector_hidden, projector_out=projector_out)
         self.backbone, self.view, self.momentum, self.steps = backbone, view, momentum, steps
-        start = nnx.initializers.lecun_normal()  # as Haiku's linear layers, which the authors train
         sizes = dict(hidden=projector_hidden, out=projector_out, last_batch_norm=False, last_bias=False)
-        sizes |= dict(kernel_init=start, rngs=rngs)
+        sizes |= dict(kernel_init=haiku_kernel, rngs=rngs)
         self.projector = heads.Projector(backbone.features, **sizes)
         self.predictor = heads.Projector(projector_out, **sizes) if predictor else nnx.data(None)
         self.target_backbone = targets.target_copy(self.backbone)

@@ -39,7 +39,8 @@ class DCL(SimCLR):
           temperature: tau of equation 6.
           weighted: DCLW: pairs count more the less alike they are.
           sigma: of the weights; the smaller, the more they differ. Without effect on DCL.
-          projector_hidden, projector_out, projector_layers: as for `SimCLR`.
+          projector_hidden, projector_out, projector_layers: as for `SimCLR`, but the projector starts as PyTorch's
+            layers do, as in the authors' code.
           rngs: source of the parameters.
 
         Raises:
@@ -47,7 +48,7 @@ class DCL(SimCLR):
         """
         settings.positive(sigma=sigma)
         sizes = dict(projector_hidden=projector_hidden, projector_out=projector_out, projector_layers=projector_layers)
-        super().__init__(backbone, view, temperature=temperature, **sizes, rngs=rngs)
+        super().__init__(backbone, view, temperature=temperature, projector_deviation=None, **sizes, rngs=rngs)
         self.weighted, self.sigma = weighted, sigma
 
     def compare(self, z1: jax.Array, z2: jax.Array) -> jax.Array:

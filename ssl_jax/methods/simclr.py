@@ -27,6 +27,7 @@ class SimCLR(nnx.Module):
         projector_hidden: int | None = None,
         projector_out: int = 128,
         projector_layers: int = 2,
+        projector_deviation: float | None = 0.01,
         embed_layers: int = 0,
         rngs: nnx.Rngs,
     ):
@@ -38,15 +39,19 @@ class SimCLR(nnx.Module):
           projector_hidden: width of the hidden layers, None for F (the paper's choice).
           projector_out: width of the space in which views are compared.
           projector_layers: 2 in the paper, 3 in SimCLR v2.
+          projector_deviation: of the projector's first matrices, which are normal (0.01 in the official code's
+            `linear_layer`); None: they start as PyTorch's linear layers do.
           embed_layers: how many layers of the projector features pass through (the official code's
             `ft_proj_selector`): 0 in the paper, 1 where SimCLR v2 learns from few labels.
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a temperature that is not positive, a projector without layers, or more of them for features than
-            it has.
+          ValueError: a temperature or deviation that is not positive, a projector without layers, or more of them for
+            features than it has.
         """
         settings.positive(temperature=temperature)
+        if projector_deviation is not None:
+            settings.positive(projector_deviation=projector_deviation)
         if not 0 <= embed_layers <= projector_layers:
             raise ValueError(f"embed_layers {embed_layers} is not between 0 and projector_layers {projector_layers}")
         self.backbone, self.view, self.temperature = backbone, view, temperature
@@ -54,7 +59,7 @@ class SimCLR(nnx.Module):
         hidden = backbone.features if projector_hidden is None else projector_hidden
         settings.at_least(1, projector_hidden=hidden, projector_out=projector_out, projector_layers=projector_layers)
         sizes = dict(hidden=hidden, out=projector_out, layers=projector_layers)
-        start = nnx.initializers.normal(0.01)  # `linear_layer` of the authors' code
+        start = None if projector_deviation is None else nnx.initializers.normal(projector_deviation)
         self.projector = heads.Projector(backbone.features, **sizes, kernel_init=start, rngs=rngs)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:

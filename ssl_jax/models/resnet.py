@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax.models import settings
+from ssl_jax.models.initializers import TORCH_KERNEL
 from ssl_jax.models.normalization import BatchNorm
 
 # He et al. 2016, table 1 (200: "Identity Mappings in Deep Residual Networks", as used by BYOL).
@@ -19,10 +20,10 @@ STAGE_SIZES = {
     152: (3, 8, 36, 3),
     200: (3, 24, 36, 3),
 }
-_HE_FAN_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
+KERNELS = {"he_fan_out": nnx.initializers.variance_scaling(2.0, "fan_out", "normal"), "torch": TORCH_KERNEL}
 
 
-def _convolution(inputs, outputs, size, *, stride=1, dtype, rngs):
+def _convolution(inputs, outputs, size, *, stride=1, kernel_init, dtype, rngs):
     """A convolution without bias, padded by half its size on each side (as in PyTorch, unlike "SAME" with a stride)."""
     return nnx.Conv(
         inputs,
@@ -31,7 +32,7 @@ def _convolution(inputs, outputs, size, *, stride=1, dtype, rngs):
         strides=stride,
         padding=((size // 2, size // 2),) * 2,  # a tuple, so that the module's definition can be hashed
         use_bias=False,
-        kernel_init=_HE_FAN_OUT,
+        kernel_init=KERNELS[kernel_init],
         dtype=settings.computation_dtype(dtype),
         conv_general_dilated=_convolve,
         rngs=rngs,
@@ -127,8 +128,6 @@ def _project(shortcut, x, train):
 class ResNet(nnx.Module):
     """Residual network without a classifier: global average of the last stage.
 
-    Convolutions are initialised by He et al. 2015 (normal, fan out).
-
     Args:
       depth: 18 or 34 (basic blocks), 50, 101, 152 or 200 (bottlenecks).
       stage_sizes: blocks of each stage; overrides `depth`, with basic blocks. Each stage after the first halves the
@@ -139,6 +138,9 @@ class ResNet(nnx.Module):
         stride 1 (SimCLR, appendix B.9, for CIFAR-10).
       channels: colours a pixel has.
       zero_init_residual: start every block as its shortcut (Goyal et al. 2017).
+      kernel_init: how convolutions start: 'he_fan_out' is normal after He et al. 2015, as in torchvision and the codes
+        of most methods (SimCLR's, BYOL's and SupCon's scale by the inputs, which LARS does not feel); 'torch' is what
+        PyTorch's layers do by themselves, as in lightly's ResNet.
       axis_name: for `BatchNorm` under `jax.pmap` or `jax.shard_map`; under `jax.jit` not needed.
       dtype: of the computation; parameters and the statistics of the batch are float32.
       rngs: stream `params`.
@@ -158,15 +160,17 @@ class ResNet(nnx.Module):
         stem: Literal["imagenet", "small"] = "imagenet",
         channels: int = 3,
         zero_init_residual: bool = True,
+        kernel_init: Literal["he_fan_out", "torch"] = "he_fan_out",
         axis_name: str | None = None,
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
         settings.at_least(1, width_multiplier=width_multiplier, base_width=base_width, channels=channels)
         settings.one_of("stem", stem, ("imagenet", "small"))
+        settings.one_of("kernel_init", kernel_init, KERNELS)
         block, sizes = _architecture(depth, stage_sizes)
         width = base_width * width_multiplier
-        conv = partial(_convolution, dtype=dtype, rngs=rngs)
+        conv = partial(_convolution, kernel_init=kernel_init, dtype=dtype, rngs=rngs)
         norm = partial(BatchNorm, axis_name=axis_name)
         self.channels = channels
         self.dtype = dtype

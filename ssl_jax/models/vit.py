@@ -38,8 +38,8 @@ class ViT(nnx.Module):
 
     Initialised as in MAE (He et al. 2022, appendix A.1 and its code): Xavier uniform for all matrices, the patch
     embedding included, normal with deviation 0.02 for the class token and learned positions, zeros for biases. Or, with
-    `initializer_range`, as in timm, DINO and MSN: matrices of the blocks are normal, the patch embedding as a
-    convolution of PyTorch.
+    `initializer_range`, as in timm and DINO: matrices of the blocks are normal, the patch embedding as a convolution of
+    PyTorch.
 
     Args:
       size: the letter of the papers; 'g' with patch_size 14 is ViT-g/14.
@@ -128,9 +128,11 @@ class ViT(nnx.Module):
 
     def _build_embedding(self, positions, initializer_range, rngs):
         normal = nnx.initializers.normal(0.02)
-        start = dict(kernel_init=TORCH_KERNEL, bias_init=torch_bias(self.patch_dim))
-        start = dict(kernel_init=nnx.initializers.xavier_uniform()) if initializer_range is None else start
-        start["dtype"] = settings.computation_dtype(self.dtype)
+        start = dict(dtype=settings.computation_dtype(self.dtype))
+        if initializer_range is None:
+            start |= dict(kernel_init=nnx.initializers.xavier_uniform())
+        else:
+            start |= dict(kernel_init=TORCH_KERNEL, bias_init=torch_bias(self.patch_dim))
         self.patch_embedding = nnx.Linear(self.patch_dim, self.features, **start, rngs=rngs)
         classes = int(self.pooling == "cls")
         self.class_token = nnx.Param(normal(rngs.params(), (self.features,))) if classes else nnx.data(None)

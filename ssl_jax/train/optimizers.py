@@ -56,7 +56,7 @@ def larc(
     clip: bool = False,
     all_parameters: bool = True,
 ) -> optax.GradientTransformation:
-    """LARS as `LARC(SGD)` of NVIDIA's apex has it, and the `LARS` of solo-learn.
+    """LARS as `LARC(SGD)` of NVIDIA's apex has it, and solo-learn (`LARSWrapper` to 1.0.2, later `LARS`).
 
     The defaults are `LARC(SGD, clip=False)`, which SwAV's authors train with (`main_swav.py`). Unlike in `lars`, the
     trust ratio is of |w| to |g| + weight_decay |w|; where either is 0 the gradient is used as it is and nothing decays;
@@ -77,15 +77,16 @@ def larc(
     settings.probability(momentum=momentum)
     settings.positive(trust_coefficient=trust_coefficient)
 
-    def adapted(g: jax.Array, w: jax.Array, rate_now: float | jax.Array) -> jax.Array:
+    def adapted(g: jax.Array, w: jax.Array, now: float | jax.Array) -> jax.Array:
         g_norm, w_norm = jnp.linalg.norm(g.reshape(-1)), jnp.linalg.norm(w.reshape(-1))
         ratio = trust_coefficient * w_norm / (g_norm + weight_decay * w_norm + 1e-8)
         if clip:
-            ratio = jnp.minimum(ratio / rate_now, 1.0)
+            ratio = jnp.minimum(ratio / now, 1.0)
         return jnp.where((w_norm > 0) & (g_norm > 0), ratio * (g + weight_decay * w), g)
 
     def update(updates, state, params):
-        updates = jax.tree.map(lambda g, w: adapted(g, w, rate(state.count)), updates, params)
+        now = rate(state.count)
+        updates = jax.tree.map(lambda g, w: adapted(g, w, now), updates, params)
         return updates, optax.ScaleByScheduleState(optax.safe_increment(state.count))
 
     adapt = optax.GradientTransformation(lambda _: optax.ScaleByScheduleState(jnp.zeros((), jnp.int32)), update)

@@ -1,19 +1,25 @@
 """Layers start as the official codes' do: PyTorch's by default, others where a method's code says so."""
 
 import importlib.util
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
+from ssl_jax import config as configs
 from ssl_jax.experiment import build
+from ssl_jax.models import initializers
 from ssl_jax.models.heads import Projector
+from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.vit import ViT
 from ssl_jax.train.paths import path_name
 from tests import tiny
 
 INPUTS, OUTPUTS = 300, 400
+SIZES = dict(width=96, depth=2, heads=3, mlp_dim=384, patch_size=8, image_size=16)
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def layer(**settings):
@@ -21,8 +27,8 @@ def layer(**settings):
     return Projector(INPUTS, **sizes, **settings, rngs=nnx.Rngs(0)).linears[0]
 
 
-def projector(name):
-    return build(tiny.config(name)).make_method(nnx.Rngs(0)).projector
+def projector(name, **settings):
+    return build(tiny.config(name, method=settings)).make_method(nnx.Rngs(0)).projector
 
 
 def assert_uniform(drawn, bound):
@@ -65,26 +71,71 @@ def test_another_start_has_no_biases():
 
 @pytest.mark.parametrize("name, deviation", [("simclr", 0.01), ("msn", 0.02)])
 def test_methods_whose_code_draws_from_a_normal_distribution(name, deviation):
-    kernels = [linear.kernel[...] for linear in projector(name).linears]
-    drawn = np.concatenate([np.ravel(kernel) for kernel in kernels])
-    assert abs(drawn.std() / deviation - 1) < 5 / np.sqrt(2 * drawn.size)
+    for linear in projector(name).linears:
+        drawn = np.ravel(linear.kernel[...])
+        assert abs(drawn.std() / deviation - 1) < 5 / np.sqrt(2 * drawn.size)
+        assert linear.bias is None or not linear.bias[...].any()
+
+
+def test_simclr_and_dcl_may_start_as_pytorch_does():
+    for head in projector("dcl"), projector("simclr", projector_deviation=None):
+        for linear in head.linears:
+            assert_uniform(linear.kernel[...], linear.kernel.shape[0] ** -0.5)
+
+
+def test_haiku_cuts_at_two_deviations():
+    """A normal distribution that is cut at two deviations keeps 0.8796 of its deviation."""
+    drawn = np.ravel(initializers.haiku_kernel(jax.random.key(0), (INPUTS, OUTPUTS))) * INPUTS**0.5
+    assert abs(drawn.std() - 0.8796) < 5 * 0.8796 / np.sqrt(2 * drawn.size)
+    assert 1.99 < np.abs(drawn).max() <= 2
 
 
 def test_byol_starts_as_haiku_does():
-    linear = projector("byol").linears[0]
-    deviation = linear.kernel.shape[0] ** -0.5
-    drawn = np.asarray(linear.kernel[...])
-    assert abs(drawn.std() / deviation - 1) < 5 / np.sqrt(2 * drawn.size)
-    assert np.abs(drawn).max() < 2.3 * deviation  # cut at two deviations of the distribution that is cut
+    for linear in projector("byol").linears:
+        drawn = np.ravel(linear.kernel[...]) * linear.kernel.shape[0] ** 0.5
+        assert abs(drawn.std() - 0.8796) < 5 * 0.8796 / np.sqrt(2 * drawn.size) and np.abs(drawn).max() <= 2
+
+
+@pytest.mark.parametrize("kernel_init", ["he_fan_out", "torch"])
+def test_convolutions(kernel_init):
+    network = ResNet(stage_sizes=(1, 1), base_width=32, stem="small", kernel_init=kernel_init, rngs=nnx.Rngs(0))
+    for convolution in network.stem, network.stages[1][0].conv1, network.stages[1][0].shortcut.conv:
+        height, width, inputs, outputs = convolution.kernel.shape
+        if kernel_init == "torch":
+            assert_uniform(convolution.kernel[...], (height * width * inputs) ** -0.5)
+        else:
+            assert_normal(convolution.kernel[...], (2 / (height * width * outputs)) ** 0.5)
+
+
+def test_vit_of_mae():
+    vit = ViT(**SIZES, rngs=nnx.Rngs(0))
+    assert_uniform(vit.patch_embedding.kernel[...], (6 / (vit.patch_dim + vit.features)) ** 0.5)
+    assert not vit.patch_embedding.bias[...].any()
+    for kernel in block_kernels(vit):
+        assert_uniform(kernel, (6 / sum(kernel.shape)) ** 0.5)
 
 
 def test_vit_of_timm():
-    sizes = dict(width=96, depth=2, heads=3, mlp_dim=384, patch_size=8, image_size=16)
-    vit = ViT(**sizes, initializer_range=0.02, rngs=nnx.Rngs(0))
+    vit = ViT(**SIZES, initializer_range=0.02, rngs=nnx.Rngs(0))
     assert_uniform(vit.patch_embedding.kernel[...], vit.patch_dim**-0.5)
     assert_uniform(vit.patch_embedding.bias[...], vit.patch_dim**-0.5)
+    for kernel in block_kernels(vit):
+        assert_normal(kernel, 0.02)
+
+
+def block_kernels(vit):
     leaves = jax.tree_util.tree_leaves_with_path(nnx.state(vit.stack))
     kernels = [leaf for path, leaf in leaves if "kernel" in path_name(path)]
-    assert len(kernels) == 8  # four of each block
-    for kernel in kernels:
-        assert_normal(kernel, 0.02)
+    assert len(kernels) == 4 * SIZES["depth"]
+    return kernels
+
+
+@pytest.mark.parametrize("name", ["dino", "ibot", "dinov2", "msn", "lejepa"])
+def test_configs_of_codes_whose_vits_start_normal(name):
+    (path,) = CONFIGS.glob(f"{name}_imagenet_vit_*.py")
+    assert configs.load(str(path)).model.initializer_range == 0.02
+
+
+@pytest.mark.parametrize("name", ["simclr", "dcl", "byol", "barlow_twins", "nnclr", "swav"])
+def test_configs_of_lightly_start_as_pytorch_does(name):
+    assert configs.load(str(CONFIGS / f"{name}_cifar10_rn18.py")).model.kernel_init == "torch"

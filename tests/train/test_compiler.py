@@ -55,7 +55,9 @@ def test_other_platforms_have_no_options():
     assert compiler.options(SimpleNamespace(devices=devices), PARAMS) == {}
 
 
-def test_a_network_without_convolutions_has_none():
+def test_a_network_has_them_if_most_of_its_kernels_are_of_convolutions():
+    if compiler._known(compiler._OPTION):
+        assert list(compiler.options(mesh.make_mesh(), PARAMS)) == [compiler._OPTION]
     assert compiler.options(mesh.make_mesh(), {"patches": PARAMS["kernel"], "dense": [jnp.zeros((4, 4))]}) == {}
 
 
