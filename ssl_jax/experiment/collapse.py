@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ssl_jax.diagnostics import diagnose
+from ssl_jax.diagnostics import Diagnosis, diagnose
 from ssl_jax.errors import RunError, UserError
 from ssl_jax.train.workdir import DIAGNOSIS, Workdir
 
@@ -15,6 +15,7 @@ EXAMPLES = 2048  # that are diagnosed at most; a verdict needs no more, and assi
 # Healthy projections vary along fewer directions than features do: on the digits VICReg's had an effective rank of 4.5
 # of 32, below the square root that `diagnose` asks of features; SimSiam's, collapsed, had 1.3.
 PROJECTION_MIN_RANK = 0.25
+LEAST_DEVIATION = 0.1  # of what a loss holds; VICReg's on the digits: 0.49 to 0.74, and 0.001 without variance terms
 SEVERITY = ("healthy", "codebook collapse", "prototype collapse", "dimensional collapse", "complete collapse")
 _STOPPED = (
     "The checkpoints are kept, and `launch.py report` draws what there is. To train on regardless, set "
@@ -42,16 +43,21 @@ class Finding:
 def figure_names(method: object) -> tuple[str, ...]:
     """The names of the figures that `examine` gives for a method."""
     projections = tuple(f"projection_{name}" for name in _FIGURES) if hasattr(method, "project") else ()
-    return (*_FIGURES, *projections, *(_USAGE if hasattr(method, "assign") else ()))
+    deviation = ("projection_deviation",) if hasattr(method, "held_deviation") else ()
+    return (*_FIGURES, *projections, *deviation, *(_USAGE if hasattr(method, "assign") else ()))
 
 
-def examine(step: int, features: np.ndarray, compared: Mapping[str, np.ndarray]) -> tuple[dict[str, float], Finding]:
+def examine(
+    step: int, features: np.ndarray, compared: Mapping[str, np.ndarray], held_deviation: float | None = None
+) -> tuple[dict[str, float], Finding]:
     """Diagnoses features, and what the loss makes of them: a collapse of the objective may leave features as they were.
 
     Args:
       step: number of steps done.
       features: of held-out examples, [N, F].
       compared: of the same, `projections` [N, P] and `prototypes` [N, K] (probabilities), where the method has them.
+      held_deviation: at which the loss should hold that of each projection over examples. Projections that shrink to a
+        point may still differ in direction, which is all that a spread tells.
 
     Returns:
       The figures by name, and the finding.
@@ -69,6 +75,10 @@ def examine(step: int, features: np.ndarray, compared: Mapping[str, np.ndarray])
         of_projections = diagnose(compared["projections"], min_rank=PROJECTION_MIN_RANK, **usage)
         found = {"features": diagnose(features), "projections": of_projections}
     figures = {}
+    if held_deviation is not None:
+        figures["projection_deviation"] = deviation = float(compared["projections"].std(axis=0).mean())
+        if deviation < LEAST_DEVIATION * held_deviation:
+            found["projections"] = _shrunk(of_projections, deviation, held_deviation)
     for name, diagnosis in found.items():
         prefix = "" if name == "features" else "projection_"
         figures |= {f"{prefix}{figure}": diagnosis.figures[figure] for figure in _FIGURES}
@@ -76,6 +86,11 @@ def examine(step: int, features: np.ndarray, compared: Mapping[str, np.ndarray])
     text = " ".join(f"{name.capitalize()}: {each.verdict}. {each.sentence}" for name, each in found.items())
     worst = max((each.verdict for each in found.values()), key=SEVERITY.index)
     return figures, Finding(step, worst, text)
+
+
+def _shrunk(diagnosis: Diagnosis, deviation: float, held: float) -> Diagnosis:
+    seen = f"their deviation is {deviation:.2g}, the loss should hold it at {held:g}"
+    return diagnosis._replace(verdict="complete collapse", sentence=f"They shrink to a point: {seen}.")
 
 
 class Watch:

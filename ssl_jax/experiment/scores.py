@@ -47,7 +47,8 @@ class Scorer:
         scores, found = plan(*splits) | self.held_out(state), None
         if plan.diagnostics:
             rows = _spread(len(splits[1][0]), collapse.EXAMPLES)
-            figures, found = collapse.examine(int(state.step), splits[1][0][rows], self.compared(state, rows))
+            held = getattr(self.experiment.method, "held_deviation", None)
+            figures, found = collapse.examine(int(state.step), splits[1][0][rows], self.compared(state, rows), held)
             scores |= figures
         return evaluate.prefixed("eval", scores), found
 

@@ -16,6 +16,7 @@ class VICReg(nnx.Module):
     has no bias; their hidden layers have biases, which the normalisation after them takes off again: left out here.
     """
 
+    held_deviation = 1.0  # by the variance terms
     collapse_causes = "the weight of the variance terms is 0 or too small beside that of the invariance"
 
     def __init__(

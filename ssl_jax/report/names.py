@@ -36,6 +36,7 @@ METRICS = {
     "embedding_std": "Embedding spread",
     "spread": "Spread of features",
     "projection_spread": "Spread of projections",
+    "projection_deviation": "Deviation of projections",
     "effective_rank": "Centred rank of features",
     "projection_effective_rank": "Centred rank of projections",
     "directions": "Live directions of features",

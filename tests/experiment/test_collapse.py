@@ -261,6 +261,16 @@ def test_what_is_not_finite_ends_the_run():
         collapse.examine(3, rows, {"projections": rows * np.inf})
 
 
+@pytest.mark.parametrize("scale, verdict", [(0.11, "healthy"), (0.09, "complete collapse")])
+def test_projections_may_shrink_to_a_point_and_differ_in_direction(scale, verdict):
+    rows = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
+    rows /= rows.std(axis=0)
+    figures, found = collapse.examine(1, rows, {"projections": 2 * scale * rows}, held_deviation=2.0)
+    assert figures["projection_deviation"] == pytest.approx(2 * scale)
+    assert found.verdict == verdict and "Features: healthy." in found.text
+    assert ("their deviation is 0.18, the loss should hold it at 2." in found.text) == (verdict != "healthy")
+
+
 def test_prototypes_without_projections_are_diagnosed_beside_the_features():
     rows = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     figures, found = collapse.examine(1, rows, {"prototypes": np.full((50, 6), 1 / 6, np.float32)})
