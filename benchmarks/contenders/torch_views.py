@@ -40,9 +40,11 @@ def loader(setup: Setup, workers: int, start_method: str | None = None) -> torch
     pictures, size = Pictures(setup.images, transform(setup)), setup.config["batch_size"]
     generator = torch.Generator().manual_seed(setup.config["seed"])
     order = torch.utils.data.RandomSampler(pictures, num_samples=size * setup.config["steps"], generator=generator)
-    context = start_method if workers else None
-    workers = dict(num_workers=workers, multiprocessing_context=context, pin_memory=torch.cuda.is_available())
-    return torch.utils.data.DataLoader(pictures, size, sampler=order, generator=generator, **workers)
+    processes = dict(num_workers=workers, multiprocessing_context=start_method if workers else None)
+    pinned = torch.cuda.is_available()
+    return torch.utils.data.DataLoader(
+        pictures, size, sampler=order, generator=generator, pin_memory=pinned, **processes
+    )
 
 
 def transform(setup: Setup) -> MultiViewTransform:

@@ -22,6 +22,7 @@ _STOPPED = (
     "config.on_collapse to 'warn' in a new --workdir."
 )
 _FIGURES = ("spread", "effective_rank", "directions")
+_DEVIATION = "deviation"  # of projections alone
 _USAGE = ("prototype_perplexity", "prototype_information")
 
 
@@ -42,9 +43,9 @@ class Finding:
 
 def figure_names(method: object) -> tuple[str, ...]:
     """The names of the figures that `examine` gives for a method."""
-    projections = tuple(f"projection_{name}" for name in _FIGURES) if hasattr(method, "project") else ()
-    deviation = ("projection_deviation",) if hasattr(method, "held_deviation") else ()
-    return (*_FIGURES, *projections, *deviation, *(_USAGE if hasattr(method, "assign") else ()))
+    compared = (*_FIGURES, _DEVIATION) if hasattr(method, "held_deviation") else _FIGURES
+    projections = tuple(f"projection_{name}" for name in compared) if hasattr(method, "project") else ()
+    return (*_FIGURES, *projections, *(_USAGE if hasattr(method, "assign") else ()))
 
 
 def examine(
@@ -72,24 +73,28 @@ def examine(
     if "projections" not in compared:
         found = {"features": diagnose(features, **usage)}
     else:
-        of_projections = diagnose(compared["projections"], min_rank=PROJECTION_MIN_RANK, **usage)
+        of_projections = _of_projections(compared["projections"], held_deviation, usage)
         found = {"features": diagnose(features), "projections": of_projections}
     figures = {}
-    if held_deviation is not None:
-        figures["projection_deviation"] = deviation = float(compared["projections"].std(axis=0).mean())
-        if deviation < LEAST_DEVIATION * held_deviation:
-            found["projections"] = _shrunk(of_projections, deviation, held_deviation)
     for name, diagnosis in found.items():
         prefix = "" if name == "features" else "projection_"
-        figures |= {f"{prefix}{figure}": diagnosis.figures[figure] for figure in _FIGURES}
-        figures |= {figure: diagnosis.figures[figure] for figure in _USAGE if figure in diagnosis.figures}
+        seen = diagnosis.figures
+        figures |= {f"{prefix}{figure}": seen[figure] for figure in (*_FIGURES, _DEVIATION) if figure in seen}
+        figures |= {figure: seen[figure] for figure in _USAGE if figure in seen}
     text = " ".join(f"{name.capitalize()}: {each.verdict}. {each.sentence}" for name, each in found.items())
     worst = max((each.verdict for each in found.values()), key=SEVERITY.index)
     return figures, Finding(step, worst, text)
 
 
-def _shrunk(diagnosis: Diagnosis, deviation: float, held: float) -> Diagnosis:
-    seen = f"their deviation is {deviation:.2g}, the loss should hold it at {held:g}"
+def _of_projections(projections: np.ndarray, held_deviation: float | None, usage: dict[str, Any]) -> Diagnosis:
+    diagnosis = diagnose(projections, min_rank=PROJECTION_MIN_RANK, **usage)
+    if held_deviation is None:
+        return diagnosis
+    deviation = float(projections.std(axis=0).mean())
+    diagnosis = diagnosis._replace(figures={**diagnosis.figures, _DEVIATION: deviation})
+    if deviation >= LEAST_DEVIATION * held_deviation:
+        return diagnosis
+    seen = f"their deviation is {deviation:.2g}, the loss should hold it at {held_deviation:g}"
     return diagnosis._replace(verdict="complete collapse", sentence=f"They shrink to a point: {seen}.")
 
 

@@ -8,10 +8,13 @@ TORCH_KERNEL = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 """Of linear layers and convolutions: uniform within 1 / sqrt(inputs) of 0."""
 
 
-def torch_bias(inputs: int) -> nnx.Initializer:
-    """Of their biases: uniform within 1 / sqrt(inputs) of 0, where `inputs` are numbers that an output is made of."""
-    bound = inputs**-0.5
-    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+def torch_start(inputs: int) -> dict[str, nnx.Initializer]:
+    """`kernel_init` and `bias_init`: both uniform within 1 / sqrt(inputs), the numbers that an output is made of."""
+
+    def bias(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -(inputs**-0.5), inputs**-0.5)
+
+    return dict(kernel_init=TORCH_KERNEL, bias_init=bias)
 
 
 def haiku_kernel(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:

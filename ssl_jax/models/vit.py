@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax.models import patches, settings
-from ssl_jax.models.initializers import TORCH_KERNEL, torch_bias
+from ssl_jax.models.initializers import torch_start
 from ssl_jax.models.normalization import layer_norm
 from ssl_jax.models.positions import resize_positions, sincos2d
 from ssl_jax.models.transformer import PreNormBlock, Stack, dropout
@@ -132,7 +132,7 @@ class ViT(nnx.Module):
         if initializer_range is None:
             start |= dict(kernel_init=nnx.initializers.xavier_uniform())
         else:
-            start |= dict(kernel_init=TORCH_KERNEL, bias_init=torch_bias(self.patch_dim))
+            start |= torch_start(self.patch_dim)
         self.patch_embedding = nnx.Linear(self.patch_dim, self.features, **start, rngs=rngs)
         classes = int(self.pooling == "cls")
         self.class_token = nnx.Param(normal(rngs.params(), (self.features,))) if classes else nnx.data(None)

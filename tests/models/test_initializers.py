@@ -40,9 +40,14 @@ def assert_uniform(drawn, bound):
     assert abs(np.mean(drawn**2) - variance) < 5 * error
 
 
-def assert_normal(drawn, deviation):
-    drawn = np.asarray(drawn).ravel()
+def assert_deviation(drawn, deviation):
+    """To five standard errors of a normal distribution's deviation."""
+    drawn = np.asarray(drawn)
     assert abs(drawn.std() / deviation - 1) < 5 / np.sqrt(2 * drawn.size)
+
+
+def assert_normal(drawn, deviation):
+    assert_deviation(drawn, deviation)
     assert np.abs(drawn).max() > 3 * deviation  # not cut at two deviations
 
 
@@ -72,8 +77,7 @@ def test_another_start_has_no_biases():
 @pytest.mark.parametrize("name, deviation", [("simclr", 0.01), ("msn", 0.02)])
 def test_methods_whose_code_draws_from_a_normal_distribution(name, deviation):
     for linear in projector(name).linears:
-        drawn = np.ravel(linear.kernel[...])
-        assert abs(drawn.std() / deviation - 1) < 5 / np.sqrt(2 * drawn.size)
+        assert_deviation(linear.kernel[...], deviation)
         assert linear.bias is None or not linear.bias[...].any()
 
 
@@ -85,15 +89,16 @@ def test_simclr_and_dcl_may_start_as_pytorch_does():
 
 def test_haiku_cuts_at_two_deviations():
     """A normal distribution that is cut at two deviations keeps 0.8796 of its deviation."""
-    drawn = np.ravel(initializers.haiku_kernel(jax.random.key(0), (INPUTS, OUTPUTS))) * INPUTS**0.5
-    assert abs(drawn.std() - 0.8796) < 5 * 0.8796 / np.sqrt(2 * drawn.size)
+    drawn = initializers.haiku_kernel(jax.random.key(0), (INPUTS, OUTPUTS)) * INPUTS**0.5
+    assert_deviation(drawn, 0.8796)
     assert 1.99 < np.abs(drawn).max() <= 2
 
 
 def test_byol_starts_as_haiku_does():
     for linear in projector("byol").linears:
-        drawn = np.ravel(linear.kernel[...]) * linear.kernel.shape[0] ** 0.5
-        assert abs(drawn.std() - 0.8796) < 5 * 0.8796 / np.sqrt(2 * drawn.size) and np.abs(drawn).max() <= 2
+        drawn = linear.kernel[...] * linear.kernel.shape[0] ** 0.5
+        assert_deviation(drawn, 0.8796)
+        assert np.abs(drawn).max() <= 2
 
 
 @pytest.mark.parametrize("kernel_init", ["he_fan_out", "torch"])

@@ -6,7 +6,7 @@ import jax
 from flax import nnx
 
 from ssl_jax.models import settings
-from ssl_jax.models.initializers import TORCH_KERNEL, torch_bias
+from ssl_jax.models.initializers import torch_start
 from ssl_jax.models.normalization import BatchNorm
 
 
@@ -62,10 +62,7 @@ class Projector(nnx.Module):
         for index, norm in enumerate(normed):
             inputs, outputs, last = widths[index], widths[index + 1], index == layers - 1
             bias = not norm and (last_bias or not last)
-            if kernel_init is None:
-                start = dict(kernel_init=TORCH_KERNEL, bias_init=torch_bias(inputs))
-            else:
-                start = dict(kernel_init=kernel_init)
+            start = torch_start(inputs) if kernel_init is None else dict(kernel_init=kernel_init)
             self.linears.append(nnx.Linear(inputs, outputs, use_bias=bias, dtype=compute, **start, rngs=rngs))
             affine = dict(use_bias=not last, use_scale=last_scale or not last)
             self.norms.append(BatchNorm(outputs, **affine, axis_name=axis_name) if norm else nnx.data(None))
