@@ -14,13 +14,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def start(
-    config: str, workdir: pathlib.Path, data_dir: pathlib.Path | None, *, steps: int, devices: int = 1
+    config: str, workdir: pathlib.Path, data_dir: pathlib.Path | None, *overrides: str, steps: int, devices: int = 1
 ) -> subprocess.Popen:
-    """A run of `config` on so many devices, in a process of its own."""
+    """A run of `config`, with `overrides`, on so many devices, in a process of its own."""
     command = [sys.executable, "launch.py", f"--config={config}", f"--workdir={workdir}"]
     command += [f"--data_dir={data_dir}"] if data_dir else []
     command += [f"--config.steps={steps}", "--config.checkpoint.every=10"]
-    command += [f"--config.evaluate.every={steps // 4}", "--config.log_every=2"]
+    command += [f"--config.evaluate.every={steps // 4}", "--config.log_every=2", *overrides]
     flags = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"XLA_FLAGS": flags}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
