@@ -10,12 +10,11 @@ features of the central crop, of a tenth of the labelled images.
 
 Where the numbers come from:
   1024 prototypes of width 256, temperature 0.1, sharpening 0.25, Sinkhorn, mean entropy's weight 1, 15 % of the large
-  anchor's patches dropped, 10 focal crops of 96 pixels, AdamW, learning rate 0.001, gradients clipped at 3, 15 epochs
-  of warm-up (from 0.0002 there, from 0 here): the YAML file. Batch 64 x 16 GPUs: that file and the README's example.
+  anchor's patches dropped, 10 focal crops of 96 pixels, AdamW, learning rate 0.0002 to 0.001 in 15 epochs of warm-up,
+  weight decay 0.04 to 0.4, gradients clipped at 3: the YAML file. Both cosines are 1.25 times as long as the run:
+  `init_opt` of `src/msn_train.py`. Batch 64 x 16 GPUs: that file and the README's example.
   Crops of 0.3 to 1 and 0.05 to 0.3 of the area: `src/data_manager.py`. Target momentum 0.996, and how
   weights start: `src/msn_train.py`.
-  There the cosines of learning rate and weight decay are 1.25 times as long as the run. Ours end with the run, at the
-  value that those have reached then: 0.0992 times the peak rate, weight decay 0.366 (from 0.04).
   There clipping leaves out the prototypes' gradient, and the patch embedding starts normal with a variance of
   2 / inputs and without biases (`src/deit.py`), here uniform within 1 / sqrt(inputs).
 """
@@ -64,8 +63,17 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         projector_hidden=2048,
         projector_out=256,
     )
-    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.04, weight_decay_end=0.366, clip_norm=3.0)
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=0.0992)
+    config.optimizer = dict(
+        name="adamw",
+        learning_rate=1e-3,
+        weight_decay=0.04,
+        weight_decay_end=0.4,
+        weight_decay_stretch=1.25,
+        clip_norm=3.0,
+    )
+    config.schedule = dict(
+        name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=0.2, end_factor=1e-3, stretch=1.25
+    )
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
     config.expected = dict(

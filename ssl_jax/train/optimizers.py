@@ -103,6 +103,7 @@ def adamw(
     b2: float = 0.999,
     eps: float = 1e-8,
     weight_decay_end: float | None = None,
+    weight_decay_stretch: float = 1.0,
     steps: int | None = None,
 ) -> optax.GradientTransformation:
     """AdamW (Loshchilov and Hutter 2019) without decay of biases and normalisation scales.
@@ -115,13 +116,20 @@ def adamw(
       eps: added to the root of the second moment.
       weight_decay_end: the decay rises (or falls) to this along half a cosine until the last step, as in DINO (Caron et
         al. 2021, section 3.2); None: it stays.
+      weight_decay_stretch: that half cosine is this many times as long as the run, which then stops on its way, as in
+        MSN and I-JEPA.
       steps: of the whole run; needed for `weight_decay_end`.
     """
     end = weight_decay if weight_decay_end is None else weight_decay_end
     settings.at_least(0, weight_decay=weight_decay, weight_decay_end=end)
     settings.probability(b1=b1, b2=b2)
     settings.positive(eps=eps)
-    decay = weight_decay if end == weight_decay else lambda step: targets.cosine_ramp(step, steps, weight_decay, end)
+    settings.at_least(1, weight_decay_stretch=weight_decay_stretch)
+    if end == weight_decay:
+        decay = weight_decay
+    else:
+        length = int(weight_decay_stretch * steps)
+        decay = lambda step: targets.cosine_ramp(step, length, weight_decay, end)
     return optax.adamw(rate, b1=b1, b2=b2, eps=eps, weight_decay=decay, mask=decay_mask)
 
 
@@ -136,12 +144,25 @@ def sgd(
     )
 
 
-def warmup_cosine(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:
-    """Linear from 0 to `peak` over `warmup_steps`, then a half cosine down to `end_factor * peak` at `steps`."""
+def warmup_cosine(
+    peak: float,
+    steps: int,
+    *,
+    warmup_steps: int = 0,
+    start_factor: float = 0.0,
+    end_factor: float = 0.0,
+    stretch: float = 1.0,
+) -> optax.Schedule:
+    """Linear from `start_factor * peak` to `peak` over `warmup_steps`, then a half cosine down to `end_factor * peak`.
+
+    The cosine ends at `stretch * steps`: above 1 the run stops on its way, as in MSN and I-JEPA.
+    """
     _check_warmup(warmup_steps, steps)
-    settings.at_least(0, end_factor=end_factor)
-    decay = optax.cosine_decay_schedule(peak, steps - warmup_steps, alpha=end_factor)
-    return optax.join_schedules([optax.linear_schedule(0.0, peak, max(warmup_steps, 1)), decay], [warmup_steps])
+    settings.at_least(0, start_factor=start_factor, end_factor=end_factor)
+    settings.at_least(1, stretch=stretch)
+    rise = optax.linear_schedule(start_factor * peak, peak, max(warmup_steps, 1))
+    decay = optax.cosine_decay_schedule(peak, int(stretch * steps) - warmup_steps, alpha=end_factor)
+    return optax.join_schedules([rise, decay], [warmup_steps])
 
 
 def warmup_linear(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:

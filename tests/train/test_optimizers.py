@@ -151,6 +151,26 @@ def test_schedules(name, values):
         np.testing.assert_allclose(schedule(step), value, atol=1e-6)
 
 
+def test_stretched_cosines_stop_on_their_way():
+    """`WarmupCosineSchedule` and `CosineWDSchedule` of facebookresearch/msn, src/utils.py, with T_max = 1.25 runs."""
+    rate = optimizers.warmup_cosine(2.0, 40, warmup_steps=10, start_factor=0.2, end_factor=0.1, stretch=1.25)
+    for step, value in {0: 0.4, 5: 1.2, 10: 2.0, 30: 1.1, 40: 0.2 + 1.8 * (1 - 2**-0.5) / 2}.items():
+        np.testing.assert_allclose(rate(step), value, rtol=1e-6)
+    decay = dict(weight_decay=0.2, weight_decay_end=0.6, weight_decay_stretch=2.0, steps=1)
+    update = optimizers.adamw(optax.constant_schedule(0.1), **decay)
+    params, zero = {"kernel": jnp.ones(2)}, {"kernel": jnp.zeros(2)}
+    state = update.init(params)
+    for decayed in (0.98, 0.98 * 0.96):
+        updates, state = update.update(zero, state, params)
+        params = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(params["kernel"], decayed, rtol=1e-6)
+    for broken in (dict(stretch=0.9), dict(start_factor=-1.0)):
+        with pytest.raises(ValueError, match=next(iter(broken))):
+            optimizers.warmup_cosine(2.0, 40, **broken)
+    with pytest.raises(ValueError, match="weight_decay_stretch"):
+        optimizers.adamw(optax.constant_schedule(0.1), weight_decay_stretch=0.5)
+
+
 def test_linear_scaling():
     assert optimizers.peak_rate(4096, learning_rate=0.3, reference_batch_size=256) == pytest.approx(4.8)
     assert optimizers.peak_rate(4096, learning_rate=0.3) == 0.3
