@@ -113,7 +113,7 @@ def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
 
 
 def _diff(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
-    if len(options.names) != 2 or overrides or options.config or options.workdir:
+    if len(options.names) != 2 or overrides:
         raise UserError("diff takes two configs, files or folders of runs: python launch.py diff A B.")
     import rich
 
@@ -128,7 +128,13 @@ def _diff(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
 
 
 COMMANDS = {"train": _train, "prepare": _prepare, "report": _report, "diff": _diff}
-OPTIONS = ("--config", "--workdir", "--data_dir", "--dry_run", "--help")
+TAKEN = {
+    "train": ("config", "workdir", "data_dir", "dry_run"),
+    "prepare": ("data_dir",),
+    "report": ("workdir",),
+    "diff": (),
+}
+OPTIONS = (*(f"--{name}" for name in TAKEN["train"]), "--help")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -147,8 +153,9 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
         parser.error(f"unexpected argument {rest[0]!r}")
     if rest:
         raise unknown("option", rest[0].partition("=")[0], (*OPTIONS, "--config.a.b"))
-    if options.dry_run and options.command != "train":
-        parser.error(f"{options.command} has no --dry_run: it is for training")
+    for name in TAKEN["train"]:
+        if getattr(options, name) and name not in TAKEN[options.command]:
+            parser.error(f"{options.command} takes no --{name}")
     if options.names and options.command not in ("prepare", "diff"):
         parser.error(f"unexpected argument {options.names[0]!r}: {options.command} takes options only")
     return options, overrides

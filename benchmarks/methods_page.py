@@ -118,20 +118,29 @@ def fresh(found: dict[str, dict], digest: Callable[[str], str | None]) -> dict[s
     return {key: entry for key, entry in found.items() if key not in stale}
 
 
+def page(found: dict[str, dict]) -> str:
+    """docs/methods.md."""
+    names = {table: sorted({key.split("/")[1] for key in found if key.startswith(f"{table}/")}) for table in tables()}
+    text = TOP + "".join(_table(table, names[table], found) for table in names)
+    parallel = [entry for key, entry in found.items() if key.endswith("/parallel")]
+    steps, early = (max((entry[name] for entry in parallel), default=0) for name in ("steps", "early_steps"))
+    sizes = "".join(f"; that of {name} passes 0 and is divided by {size:g} at least" for name, size in SIZE.items())
+    promised = _filled(PROMISED.format(early=early, steps=steps, sizes=sizes))
+    text += PROMISES.format(text=promised) + _promises(names, found)
+    return text + "\nMeasured on: " + "; ".join(sorted({entry["hardware"] for entry in found.values()})) + ".\n"
+
+
 def write(found: dict[str, dict]) -> None:
     """Writes docs/methods.md."""
     if not found:
         raise SystemExit("There are no results yet: run benchmarks/methods.py.")
-    names = {table: sorted({key.split("/")[1] for key in found if key.startswith(f"{table}/")}) for table in tables()}
-    page = TOP + "".join(_table(table, names[table], found) for table in names)
-    parallel = [entry for key, entry in found.items() if key.endswith("/parallel")]
-    steps, early = (max((entry[name] for entry in parallel), default=0) for name in ("steps", "early_steps"))
-    sizes = "".join(f"; that of {name} passes 0 and is divided by {size:g} at least" for name, size in SIZE.items())
-    page += PROMISES.format(text=_filled(PROMISED.format(early=early, steps=steps, sizes=sizes))) + _promises(
-        names, found
-    )
-    page += "\nMeasured on: " + "; ".join(sorted({entry["hardware"] for entry in found.values()})) + ".\n"
-    write_atomically(PAGE, page)
+    write_atomically(PAGE, page(found))
+
+
+def over_seeds(found: dict[str, dict], table: str, method: str, key: str) -> np.ndarray:
+    """One result of a method, by seed."""
+    runs = [found[job] for job in sorted(found) if job.startswith(f"{table}/{method}/seed")]
+    return np.array([run["results"][key] for run in runs])
 
 
 def _table(table: str, names: list[str], found: dict) -> str:

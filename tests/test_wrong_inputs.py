@@ -255,7 +255,10 @@ def test_mae_takes_a_vit(tmp_path, data_dir, capsys):
 
 WRONG_COMMANDS = [
     (["trian"], "command: 'trian'", "Did you mean 'train'?", "prepare, report, train"),
-    (["report", "--dry_run"], "report has no --dry_run"),
+    (["report", "--dry_run"], "report takes no --dry_run"),
+    (["report", "--workdir=x", "--config=y"], "report takes no --config"),
+    (["prepare", "digits", "--workdir=x"], "prepare takes no --workdir"),
+    (["diff", "a", "b", "--data_dir=x"], "diff takes no --data_dir"),
     (["--dry_rn"], "option: '--dry_rn'", "Did you mean '--dry_run'?"),
     (["--dry_run", "--config=configs/quickstart.py", "--config.sead=1"], "config: 'sead'", "Did you mean 'seed'?"),
     (["diff"], "python launch.py diff A B"),

@@ -1,0 +1,35 @@
+"""docs/methods.md, docs/methods.json and what the configs of its runs promise say the same."""
+
+import pytest
+
+from benchmarks import methods_page
+
+FOUND = methods_page.read()
+CASES = [(table, method) for table in methods_page.tables() for method in methods_page.methods_of(table)]
+FIRST = methods_page.tables()[0]
+
+
+def test_page_is_made_of_the_results():
+    assert methods_page.PAGE.read_text() == methods_page.page(FOUND)
+
+
+@pytest.mark.parametrize(("table", "method"), CASES)
+def test_configs_expect_what_was_measured(table, method):
+    """Results are means over three seeds or more; the gain over the untrained network is at least what is promised."""
+    expected = methods_page.config_of(methods_page.spec_of(table, method))["expected"]
+    for measure in methods_page.MEASURES:
+        seen, untrained = (
+            methods_page.over_seeds(FOUND, table, method, f"{stage}/{measure}") for stage in ("pretrained", "untrained")
+        )
+        assert len(seen) >= 3
+        assert expected["results"][measure] == pytest.approx(seen.mean(), abs=6e-4)
+        assert (seen - untrained).mean() >= expected["margins"].get(measure, -1)
+    assert max(expected["margins"].values()) > 0
+
+
+@pytest.mark.parametrize("method", methods_page.methods_of(FIRST))
+def test_promises_were_kept(method):
+    assert FOUND[f"{FIRST}/{method}/resume"]["exact"]
+    assert FOUND[f"{FIRST}/{method}/parallel"]["early_difference"] < 1e-6
+    runs = [entry for key, entry in FOUND.items() if "/seed" in key and key.split("/")[1] == method]
+    assert not any(run["alarm"] for run in runs)
