@@ -2,8 +2,9 @@
 
     python benchmarks/methods.py [--methods simclr byol] [--tables small_openmoji] [--seeds 3] [--quick] [--data_dir D]
 
-For each method of `configs/small_*.py`: one run of `launch.py` a seed on each data set; the largest difference between
-1 and 8 devices over the first steps; and a run that is killed with SIGKILL and continued, against an undisturbed one.
+For each method of `configs/small_*.py`: one run of `launch.py` a seed on each data set; what a run multiplies; the
+largest difference between 1 and 8 devices over the first steps; and a run that is killed with SIGKILL and continued,
+against an undisturbed one.
 What was found goes to docs/methods.json, one entry a job, and what is there already of the same config is not done
 again, so the command may be stopped and repeated. docs/methods.md is made of it (`benchmarks/methods_page.py`).
 """
@@ -32,6 +33,7 @@ import numpy as np  # noqa: E402
 from benchmarks import methods_page  # noqa: E402
 from benchmarks.joblist import Job, work_off  # noqa: E402
 from ssl_jax.experiment import build  # noqa: E402
+from ssl_jax.experiment.dry_run import step_multiply_adds  # noqa: E402
 from ssl_jax.train import mesh as meshes  # noqa: E402
 from ssl_jax.train.state import parameter_count  # noqa: E402
 from tests.killed import assert_same, finish, last_step, outcome, start, wait_for_step  # noqa: E402
@@ -66,6 +68,13 @@ def score(spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool
     method = build(methods_page.config_of(spec), data_dir=data_dir, mesh=mesh).method
     sizes = {"parameters": parameter_count(method), "encoder": parameter_count(method.backbone)}
     return {"results": results, **during, **sizes}
+
+
+def cost(spec: str, data_dir: str | None) -> dict:
+    """Multiply-adds of a whole run's train steps, on whatever devices."""
+    config = methods_page.config_of(spec)
+    experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
+    return {"multiply_adds": config["steps"] * step_multiply_adds(experiment)}
 
 
 def parallel(spec: str, data_dir: str | None) -> dict:
@@ -122,6 +131,7 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
             for seed in range(options.seeds):
                 given = (seed, options.workdir / table / f"{method}_seed{seed}", options.data_dir, options.quick)
                 yield f"{name}/seed{seed}", functools.partial(score, spec, *given)
+            yield f"{name}/cost", functools.partial(cost, spec, options.data_dir)
             yield f"{name}/parallel", functools.partial(parallel, spec, options.data_dir)
             if table == options.tables[0]:
                 yield f"{name}/resume", functools.partial(resume, spec, random.Random(name), options.data_dir)

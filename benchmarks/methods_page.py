@@ -42,11 +42,12 @@ runs that warned of a collapse (`config.on_collapse`). Settings were chosen on a
 `supervised` and `sup_con` learn from the labels.
 
 What is the same for all methods of a table stands below it; the rest of each is in its config. Steps and batch say how
-many pictures are seen, not how much is computed: a target network, more crops or another network cost time.
+many pictures are seen, not how much is computed: target networks and small crops cost more. TFLOPs are those of the
+train steps of a run, 2 a multiply-add of matrix products and convolutions, as `launch.py --dry_run` counts them.
 """
 COLUMNS = (
     *("method", "network", "parameters", "encoder", "n"),
-    *("kNN", "linear", "untrained kNN", "untrained linear", "seconds", "alarms"),
+    *("kNN", "linear", "untrained kNN", "untrained linear", "TFLOPs", "seconds", "alarms"),
 )
 PROMISED = """"1 and 8 devices": largest relative difference of the loss over the first {early} steps from the same
 state, and over {steps}{sizes}. Rounding grows where AdamW's first steps divide by gradients that are near 0.
@@ -150,21 +151,22 @@ def _table(table: str, names: list[str], found: dict) -> str:
         return ""
     lines = [f"\n## {table}: `launch.py --config=configs/{table}.py:METHOD`\n"]
     lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    lines += [_row(table, name, runs) for name, runs in runs_of.items()]
+    lines += [_row(table, name, runs, found.get(f"{table}/{name}/cost")) for name, runs in runs_of.items()]
     first = next(iter(runs_of.values()))[0]["results"]
     raw = [f"{100 * first[f'raw/{measure}']:.1f}" for measure in MEASURES]
     lines += [f"\nRaw pixels: kNN {raw[0]}, linear {raw[1]}.", "", _filled(f"The same for all: {_in_common(table)}.")]
     return "\n".join(lines) + "\n"
 
 
-def _row(table: str, name: str, runs: list[dict]) -> str:
+def _row(table: str, name: str, runs: list[dict], cost: dict | None) -> str:
     sizes = [f"{runs[0][part] / 1e3:,.0f} k" for part in ("parameters", "encoder")]
     scores = [_spread(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained") for measure in MEASURES]
     seconds = [run["seconds"] for run in runs if "seconds" in run]
     network = _network(config_of(spec_of(table, name))["model"])
     alarms = [run["alarm"] for run in runs if "alarm" in run]
     timed = (f"{min(seconds):.0f}", str(sum(alarms))) if seconds else ("", "")
-    cells = (name, network, *sizes, str(len(runs)), *scores, *timed)
+    flops = "" if cost is None else f"{2 * cost['multiply_adds'] / 1e12:.1f}"
+    cells = (name, network, *sizes, str(len(runs)), *scores, flops, *timed)
     return f"| {' | '.join(cells)} |"
 
 

@@ -21,7 +21,7 @@ from ml_collections import config_dict
 from ssl_jax.errors import UserError, unknown
 
 LEAVES = ("seed", "steps", "batch_size")
-OPTIONAL_LEAVES = ("log_every", "on_collapse")
+OPTIONAL_LEAVES = {"log_every": 50, "on_collapse": "warn"}  # name -> default
 ABSENT = object()  # in place of a value, where a config has no such leaf
 PARTS = ("data", "views", "method", "model", "optimizer", "schedule", "checkpoint", "evaluate", "expected")
 
@@ -279,6 +279,14 @@ def _callable(function: Callable) -> Callable:
 def settings_of(function: Callable) -> tuple[str, ...]:
     """The names of its keyword-only parameters."""
     return tuple(_parameters(_callable(function)))
+
+
+def defaults_of(function: Callable) -> dict[str, Any]:
+    """The keyword-only parameters that have a default, and it."""
+    parameters = _parameters(_callable(function))
+    return {
+        name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty
+    }
 
 
 def _parameters(function: Callable) -> dict[str, inspect.Parameter]:

@@ -4,7 +4,6 @@ No JAX is imported here but where a setup is made, so that contenders in PyTorch
 """
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,22 +73,16 @@ def make(config: Mapping[str, Any], data_dir: str | None) -> tuple[Setup, Callab
     steps, data = config["steps"], experiment.data
     rates = np.asarray(experiment.recipe.schedule(np.arange(steps)), np.float64)
     tables = dict(views=augment.VIEWS, model=models.MODELS, method=methods.METHODS)
-    defaults = {part: _defaults(table[config[part]["name"]]) for part, table in tables.items()}
+    defaults = {part: configs.defaults_of(table[config[part]["name"]]) for part, table in tables.items()}
     defaults["method"]["steps"] = steps
     chosen = optimizers.OPTIMIZERS[config["optimizer"]["name"]]
     defaults["optimizer"] = {}
     for constructor in chosen, parts.by_part, optimizers.peak_rate:
-        defaults["optimizer"] |= _defaults(constructor)
+        defaults["optimizer"] |= configs.defaults_of(constructor)
     images = data.train.read(np.arange(len(data.train)))["image"]
     setup = Setup(dict(config), defaults, rates, float(rates.max()), np.asarray(images), data_dir)
     judge = dataclasses.replace(experiment.plan, tasks=("knn_full", "linear"), diagnostics=False)
     return setup, judge, (_split(data.eval_train, labelled_rows(experiment)), _split(data.eval))
-
-
-def _defaults(constructor: Callable) -> dict[str, Any]:
-    function = constructor.__init__ if inspect.isclass(constructor) else constructor  # nnx hides a class's signature
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
 
 
 def _split(source: Any, rows: np.ndarray | None = None) -> Split:

@@ -22,6 +22,16 @@ from ssl_jax.train.loop import Recipe
 
 VIEWS = {**augment.VIEWS, **masking.VIEWS}
 GIVEN = ("steps", "batch_size", "num_classes")  # what a constructor gets to know of the run, where it asks for it
+SUPPLIED = {
+    "data": ("data_dir",),
+    "model": ("rngs", "axis_name"),
+    "method": ("rngs", *GIVEN),
+    "optimizer": ("steps",),
+}  # by part, parameters of its constructors that are no settings
+BEGINNINGS = {
+    "method": ("freeze_prototypes_steps", "queue_start", "warmup_teacher_steps"),
+    "optimizer": ("late_steps",),
+}  # by part, settings that count steps from the start of the run, after which something changes
 FEWEST_EXAMPLES = 3  # of which a map can be drawn
 
 
@@ -112,15 +122,26 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     configs.check_frame(config)
     _check_data(config["data"])
     _check_part(VIEWS, config, "views")
-    _check_part(models.MODELS, config, "model", given=("rngs", "axis_name"))
-    _check_part(method_table, config, "method", given=("rngs", *GIVEN))
+    _check_part(models.MODELS, config, "model")
+    _check_part(method_table, config, "method")
     _check_part(optimizers.SCHEDULES, config, "schedule")
     _optimizer(config)
+    _check_beginnings(config)
     configs.check(checkpoints.Checkpoints, config["checkpoint"], "config.checkpoint")
     configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
     if config.get("on_collapse") == "stop":
         _check_can_stop(plan, config["steps"])
+
+
+def _check_beginnings(config: Mapping[str, Any]) -> None:
+    """Nothing waits for a step that does not come, as in a run that is shorter than its paper's."""
+    for part, names in BEGINNINGS.items():
+        for name in names:
+            value = config[part].get(name, 0)
+            if value >= config["steps"]:
+                ends = f"and the run ends before, after {config['steps']} steps; lower it"
+                raise UserError(f"config.{part}.{name} is {value}, {ends}.")
 
 
 def _check_can_stop(plan: EvaluationPlan, steps: int) -> None:
@@ -135,15 +156,16 @@ def _check_can_stop(plan: EvaluationPlan, steps: int) -> None:
 
 def _check_data(node: Mapping[str, Any]) -> None:
     chosen, names = configs.choose(data.MODALITIES, node, "config.data", by="modality"), ("modality", "name")
-    configs.check(chosen, configs.without(node, *names), "config.data", given=("data_dir",), also=names)
+    configs.check(chosen, configs.without(node, *names), "config.data", given=SUPPLIED["data"], also=names)
     if not isinstance(node.get("name"), str):
         raise UserError(f"config.data.name must be the name of a data set. Valid: {data.VALID}.")
     _data(node, data_dir=None)
 
 
-def _check_part(choices: Mapping, config: Mapping, part: str, *, given: tuple = ()) -> None:
+def _check_part(choices: Mapping, config: Mapping, part: str) -> None:
     path = f"config.{part}"
     chosen = configs.choose(choices, config[part], path)
+    given = SUPPLIED.get(part, ())
     configs.check(chosen, configs.without(config[part], "name"), path, given=given, also=("name",))
 
 
@@ -184,7 +206,7 @@ def build(
         seed=config["seed"],
         steps=config["steps"],
         batch_size=config["batch_size"],
-        log_every=config.get("log_every", 50),
+        log_every=config.get("log_every", configs.OPTIONAL_LEAVES["log_every"]),
         evaluate_every=plan.every,
     )
     return Experiment(dict(config), opened, make_method, method, recipe, plan)
@@ -223,7 +245,7 @@ def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.Gradien
     rate = {name: node[name] for name in configs.settings_of(optimizers.peak_rate) if name in node}
     settings = configs.without(node, "name", *beside, *rate)
     others = (*configs.settings_of(optimizers.peak_rate), *configs.settings_of(parts.by_part))
-    configs.check(chosen, settings, path, given=("steps",), also=("name", *others))
+    configs.check(chosen, settings, path, given=SUPPLIED["optimizer"], also=("name", *others))
     peak = configs.construct(optimizers.peak_rate, rate, path, config["batch_size"])
     schedule = _named(optimizers.SCHEDULES, config["schedule"], "config.schedule", peak, config["steps"])
     given = _asked_for(chosen, steps=config["steps"])

@@ -9,11 +9,12 @@ import rich.text
 
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
+from ssl_jax.experiment.resolve import resolved
 from ssl_jax.train.workdir import read_json
 
 
 def differences(first: str, second: str) -> dict[str, tuple[Any, Any]]:
-    """`config.differences` of what two names stand for.
+    """`config.differences` of what two names stand for, with the settings that they leave at their defaults.
 
     Args:
       first: a config file, 'FILE.py' or 'FILE.py:VARIANT', or the workdir of a run.
@@ -38,7 +39,7 @@ def table(found: dict[str, tuple[Any, Any]], first: str, second: str) -> rich.ta
 def _config(spec: str) -> dict[str, Any]:
     folder = pathlib.Path(spec).expanduser()
     if not folder.is_dir():
-        return configs.plain(configs.load(spec))
+        return resolved(configs.plain(configs.load(spec)))
     config = read_json(folder / "config.json")
     if config is None:
         raise UserError(f"{folder} holds no run: there is no config.json in it.")

@@ -18,6 +18,7 @@ from ssl_jax.experiment import show
 from ssl_jax.experiment.build import FEWEST_EXAMPLES, Experiment, build, check
 from ssl_jax.experiment.flops import multiply_adds
 from ssl_jax.experiment.memory import full_memory_in_one_line
+from ssl_jax.experiment.resolve import resolved
 from ssl_jax.models.targets import TargetWeight
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import state as states
@@ -65,6 +66,7 @@ def dry_run(
       UserError: the config is wrong.
       RunError: compiling the step needs more memory than there is.
     """
+    config = resolved(config, method_table)
     experiment, made_up = assembled(config, data_dir=data_dir, method_table=method_table)
     for leaf, value in configs.flat(config).items():
         print(f"{leaf} = {value!r}")
@@ -135,12 +137,14 @@ def _view_multiply_adds(experiment: Experiment) -> int:
     return multiply_adds(jax.jit(jax.vmap(view.evaluate)).trace(_abstract_batch(experiment, 1)).jaxpr)
 
 
+def step_multiply_adds(experiment: Experiment) -> int:
+    """Of one train step, views, forward, backward and update, of the global batch. The step is traced, not compiled."""
+    return multiply_adds(_traced(experiment).jaxpr)
+
+
 def step_cost(experiment: Experiment) -> Cost:
     """Traces and compiles the train step for the experiment's mesh; no parameter is made."""
-    recipe = experiment.recipe
-    state = states.abstract_state(experiment.make_method, recipe.optimizer, recipe.mesh)
-    batch = _abstract_batch(experiment, recipe.batch_size)
-    traced = jit_train_step(recipe, state).trace(state, batch)
+    traced = _traced(experiment)
     begun = time.monotonic()
     found = traced.lower().compile().memory_analysis()
     memory = {
@@ -150,6 +154,12 @@ def step_cost(experiment: Experiment) -> Cost:
     }
     memory["whole"] = sum(memory.values())
     return Cost(multiply_adds(traced.jaxpr), memory, time.monotonic() - begun)
+
+
+def _traced(experiment: Experiment) -> Any:
+    recipe = experiment.recipe
+    state = states.abstract_state(experiment.make_method, recipe.optimizer, recipe.mesh)
+    return jit_train_step(recipe, state).trace(state, _abstract_batch(experiment, recipe.batch_size))
 
 
 def _abstract_batch(experiment: Experiment, size: int) -> dict[str, jax.ShapeDtypeStruct]:

@@ -7,9 +7,10 @@ from typing import Any
 from ssl_jax import config as configs
 from ssl_jax import evaluate, methods
 from ssl_jax.experiment import show
-from ssl_jax.experiment.build import Experiment, build, check
+from ssl_jax.experiment.build import Experiment, build
 from ssl_jax.experiment.collapse import Watch
 from ssl_jax.experiment.memory import full_memory_in_one_line
+from ssl_jax.experiment.resolve import resolved
 from ssl_jax.experiment.scores import Scorer
 from ssl_jax.train.checkpoints import Checkpoints
 from ssl_jax.train.loop import Outcome, fit
@@ -30,7 +31,7 @@ def run(
     """Trains what `config` says in `workdir`, from wherever the run there stands, to the report.
 
     Args:
-      config: plain, as `config.plain` gives it.
+      config: plain, as `config.plain` gives it; the run is of it as `resolved`.
       workdir: the run's folder, made where missing.
       data_dir: where TFDS data lies, None for TFDS's own default.
       stop: handles signals; None for a new one, whose handlers are taken away again at the end.
@@ -43,7 +44,7 @@ def run(
       UserError: the config, the data or the workdir is wrong.
       RunError: the run failed.
     """
-    check(config, method_table)
+    config = resolved(config, method_table)
     folder, own = Workdir(workdir), stop is None
     stop = stop or StopSignal()
     try:
@@ -99,7 +100,7 @@ def _watch(experiment: Experiment, folder: Workdir, start: int) -> Watch:
         folder,
         start,
         patience=experiment.plan.patience(experiment.recipe.steps),
-        on_collapse=config.get("on_collapse", "warn"),
+        on_collapse=config["on_collapse"],
         method_name=config["method"]["name"],
         causes=getattr(experiment.method, "collapse_causes", None),
     )

@@ -119,12 +119,17 @@ def adamw(
       weight_decay_stretch: that half cosine is this many times as long as the run, which then stops on its way, as in
         MSN and I-JEPA.
       steps: of the whole run; needed for `weight_decay_end`.
+
+    Raises:
+      ValueError: a setting is out of its range, or `weight_decay_stretch` comes without `weight_decay_end`.
     """
     end = weight_decay if weight_decay_end is None else weight_decay_end
     settings.at_least(0, weight_decay=weight_decay, weight_decay_end=end)
     settings.probability(b1=b1, b2=b2)
     settings.positive(eps=eps)
     settings.at_least(1, weight_decay_stretch=weight_decay_stretch)
+    if weight_decay_stretch != 1 and weight_decay_end is None:
+        raise ValueError(f"weight_decay_stretch {weight_decay_stretch} has an effect with weight_decay_end only")
     if end == weight_decay:
         decay = weight_decay
     else:

@@ -74,7 +74,9 @@ def by_part(
         update = optax.chain(update, optax.masked(wait, which))
     if clip_each is not None:
         update = optax.chain(_clipped(clip_each), update)
-    return update if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), update)
+    if clip_norm is not None:
+        update = optax.chain(optax.clip_by_global_norm(clip_norm), update)
+    return optax.chain(_without(frozen), update) if frozen else update
 
 
 def check_parts(
@@ -129,6 +131,12 @@ def _clipped(limit: float) -> optax.GradientTransformation:
         return leaf * jnp.minimum(1.0, limit / (norm + 1e-6)).astype(leaf.dtype)
 
     return optax.stateless(lambda updates, _: _mapped(clipped, updates))
+
+
+def _without(frozen: tuple[str, ...]) -> optax.GradientTransformation:
+    """No gradient of what is frozen, so that it does not count for clipping, as in PyTorch's codes."""
+    still = lambda path, leaf: jnp.zeros_like(leaf) if _of(path, frozen) else leaf
+    return optax.stateless(lambda updates, _: _mapped(still, updates))
 
 
 def _scaled(

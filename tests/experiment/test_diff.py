@@ -9,6 +9,7 @@ import launch
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 from ssl_jax.experiment import diff
+from ssl_jax.experiment.resolve import resolved
 from ssl_jax.train.workdir import Workdir
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
@@ -18,7 +19,7 @@ QUICKSTART, BYOL = str(CONFIGS / "quickstart.py"), str(CONFIGS / "byol_imagenet_
 @pytest.fixture
 def run_of_byol(tmp_path):
     """A workdir as a run leaves it, whose config differs from the paper's in three leaves."""
-    config = configs.plain(configs.load(BYOL))
+    config = resolved(configs.plain(configs.load(BYOL)))
     config["batch_size"], config["optimizer"]["nesterov"] = 2048, True
     del config["method"]["momentum"]
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -42,6 +43,16 @@ def test_lines_are_aligned_sorted_and_whole(run_of_byol, capsys, monkeypatch):
         ["config.method.momentum", "0.996", "—"],
         ["config.optimizer.nesterov", "—", "True"],
     ]
+
+
+def test_a_setting_at_its_default_is_no_difference(tmp_path):
+    path = tmp_path / "stated.py"
+    states = "config.on_collapse, config.evaluate.k = 'warn', 20"
+    path.write_text(
+        f"{pathlib.Path(QUICKSTART).read_text()}\n\nshort = get_config\n\n\ndef get_config():\n"
+        f"    config = short()\n    {states}\n    return config\n"
+    )
+    assert diff.differences(QUICKSTART, str(path)) == {}
 
 
 def test_a_variant_and_values_that_look_like_markup(capsys):

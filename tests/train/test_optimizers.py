@@ -167,8 +167,9 @@ def test_stretched_cosines_stop_on_their_way():
     for broken in (dict(stretch=0.9), dict(start_factor=-1.0)):
         with pytest.raises(ValueError, match=next(iter(broken))):
             optimizers.warmup_cosine(2.0, 40, **broken)
-    with pytest.raises(ValueError, match="weight_decay_stretch"):
-        optimizers.adamw(optax.constant_schedule(0.1), weight_decay_stretch=0.5)
+    for stretch, ends in (0.5, {"weight_decay_end": 0.6}), (1.25, {}):
+        with pytest.raises(ValueError, match="weight_decay_stretch"):
+            optimizers.adamw(optax.constant_schedule(0.1), weight_decay_stretch=stretch, steps=1, **ends)
 
 
 def test_linear_scaling():

@@ -82,6 +82,15 @@ def test_clips_the_global_norm_before_everything_else():
     np.testing.assert_allclose(moment, 0.1 * np.array([0.6, 0.8]), rtol=1e-6)
 
 
+def test_what_is_frozen_does_not_count_for_clipping():
+    params = {"kernel": jnp.zeros(2), "still": {"kernel": jnp.zeros(2)}}
+    gradients = {"kernel": jnp.array([3.0, 4.0]), "still": {"kernel": jnp.array([1e3, 1e3])}}
+    update = by_part(PLAIN_SGD, optax.constant_schedule(1.0), 1.0, clip_norm=1.0, frozen=("still",))
+    found, _ = update.update(gradients, update.init(params), params)
+    np.testing.assert_allclose(found["kernel"], [-0.6, -0.8], rtol=1e-6)
+    np.testing.assert_array_equal(found["still"]["kernel"], 0)
+
+
 def test_clips_the_norm_of_each_parameter_by_itself():
     gradients = {
         "kernel": jnp.array([30.0, 40.0]),
