@@ -27,10 +27,7 @@ METHODS = dict(
         views=_CROPS, model=dict(pooling="cls"), method=dict(patch_prototypes=512, momentum=0.97, **_DINO_HEAD)
     ),
     ibot=dict(
-        views=_CROPS,
-        model=dict(pooling="cls"),
-        method=dict(patch_temperature=0.04, momentum=0.9, **_DINO_HEAD),
-        optimizer=dict(learning_rate=5e-4),
+        views=_CROPS, model=dict(pooling="cls"), method=dict(patch_temperature=0.04, momentum=0.99, **_DINO_HEAD)
     ),
     lejepa=dict(method=dict(lambda_=0.02, directions=256, **_HEAD), optimizer=dict(learning_rate=4e-3)),
     moco_v2=dict(
