@@ -1,9 +1,8 @@
 """SupCon, ResNet-50, ImageNet-1k: Khosla et al. 2020 (arXiv:2004.11362), with the settings of google-research/supcon.
 
 Expected: 78.7 % top-1 of a linear classifier on frozen features (the paper's ImageNet table, with AutoAugment; not
-checked against its text). We have no AutoAugment: the views are SimCLR's, so somewhat less is to be expected. The
-script is for 128 TPU v3 cores. Our probe is a logistic regression on features of the central crop, of a tenth of the
-labelled images.
+checked against its text). The script is for 128 TPU v3 cores. Our probe is a logistic regression on features of the
+central crop, of a tenth of the labelled images.
 
     python launch.py prepare imagenet2012
     python launch.py --config=configs/sup_con_imagenet_rn50.py
@@ -14,6 +13,11 @@ Where the numbers come from (google-research/supcon, scripts/supcon_imagenet_res
   temperature 0.1, the loss multiplied by it, features of unit length, a head of one layer without bias, 128 out. LARS's
   momentum 0.9 and trust coefficient 0.001: its utils.py. It decays biases too, ours does not; its head
   starts normal with a deviation of 0.01, ours as PyTorch's layers do, which LARS does not feel.
+
+Views (its preprocessing.py): a random crop of 0.08 to 1 of the area, resized bilinearly; flip; AutoAugment with policy
+'v0' of tensorflow/models (see ssl_jax/augment/policies.py); pixels in -1 to 1. No colour jitter, no blur, no warp. What
+differs: our resize smooths where it shrinks; ours are rounded to whole pixel values before AutoAugment, theirs cut off;
+TensorFlow draws crops of a tenth of the picture and less again, and of crops their height evenly, ours their area.
 """
 
 import ml_collections
@@ -34,7 +38,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data = dict(
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
-    config.views = dict(name="simclr", out_size=224, strength=1.0)
+    config.views = dict(name="sup_con", out_size=224)
     config.model = dict(name="resnet", depth=50, dtype="bfloat16")
     config.method = dict(
         name="sup_con",

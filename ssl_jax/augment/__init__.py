@@ -17,6 +17,7 @@ import functools
 
 from ssl_jax.augment import presets
 from ssl_jax.augment.affine import Affine, affine, draw_affine
+from ssl_jax.augment.auto_augment import Operations, auto_augment, draw_auto_augment
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
 from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
@@ -36,6 +37,7 @@ VIEWS = {
     "swav": functools.partial(PhotoView, **presets.SWAV),
     "dino": functools.partial(PhotoView, **presets.DINO),
     "lejepa": functools.partial(PhotoView, **presets.LEJEPA),
+    "sup_con": functools.partial(PhotoView, **presets.SUP_CON),
     "mae": MAEView,
     "affine": AffineView,
 }
@@ -48,17 +50,20 @@ __all__ = [
     "Jitter",
     "MAEView",
     "Normalize",
+    "Operations",
     "PatchPair",
     "PhotoView",
     "VIEWS",
     "add_noise",
     "all_crops",
     "affine",
+    "auto_augment",
     "center_box",
     "color_jitter",
     "crop_and_resize",
     "cutmix",
     "draw_affine",
+    "draw_auto_augment",
     "draw_blur",
     "draw_color_jitter",
     "draw_crop",

@@ -71,6 +71,30 @@ def affine(image: jax.Array, parameters: Affine, *, out_size: int, fill: float =
     return fill + sum(_corner(image, *corner, fill) for corner in corners)
 
 
+def nearest(image: jax.Array, rows: jax.Array, columns: jax.Array, *, fill: float | None) -> jax.Array:
+    """The pixel nearest to each place.
+
+    Args:
+      image: float32 [H, W, C].
+      rows: where each pixel of the result comes from, float32 [h, w]; 0 is the centre of the first row.
+      columns: likewise.
+      fill: the value of what lies outside of the image; None: the image goes on mirrored there, edge pixels twice.
+
+    Returns:
+      float32 [h, w, C].
+    """
+    # Halfway goes up, also where rounding has left a place just short of it: so compilers decide nothing.
+    rows, columns = jnp.floor(rows + 0.5001), jnp.floor(columns + 0.5001)
+    if fill is None:
+        return _corner(image, _mirrored(rows, image.shape[0]), _mirrored(columns, image.shape[1]), 1.0, 0.0)
+    return fill + _corner(image, rows, columns, 1.0, fill)
+
+
+def _mirrored(index, size):
+    index = index - 2 * size * jnp.floor(index / (2 * size))
+    return jnp.where(index < size, index, 2 * size - 1 - index)
+
+
 def _source(parameters, height, width, out_size):
     """Where in the image each pixel of the result comes from: rows and columns, [out_size, out_size] each."""
     grid = (jnp.arange(out_size, dtype=jnp.float32) + 0.5) / out_size - 0.5

@@ -7,6 +7,7 @@ that differs by image would be computed anyway. The order of colour jitter is a 
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -93,11 +94,11 @@ def _brightness(planes, jitter):
 
 
 def _contrast(planes, jitter):
-    return _blend(planes, jnp.mean(_luma(planes)), jitter.contrast)
+    return _blend(planes, jnp.mean(luma(planes)), jitter.contrast)
 
 
 def _saturation(planes, jitter):
-    return _blend(planes, _luma(planes), jitter.saturation)
+    return _blend(planes, luma(planes), jitter.saturation)
 
 
 def _hue(planes, jitter):
@@ -109,7 +110,8 @@ def _blend(planes, other, factor):
     return tuple(jnp.clip(other + factor * (plane - other), 0, 1) for plane in planes)
 
 
-def _luma(planes):
+def luma(planes: Sequence[jax.Array]) -> jax.Array:
+    """The gray picture [H, W] of such channels [H, W]: ITU-R 601's weights for 3 channels, else their mean."""
     if len(planes) != 3:
         return sum(planes) / len(planes)
     return sum(weight * plane for weight, plane in zip(_LUMA, planes, strict=True))
@@ -141,8 +143,8 @@ def _channel(offset, sixth, value, chroma):
 def grayscale(image: jax.Array, gray: jax.Array | bool) -> jax.Array:
     """The luma in every channel where the scalar `gray` is true: [H, W, C]. One channel stays as it is."""
     planes = split_planes(image)
-    luma = _luma(planes)
-    return merge_planes([jnp.where(gray, luma, plane) for plane in planes])
+    gray_plane = luma(planes)
+    return merge_planes([jnp.where(gray, gray_plane, plane) for plane in planes])
 
 
 def solarize(image: jax.Array, inverted: jax.Array | bool, *, threshold: float = 0.5) -> jax.Array:

@@ -59,3 +59,10 @@ SWAV = dict(
 )
 """facebookresearch/swav, src/multicropdataset.py (whose std begins with 0.228) and scripts/swav_800ep_pretrain.sh.
 Jitter at full strength, as SimCLR's."""
+
+SUP_CON = dict(
+    interpolation="bilinear", auto_augment="v0", jitter=0.0, grayscale=0.0, blur=0.0, mean=(0.5,), std=(0.5,)
+)
+"""google-research/supcon, scripts/supcon_imagenet_resnet50.sh (`augmentation_type=AUTOAUGMENT`), hparams.py and
+preprocessing.py: crop, flip and AutoAugment alone, pixels in -1 to 1. Warping has a probability of 0, and blur belongs
+to its other augmentations."""

@@ -9,15 +9,19 @@ import jax
 import jax.numpy as jnp
 
 from ssl_jax.augment.affine import affine, draw_affine
+from ssl_jax.augment.auto_augment import auto_augment, draw_auto_augment
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
 from ssl_jax.augment.color import color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Interpolation, center_box, crop_and_resize, draw_crop, on_canvas, original_size
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
+from ssl_jax.augment.policies import POLICIES
 from ssl_jax.augment.presets import IMAGENET_MEAN, IMAGENET_STD
 
 
 class PhotoView:
     """Views of photographs: random crop, flip, colour jitter, grayscale, Gaussian blur, solarisation, in this order.
+
+    AutoAugment, where it is asked for, comes right after the flip.
 
     Methods that compare two views may ask for `train` and `second`, which differ in blur and solarisation where a paper
     makes them differ; those with small crops beside the large ones, for `local_crops` of `local`. What papers use is
@@ -31,6 +35,7 @@ class PhotoView:
       crop_ratio: its aspect, width over height.
       interpolation: of the crop's resize.
       flip: probability of mirroring.
+      auto_augment: the policy, 'v0', 'imagenet' or 'cifar10' (`ssl_jax.augment.policies`); None: no AutoAugment.
       jitter: probability of colour jitter.
       brightness, contrast, saturation: factors are drawn from 1 - x to 1 + x, not below 0.
       hue: the colour circle is turned by at most so many turns.
@@ -74,6 +79,7 @@ class PhotoView:
         crop_ratio: tuple[float, float] = (3 / 4, 4 / 3),
         interpolation: Interpolation = "bicubic",
         flip: float = 0.5,
+        auto_augment: str | None = None,
         jitter: float = 0.8,
         brightness: float = 0.8,
         contrast: float = 0.8,
@@ -103,6 +109,8 @@ class PhotoView:
         _check_range("blur_sigma", blur_sigma)
         if blur_radius is not None and blur_radius < 1:
             raise ValueError(f"blur_radius {blur_radius} is below 1")
+        if auto_augment is not None and auto_augment not in POLICIES:
+            raise ValueError(f"auto_augment {auto_augment!r} is not one of {', '.join(POLICIES)}")
         _check_probabilities(flip=flip, jitter=jitter, grayscale=grayscale, blur=blur, solarize=solarize)
         second_blur, local_blur = (blur if own is None else own for own in (second_blur, local_blur))
         second_solarize, local_solarize = (
@@ -117,6 +125,7 @@ class PhotoView:
             ratio=crop_ratio,
             interpolation=interpolation,
             flip=flip,
+            policy=auto_augment,
             jitter=_jitter(jitter, strength, brightness, contrast, saturation, hue),
             gray=grayscale,
             radius=blur_radius,
@@ -145,6 +154,7 @@ class _PhotoDraw:
     ratio: tuple[float, float]
     interpolation: Interpolation
     flip: float
+    policy: str | None
     jitter: dict[str, float]
     gray: float
     blur: float
@@ -165,6 +175,10 @@ class _PhotoDraw:
         crop_key, jitter_key, blur_key, coin_key = jax.random.split(key, 4)
         coins = jax.random.uniform(coin_key, (3,)) < jnp.array([self.flip, self.gray, self.solarize])
         image = _crop(crop_key, example, self.shape, self.interpolation, coins[0], scale=self.scale, ratio=self.ratio)
+        if self.policy is not None:
+            # A fifth key: the other four, and so what they draw, are those of a view without AutoAugment.
+            drawn = draw_auto_augment(jax.random.fold_in(key, 4), self.shape[:2], policy=self.policy)
+            image = auto_augment(image, drawn, policy=self.policy)
         if self.jitter["probability"] > 0:
             image = color_jitter(image, draw_color_jitter(jitter_key, **self.jitter, order=order))
         if self.gray > 0:
