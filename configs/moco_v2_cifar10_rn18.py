@@ -47,7 +47,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.optimizer = dict(name="sgd", learning_rate=0.06, reference_batch_size=512, weight_decay=5e-4, momentum=0.9)
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")
-    config.evaluate = dict(every=10 * epoch, batch_size=1024, tasks=("knn_full", "linear"))
+    config.evaluate = dict(every=10 * epoch, batch_size=1024, tasks=("knn_full", "linear"), k=200, temperature=0.1)
     config.expected = dict(
         results={"pretrained/knn_full": 0.826},
         source="facebookresearch/moco, CIFAR-10 demo, asymmetric, 200 epochs",
