@@ -9,10 +9,10 @@ central crop, of a tenth of the labelled images.
     python launch.py --config=configs/swav_imagenet_rn50.py:smoke    the same code path on made-up pictures
 
 Where the numbers come from (facebookresearch/swav):
-  Batch 64 x 64 GPUs, learning rate 4.8 down to 0.0048 along a cosine, 10 epochs of warm-up (from 0.3 there, from 0
-  here), weight decay 1e-6, temperature 0.1, epsilon 0.05, 3 Sinkhorn iterations, 3000 prototypes of width 128, frozen
-  for 313 steps, no queue: `scripts/swav_800ep_pretrain.sh`. LARC with trust coefficient 0.001, momentum 0.9; projector
-  2048 wide: `main_swav.py`. Views: the preset 'swav'.
+  Batch 64 x 64 GPUs, learning rate 4.8 down to 0.0048 along a cosine, 10 epochs of warm-up from 0.3, weight decay 1e-6,
+  temperature 0.1, epsilon 0.05, 3 Sinkhorn iterations, 3000 prototypes of width 128, frozen for 313 steps, no queue:
+  `scripts/swav_800ep_pretrain.sh`. LARC with trust coefficient 0.001, momentum 0.9; projector 2048 wide:
+  `main_swav.py`. Views: the preset 'swav'.
   Batch statistics over the global batch; the authors' are over groups of 8 GPUs (512 images).
 """
 
@@ -47,7 +47,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         projector_out=128,
     )
     config.optimizer = dict(name="larc", learning_rate=4.8, weight_decay=1e-6, momentum=0.9, trust_coefficient=0.001)
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=0.001)
+    config.schedule = dict(
+        name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=0.3 / 4.8, end_factor=0.001
+    )
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
     config.expected = dict(
