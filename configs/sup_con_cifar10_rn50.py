@@ -27,7 +27,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 1024
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", workers=0, mock=0)
@@ -41,7 +41,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         projector_hidden=2048,
         projector_out=128,
     )
-    config.optimizer = dict(name="sgd", learning_rate=0.5, reference_batch_size=1024, weight_decay=1e-4, momentum=0.9)
+    config.optimizer = dict(name="sgd", learning_rate=0.5, weight_decay=1e-4, momentum=0.9)
     config.schedule = dict(
         name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=0.01 / 0.5, end_factor=0.001
     )

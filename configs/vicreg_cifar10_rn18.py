@@ -33,7 +33,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 256
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
+    peak = 0.3 * config.get_ref("batch_size").to_float() / 256
     config.steps = EPOCHS * epoch
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", image_size=32, workers=0, mock=0)
@@ -67,7 +68,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         clip=True,
         all_parameters=False,
     )
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=3e-5 / 0.3)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=3e-5 / peak)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=10 * epoch, batch_size=1024, limit=None, tasks=("knn_full", "linear"))
     config.expected = dict(
