@@ -13,6 +13,7 @@ Where the numbers come from:
   0.9, 10 epochs of warm-up, then a cosine, temperature 0.1, SimCLR's head: lightly's benchmark of DCL
   (`benchmarks/imagenet/resnet50/dcl.py`). Views are SimCLR's with bilinear resize and ImageNet's mean and deviation,
   and residual blocks do not start at 0, as there.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections

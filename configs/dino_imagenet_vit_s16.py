@@ -18,6 +18,7 @@ Where the numbers come from:
   no clipping.
   10 small crops, scales 0.25 to 1 and 0.05 to 0.25: iBOT's official command for the same network and as many epochs;
   the file of arguments that DINO's README links was not at hand. Weights that start normal: `vision_transformer.py`.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections

@@ -20,6 +20,7 @@ probabilities 0, 0.9 and 0.5 (small ones), 9 pixels wide: `augmentations.py` ask
 Different from the official code: the norm that is clipped is of all gradients, there of the backbone's and of the
 head's; the class token starts normal with a deviation of 0.02, there 1e-6; masks are spread over the global batch,
 there over each GPU's; KoLeo's neighbours likewise.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections

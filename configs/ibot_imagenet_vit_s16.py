@@ -16,6 +16,7 @@ Where the numbers come from:
   0.04 to 0.4, each parameter's gradient clipped to 3, momentum 0.996 to 1, temperatures 0.1 (student) and 0.04 (teacher
   at first), 0.07 for patches, stochastic depth 0.1, last layer at rest for one epoch.
   Weights that start normal with a deviation of 0.02: `models/vision_transformer.py`.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections

@@ -18,6 +18,7 @@ Known differences: the linear layer of 512 between backbone and projector, in th
 out; so are the scripts' masked patches and averaged weights (`patch_mask_ratio`, `teacher_student`), as in
 `MINIMAL.md`. `MINIMAL.md` decays all parameters, ours not biases and normalisation scales. timm's class token starts
 with a deviation of 1e-6, ours of 0.02.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections

@@ -14,6 +14,7 @@ Where the numbers come from (the official code's CONFIG.md, README and the defau
   ours does not. Its class token begins with a deviation of 1e-6, ours of 0.02; its queries, keys and values begin as
   three matrices, ours as one of three times the width, so smaller by the root of 2.
   Views: BYOL's, with bilinear resize.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections

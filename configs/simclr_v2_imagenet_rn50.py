@@ -16,6 +16,7 @@ Where the numbers come from:
   of the batch with 5 % of the epochs as warm-up: the paper, not checked against its text; the README's command for 100
   epochs has 0.075 x the root of the batch and the code 10 epochs of warm-up. LARS's momentum 0.9, trust coefficient
   0.001: the official code. Without the paper's momentum memory.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections

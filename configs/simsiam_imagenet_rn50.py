@@ -14,6 +14,7 @@ Where the numbers come from: the defaults of the official `main_simsiam.py` with
   2048 -> 512 -> 2048. Batch statistics over the global batch.
   Views: MoCo v2's, the preset 'moco_v2'.
 Known difference: the official code also decays biases and normalisation scales.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections

@@ -14,6 +14,7 @@ Where the numbers come from (google-research/supcon, scripts/supcon_imagenet_res
   temperature 0.1, the loss multiplied by it, features of unit length, a head of one layer without bias, 128 out. LARS's
   momentum 0.9 and trust coefficient 0.001: its utils.py. It decays biases too, ours does not; its head
   starts normal with a deviation of 0.01, ours as PyTorch's layers do, which LARS does not feel.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections

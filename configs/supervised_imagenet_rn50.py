@@ -14,6 +14,7 @@ Where the numbers come from (flax `examples/imagenet`, configs/default.py and co
   There all weights start normal with a variance of 1 / inputs; here convolutions with 2 / (outputs x area), and the
   classifier with a deviation of 0.01, as in Goyal et al.
   Views: random crop and flip alone.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections

@@ -15,6 +15,7 @@ Where the numbers come from (facebookresearch/swav):
   `main_swav.py`. Views: the preset 'swav'. The authors' script for a batch of 256 has a learning rate of 0.6 down to
   0.0006 without warm-up; the rate here does not follow the batch.
   Batch statistics over the global batch; the authors' are over groups of 8 GPUs (512 images).
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
