@@ -17,6 +17,7 @@ Where the numbers come from: the defaults of the official `main.py`.
   except where it does not adapt, so that rate is divided by 16 here. lambda 0.0051, projector 8192-8192-8192.
   Batch statistics over the global batch.
   Views: BYOL's, the preset 'byol'.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -31,7 +32,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 2048
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

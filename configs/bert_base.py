@@ -24,8 +24,9 @@ from ssl_jax.errors import unknown
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 1_000_000
     config.batch_size = 256
+    thousand = 1000 * 256 // config.get_ref("batch_size")  # steps of the paper; as many sequences at another batch
+    config.steps = 1000 * thousand
     config.log_every = 100
     config.data = dict(
         modality="text", name="wikipedia/20230601.en", train_split="train[:99%]", eval_train_split="train[98%:99%]",
@@ -41,9 +42,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.optimizer = dict(
         name="adamw", learning_rate=1e-4, weight_decay=0.01, b1=0.9, b2=0.999, eps=1e-6, clip_norm=1.0
     )
-    config.schedule = dict(name="warmup_linear", warmup_steps=10_000)
-    config.checkpoint = dict(every=10_000, keep=2, best="eval/masked_accuracy")
-    config.evaluate = dict(every=50_000, batch_size=256, during=(), tasks=(), limit=50_000)
+    config.schedule = dict(name="warmup_linear", warmup_steps=10 * thousand)
+    config.checkpoint = dict(every=10 * thousand, keep=2, best="eval/masked_accuracy")
+    config.evaluate = dict(every=50 * thousand, batch_size=256, during=(), tasks=(), limit=50_000)
     config.expected = dict(
         results={},
         glue=79.6,

@@ -15,6 +15,7 @@ Where the numbers come from (sections of the paper):
   Views: the preset 'byol', table 6 of appendix B. Projector and predictor 4096 wide, 256 out: section 3.3.
   Batch statistics over the global batch: section 3.3 (the paper's are global too). The official code's averages of
   them have a decay of 0.9, as ours.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -29,7 +30,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 4096
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

@@ -13,6 +13,7 @@ Where the numbers come from:
   0.9, 10 epochs of warm-up, then a cosine, temperature 0.1, SimCLR's head: lightly's benchmark of DCL
   (`benchmarks/imagenet/resnet50/dcl.py`). Views are SimCLR's with bilinear resize and ImageNet's mean and deviation,
   and residual blocks do not start at 0, as there.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -27,7 +28,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 256
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(
@@ -42,7 +43,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     config.model = dict(name="resnet", depth=50, zero_init_residual=False, dtype="bfloat16")
     config.method = dict(name="dcl", temperature=0.1, projector_hidden=2048, projector_out=128)
-    config.optimizer = dict(name="lars", learning_rate=1.2, weight_decay=1e-6, momentum=0.9)
+    rate = 0.075 * config.get_ref("batch_size").to_float() ** 0.5
+    config.optimizer = dict(name="lars", learning_rate=rate, weight_decay=1e-6, momentum=0.9)
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))

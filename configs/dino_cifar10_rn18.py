@@ -10,15 +10,15 @@ One GPU. In the paper CIFAR-10 is for fine-tuning alone.
 
 Where the numbers come from (that file and its `augmentations/asymmetric.yaml`):
   1000 epochs, batch 256, LARS with momentum 0.9, learning rate 0.3 x batch / 256, weight decay 1e-6, trust coefficient
-  0.02, its ratio clipped (`clip_lr`), biases and normalisation neither decayed nor adapted, 10 epochs of warm-up from
-  0, then a cosine to 0; momentum of the teacher from 0.9995 to 1; head 2048 wide, 256 before 4096 prototypes of fixed
+  0.02, its ratio clipped (`clip_lr`), biases and normalisation neither decayed nor adapted, 10 epochs of warm-up,
+  then a cosine to 0; momentum of the teacher from 0.9995 to 1; head 2048 wide, 256 before 4096 prototypes of fixed
   length, which rest for one epoch; student temperature 0.1.
   Views: two crops of at least 8 % of the area with bicubic resize, the colours of BYOL, no blur, the second solarised
   with probability 0.2; mean and standard deviation of CIFAR-10. No small crops.
 What that file leaves open is as in solo-learn's code of July 2021, when the number came: a head that normalises over
-the batch, and a teacher temperature from 0.04 to 0.07 over 50 epochs, there once an epoch. By the defaults of today's
-code the head does not normalise, and the temperature is 0.07 from the start. The rate began at 0.003 then, and begins
-at 3e-5 today.
+the batch, a teacher temperature from 0.04 to 0.07 over 50 epochs, and a warm-up from 0.003; rate and temperature moved
+once an epoch there. By the defaults of today's code the head does not normalise, the temperature is 0.07 from the
+start, and the warm-up begins at 3e-5.
 Known differences: solo-learn passes each view by itself through the networks; its first convolution pads by 2, so that
 its maps are 34 wide at first, ours by 1, and starts as PyTorch's do, ours as the rest; it computes in half precision
 where it can, ours in float32.
@@ -36,7 +36,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 256
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
+    peak = 0.3 * config.get_ref("batch_size").to_float() / 256
     config.steps = EPOCHS * epoch
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", image_size=32, workers=0, mock=0)
@@ -71,9 +72,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         clip=True,
         all_parameters=False,
         late=("head.last_layer",),
-        late_steps=epoch,
+        late_steps=1 * epoch,
     )
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=0.003 / peak)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=10 * epoch, batch_size=1024, limit=None, tasks=("knn_full", "linear"))
     config.expected = dict(

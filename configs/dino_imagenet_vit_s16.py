@@ -18,6 +18,7 @@ Where the numbers come from:
   no clipping.
   10 small crops, scales 0.25 to 1 and 0.05 to 0.25: iBOT's official command for the same network and as many epochs;
   the file of arguments that DINO's README links was not at hand. Weights that start normal: `vision_transformer.py`.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -32,7 +33,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 1024
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
+    peak = 5e-4 * config.get_ref("batch_size").to_float() / 256
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(
@@ -49,9 +51,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.optimizer = dict(
         name="adamw", learning_rate=5e-4, reference_batch_size=256, weight_decay=0.04, weight_decay_end=0.4,
-        late=("head.last_layer",), late_steps=epoch,
+        late=("head.last_layer",), late_steps=1 * epoch,
     )  # fmt: skip
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=1e-5 / 2e-3)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=1e-5 / peak)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
     config.expected = dict(

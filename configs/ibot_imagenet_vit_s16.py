@@ -16,6 +16,7 @@ Where the numbers come from:
   0.04 to 0.4, each parameter's gradient clipped to 3, momentum 0.996 to 1, temperatures 0.1 (student) and 0.04 (teacher
   at first), 0.07 for patches, stochastic depth 0.1, last layer at rest for one epoch.
   Weights that start normal with a deviation of 0.02: `models/vision_transformer.py`.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -30,7 +31,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 1024
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
+    peak = 5e-4 * config.get_ref("batch_size").to_float() / 256
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(
@@ -48,9 +50,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.optimizer = dict(
         name="adamw", learning_rate=5e-4, reference_batch_size=256, weight_decay=0.04, weight_decay_end=0.4,
-        clip_each=3.0, late=("head.last_layer",), late_steps=epoch,
+        clip_each=3.0, late=("head.last_layer",), late_steps=1 * epoch,
     )  # fmt: skip
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=1e-6 / 2e-3)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=1e-6 / peak)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
     config.expected = dict(

@@ -13,10 +13,12 @@ ViT-L/14; what the ViT-H/14 of the abstract differs in is not stated there.
   AdamW, learning rate 5e-4, weight decay 0.05, linear warm-up, then a cosine down to a thousandth; 2 views of 224 and
   6 of 98 pixels, colours and their areas: README. Batch 512, 100 epochs, lambda 0.05, 1024 directions, drop path 0.1,
   projections 512 wide: `scripts/launch_proj_ablation.md`. Projector with hidden layers of 2048, and one epoch of
-  warm-up: `MINIMAL.md`. Learned positions and weights that start normal: timm's ViT, which both train.
+  warm-up from a hundredth: `MINIMAL.md`. Learned positions and weights that start normal: timm's ViT, which both train.
 Known differences: the linear layer of 512 between backbone and projector, in the scripts and in `MINIMAL.md`, is left
 out; so are the scripts' masked patches and averaged weights (`patch_mask_ratio`, `teacher_student`), as in
-`MINIMAL.md`. timm's class token starts with a deviation of 1e-6, ours of 0.02.
+`MINIMAL.md`. `MINIMAL.md` decays all parameters, ours not biases and normalisation scales. timm's class token starts
+with a deviation of 1e-6, ours of 0.02.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -31,7 +33,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 512
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(
@@ -46,7 +48,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         name="lejepa", lambda_=0.05, directions=1024, center="global", projector_hidden=2048, projector_out=512
     )
     config.optimizer = dict(name="adamw", learning_rate=5e-4, weight_decay=0.05)
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=0.001)
+    config.schedule = dict(
+        name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=0.01, end_factor=0.001
+    )
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
     config.expected = dict(

@@ -12,6 +12,7 @@ Where the numbers come from: table 8 of appendix A.1 (AdamW, base learning rate 
 0.05, betas 0.9 and 0.95, batch 4096, cosine, 40 epochs of warm-up, random resized crop); 75 % hidden, decoder of 8
 blocks 512 wide, normalised pixels: section 4.1, table 1; 16 decoder heads, crops of 20 to 100 %, flips
 with probability 0.5 and ImageNet's mean and deviation of pixels (the defaults of the view): the official code.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -26,7 +27,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 4096
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

@@ -26,7 +26,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 512
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", workers=0, mock=0)
@@ -47,7 +47,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.optimizer = dict(name="sgd", learning_rate=0.06, reference_batch_size=512, weight_decay=5e-4, momentum=0.9)
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")
-    config.evaluate = dict(every=10 * epoch, batch_size=1024, tasks=("knn_full", "linear"))
+    config.evaluate = dict(every=10 * epoch, batch_size=1024, tasks=("knn_full", "linear"), k=200, temperature=0.1)
     config.expected = dict(
         results={"pretrained/knn_full": 0.826},
         source="facebookresearch/moco, CIFAR-10 demo, asymmetric, 200 epochs",

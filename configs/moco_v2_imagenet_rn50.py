@@ -13,6 +13,7 @@ Where the numbers come from (the official code, `main_moco.py` with the README's
   0.999, 65536 keys of 128, temperature 0.2, 8 groups of 32 with their own batch statistics (one a GPU) and shuffled
   keys. The official code decays biases and normalisation scales too, ours does not; its rate changes once an epoch.
   Views: the preset 'moco_v2'.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -27,7 +28,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 256
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

@@ -12,6 +12,7 @@ Where the numbers come from (the official code's CONFIG.md, README and the defau
   LARS), momentum 0.9, trust coefficient 0.001, 10 epochs of warm-up, then a cosine; momentum of the target from 0.996
   to 1, temperature 1, projector of 2 layers and predictor 4096 wide, 256 out, no normalisation after the predictor.
   Views: BYOL's, with crops of at least 20 % of the area (`--crop-min=.2`) and bilinear resize.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -26,7 +27,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 4096
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

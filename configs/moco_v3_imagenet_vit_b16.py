@@ -14,6 +14,7 @@ Where the numbers come from (the official code's CONFIG.md, README and the defau
   ours does not. Its class token begins with a deviation of 1e-6, ours of 0.02; its queries, keys and values begin as
   three matrices, ours as one of three times the width, so smaller by the root of 2.
   Views: BYOL's, with bilinear resize.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -28,7 +29,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 4096
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

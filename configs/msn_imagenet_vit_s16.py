@@ -17,6 +17,7 @@ Where the numbers come from:
   weights start: `src/msn_train.py`.
   There clipping leaves out the prototypes' gradient, and the patch embedding starts normal with a variance of
   2 / inputs and without biases (`src/deit.py`), here uniform within 1 / sqrt(inputs).
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -31,7 +32,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 1024
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

@@ -14,6 +14,7 @@ Where the numbers come from:
   A support set of 98304, temperature 0.1, batch 4096, LARS, learning rate 0.3 x batch / 256, weight decay 1e-6, 10
   epochs of warm-up, then a cosine: the paper's, which has no official code; not checked against its text. LARS's
   momentum 0.9 and trust coefficient 0.001 and the views are SimCLR's.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -28,7 +29,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 4096
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

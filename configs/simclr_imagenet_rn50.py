@@ -15,7 +15,7 @@ Where the numbers come from (sections of the paper):
   Views: random crop of 8 to 100 % of the area, flip, colour distortion of strength 1, blur with probability 0.5 and
   sigma 0.1 to 2.0: appendix A. Projector of two layers, 2048 -> 2048 -> 128: sections 2.1 and 4.2. Temperature 0.1:
   table 5. Batch statistics over the global batch: section 2.2.
-Canvas: pictures are decoded to 320 x 320 and crops are drawn in the geometry of the original.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -30,7 +30,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 4096
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

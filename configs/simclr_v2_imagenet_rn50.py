@@ -16,6 +16,7 @@ Where the numbers come from:
   of the batch with 5 % of the epochs as warm-up: the paper, not checked against its text; the README's command for 100
   epochs has 0.075 x the root of the batch and the code 10 epochs of warm-up. LARS's momentum 0.9, trust coefficient
   0.001: the official code. Without the paper's momentum memory.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -30,7 +31,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 4096
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(
@@ -41,7 +42,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method = dict(
         name="simclr", temperature=0.1, projector_hidden=2048, projector_out=128, projector_layers=3, embed_layers=0
     )
-    config.optimizer = dict(name="lars", learning_rate=6.4, weight_decay=1e-4, momentum=0.9)
+    rate = 0.1 * config.get_ref("batch_size").to_float() ** 0.5
+    config.optimizer = dict(name="lars", learning_rate=rate, weight_decay=1e-4, momentum=0.9)
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))

@@ -24,7 +24,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 512
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", image_size=32, workers=0, mock=0)

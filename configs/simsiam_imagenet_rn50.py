@@ -14,6 +14,7 @@ Where the numbers come from: the defaults of the official `main_simsiam.py` with
   2048 -> 512 -> 2048. Batch statistics over the global batch.
   Views: MoCo v2's, the preset 'moco_v2'.
 Known difference: the official code also decays biases and normalisation scales.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -28,7 +29,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 512
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

@@ -18,6 +18,7 @@ Views (its preprocessing.py): a random crop of 0.08 to 1 of the area, resized bi
 'v0' of tensorflow/models (see ssl_jax/augment/policies.py); pixels in -1 to 1. No colour jitter, no blur, no warp. What
 differs: our resize smooths where it shrinks; ours are rounded to whole pixel values before AutoAugment, theirs cut off;
 TensorFlow draws crops of a tenth of the picture and less again, and of crops their height evenly, ours their area.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -32,7 +33,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 6144
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

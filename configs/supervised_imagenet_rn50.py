@@ -14,6 +14,7 @@ Where the numbers come from (flax `examples/imagenet`, configs/default.py and co
   There all weights start normal with a variance of 1 / inputs; here convolutions with 2 / (outputs x area), and the
   classifier with a deviation of 0.01, as in Goyal et al.
   Views: random crop and flip alone.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -28,7 +29,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 2048
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

@@ -27,7 +27,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 128
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", workers=0, mock=0)
@@ -51,10 +51,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         projector_hidden=512,
         projector_out=128,
     )
-    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=1e-6)
+    config.optimizer = dict(name="adamw", learning_rate=1e-3, reference_batch_size=128, weight_decay=1e-6)
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")
-    config.evaluate = dict(every=10 * epoch, batch_size=1024, tasks=("knn_full", "linear"))
+    config.evaluate = dict(every=10 * epoch, batch_size=1024, tasks=("knn_full", "linear"), k=200, temperature=0.1)
     config.expected = dict(
         results={"pretrained/knn_full": 0.812},
         source="lightly, CIFAR-10 benchmark, batch 128, 200 epochs",

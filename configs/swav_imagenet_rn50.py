@@ -9,11 +9,13 @@ central crop, of a tenth of the labelled images.
     python launch.py --config=configs/swav_imagenet_rn50.py:smoke    the same code path on made-up pictures
 
 Where the numbers come from (facebookresearch/swav):
-  Batch 64 x 64 GPUs, learning rate 4.8 down to 0.0048 along a cosine, 10 epochs of warm-up (from 0.3 there, from 0
-  here), weight decay 1e-6, temperature 0.1, epsilon 0.05, 3 Sinkhorn iterations, 3000 prototypes of width 128, frozen
-  for 313 steps, no queue: `scripts/swav_800ep_pretrain.sh`. LARC with trust coefficient 0.001, momentum 0.9; projector
-  2048 wide: `main_swav.py`. Views: the preset 'swav'.
+  Batch 64 x 64 GPUs, learning rate 4.8 down to 0.0048 along a cosine, 10 epochs of warm-up from 0.3, weight decay 1e-6,
+  temperature 0.1, epsilon 0.05, 3 Sinkhorn iterations, 3000 prototypes of width 128, frozen for an epoch (313 steps),
+  no queue: `scripts/swav_800ep_pretrain.sh`. LARC with trust coefficient 0.001, momentum 0.9; projector 2048 wide:
+  `main_swav.py`. Views: the preset 'swav'. The authors' script for a batch of 256 has a learning rate of 0.6 down to
+  0.0006 without warm-up; the rate here does not follow the batch.
   Batch statistics over the global batch; the authors' are over groups of 8 GPUs (512 images).
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -28,7 +30,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 4096
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(
@@ -42,12 +44,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         epsilon=0.05,
         sinkhorn_iterations=3,
         prototypes=3000,
-        freeze_prototypes_steps=313,
+        freeze_prototypes_steps=epoch + 1,
         projector_hidden=2048,
         projector_out=128,
     )
     config.optimizer = dict(name="larc", learning_rate=4.8, weight_decay=1e-6, momentum=0.9, trust_coefficient=0.001)
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=0.001)
+    config.schedule = dict(
+        name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=0.3 / 4.8, end_factor=0.001
+    )
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
     config.expected = dict(

@@ -9,10 +9,10 @@ encoder on features of the views; ours is a logistic regression on features of t
 
 Where the numbers come from (that file, and the defaults of solo-learn's code):
   1000 epochs, batch 256, LARS with momentum 0.9, learning rate 0.3 x batch / 256, weight decay 1e-4, trust coefficient
-  0.02, its ratio clipped (`clip_lr`), biases and normalisation neither decayed nor adapted, 10 epochs of warm-up (there
-  from 3e-5, here from 0), then a cosine to 0. Projector 2048-2048-2048 (here without biases, which the normalisation
-  after them or the loss takes off again). Weights 25, 25 and 1: solo-learn does not halve the variance terms, so that
-  its 25 are 50 here.
+  0.02, its ratio clipped (`clip_lr`), biases and normalisation neither decayed nor adapted, 10 epochs of warm-up
+  from 3e-5, then a cosine to 0. Projector 2048-2048-2048 (here without biases, which the normalisation after them or
+  the loss takes off again). Weights 25, 25 and 1: solo-learn does not halve the variance terms, so that its 25 are 50
+  here.
   Views: crops of at least 20 % of the area with bicubic resize, the colours of BYOL, no blur, both solarised with
   probability 0.1; mean and standard deviation of CIFAR-10.
 Known differences: solo-learn's first convolution pads by 2, so that its maps are 34 wide at first, ours by 1, and
@@ -33,7 +33,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 256
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
+    peak = 0.3 * config.get_ref("batch_size").to_float() / 256
     config.steps = EPOCHS * epoch
     config.log_every = 50
     config.data = dict(modality="image", name="cifar10", image_size=32, workers=0, mock=0)
@@ -67,7 +68,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         clip=True,
         all_parameters=False,
     )
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=3e-5 / peak)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=10 * epoch, batch_size=1024, limit=None, tasks=("knn_full", "linear"))
     config.expected = dict(

@@ -13,6 +13,7 @@ Where the numbers come from: the official `main_vicreg.py`, with the README's co
   (biases and normalisation neither decayed nor adapted), 10 epochs of warm-up, then a cosine down to a thousandth.
   Weights 25, 25 and 1, projector 8192-8192-8192. Batch statistics over the global batch.
   Views: BYOL's, the preset 'byol'; the official `augmentations.py` has the same numbers.
+Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
 import ml_collections
@@ -27,7 +28,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.batch_size = 2048
-    epoch = TRAIN_EXAMPLES // config.batch_size
+    epoch = TRAIN_EXAMPLES // config.get_ref("batch_size")
     config.steps = EPOCHS * epoch
     config.log_every = 100
     config.data = dict(

@@ -22,6 +22,7 @@ from ssl_jax.errors import UserError, unknown
 
 LEAVES = ("seed", "steps", "batch_size")
 OPTIONAL_LEAVES = {"log_every": 50, "on_collapse": "warn"}  # name -> default
+UNCOMPUTABLE = (ArithmeticError, TypeError, ValueError)  # of a FieldReference with operations
 ABSENT = object()  # in place of a value, where a config has no such leaf
 PARTS = ("data", "views", "method", "model", "optimizer", "schedule", "checkpoint", "evaluate", "expected")
 
@@ -71,9 +72,11 @@ def override(config: ml_collections.ConfigDict, path: str, text: str) -> None:
     """Sets the leaf 'a.b' of `config` to `text`, read as a Python literal where it is one and as a string where not.
 
     The leaf may be one that the config file leaves at its default; the checks of the whole config find a wrong name.
+    Leaves that the file computes from it with FieldReferences follow, those set by themselves do not.
 
     Raises:
-      UserError: the part does not exist, the path names a part and not a leaf, or nothing can hold the value.
+      UserError: the part does not exist, the path names a part and not a leaf, nothing can hold the value, or a leaf at
+        the top, which others may follow, cannot be that.
     """
     *parents, leaf = path.split(".")
     node, where = config, "config"
@@ -90,6 +93,8 @@ def override(config: ml_collections.ConfigDict, path: str, text: str) -> None:
             node[leaf] = _literal(text)
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{where}.{leaf} cannot be {_shown(text)}: {_line(error).rstrip('.')}.") from error
+    if node is config and leaf in (*LEAVES, *OPTIONAL_LEAVES):
+        _check_top(leaf, node[leaf])
 
 
 def _child(node: ml_collections.ConfigDict, name: str, where: str) -> Any:
@@ -99,10 +104,10 @@ def _child(node: ml_collections.ConfigDict, name: str, where: str) -> Any:
 
 
 def _peek(node: ml_collections.ConfigDict, name: str) -> Any:
-    """What `name` holds, None where that is nothing or a required placeholder without a value."""
+    """What `name` holds, None where that is nothing, a required placeholder without a value, or cannot be computed."""
     try:
         return node.get(name)
-    except config_dict.RequiredValueError:
+    except (config_dict.RequiredValueError, *UNCOMPUTABLE):
         return None
 
 
@@ -117,7 +122,7 @@ def plain(node: Any, path: str = "config") -> Any:
     """The same config as dicts, tuples and scalars, in alphabetical order; FieldReferences are resolved.
 
     Raises:
-      UserError: a required placeholder has no value yet, or a name is no string.
+      UserError: a required placeholder has no value yet, a FieldReference cannot be computed, or a name is no string.
     """
     if isinstance(node, (ml_collections.ConfigDict, Mapping)):
         return {key: plain(_value(node, key, path), f"{path}.{key}") for key in _names(node, path)}
@@ -140,6 +145,8 @@ def _value(node: Mapping[str, Any], key: str, path: str) -> Any:
         return node[key]
     except config_dict.RequiredValueError as error:
         raise UserError(f"{path}.{key} has no value yet; write --{path}.{key}=VALUE.") from error
+    except UNCOMPUTABLE as error:
+        raise UserError(f"{path}.{key} cannot be computed from the leaf that it follows: {_line(error)}.") from error
 
 
 def flat(node: Mapping[str, Any], path: str = "config") -> dict[str, Any]:
@@ -182,10 +189,8 @@ def check_frame(config: Mapping[str, Any]) -> None:
         if name in PARTS:
             if not isinstance(value, Mapping):
                 raise UserError(f"config.{name} is {_shown(value)}; it must be a part with leaves below it.")
-        elif name == "on_collapse":
-            _check_type(value, Literal["warn", "stop"], "config.on_collapse")
         elif name in (*LEAVES, *OPTIONAL_LEAVES):
-            _check_count(value, f"config.{name}", at_least=0 if name == "seed" else 1)
+            _check_top(name, value)
         else:
             raise unknown("config", name, (*LEAVES, *OPTIONAL_LEAVES, *PARTS))
     for path, value in flat(config).items():
@@ -193,6 +198,13 @@ def check_frame(config: Mapping[str, Any]) -> None:
             kinds = "finite numbers, strings, True, False, None and tuples of these"
             raise UserError(f"{path} is {_shown(value)} ({type(value).__name__}); the leaves of a config are {kinds}.")
     _check_expected(config["expected"])
+
+
+def _check_top(name: str, value: Any) -> None:
+    if name == "on_collapse":
+        _check_type(value, Literal["warn", "stop"], "config.on_collapse")
+    else:
+        _check_count(value, f"config.{name}", at_least=0 if name == "seed" else 1)
 
 
 def _check_expected(expected: Mapping[str, Any]) -> None:

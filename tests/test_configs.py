@@ -13,6 +13,7 @@ import pytest
 from ssl_jax import config as configs
 from ssl_jax.experiment import check
 from ssl_jax.experiment.dry_run import assembled, encoder_multiply_adds
+from ssl_jax.train.optimizers import peak_rate
 from ssl_jax.train.state import abstract_state, parameter_count
 from ssl_jax.train.step import make_train_step
 
@@ -51,6 +52,79 @@ def test_paper_is_built_without_its_data_and_is_as_large_as_it_says(path, tmp_pa
     counted = method if path.stem == "bert_base" else method.backbone
     assert is_stated(parameter_count(counted), expected.get("parameters"))
     assert is_stated(encoder_multiply_adds(experiment), expected.get("multiply_adds"))
+
+
+def read(path, *overrides):
+    """The plain config of a file after --config.LEAF=VALUE for each (LEAF, VALUE)."""
+    config = configs.load(str(path))
+    for leaf, value in overrides:
+        configs.override(config, leaf, str(value))
+    return configs.plain(config)
+
+
+def counts(config):
+    """The leaves that count steps, without 'config.', but for `log_every`, which follows nothing."""
+    names = [name.removeprefix("config.") for name in configs.flat(config)]
+    return [name for name in names if name.rpartition(".")[2] in ("steps", "every") or name.endswith("_steps")]
+
+
+@papers
+def test_counts_of_steps_and_rates_follow_the_batch_and_nothing_else_does(path):
+    paper = read(path)
+    half = read(path, ("batch_size", paper["batch_size"] // 2))
+    rates = ["optimizer.learning_rate", "schedule.start_factor", "schedule.end_factor"]
+    changed = {name.removeprefix("config.") for name in configs.differences(paper, half)}
+    assert {"batch_size", "steps", "checkpoint.every", "evaluate.every"} <= changed
+    assert changed <= {"batch_size", *counts(paper), *rates}
+    before, after = configs.flat(paper), configs.flat(half)
+    for name in counts(paper):  # an epoch is cut to whole steps: 48 in the shortest
+        assert after[f"config.{name}"] == pytest.approx(2 * before[f"config.{name}"], rel=1 / 48), name
+
+
+@papers
+def test_a_count_that_is_overridden_changes_alone_and_follows_no_more(path):
+    paper = read(path)
+    half = read(path, ("batch_size", paper["batch_size"] // 2))
+    for name in counts(paper):
+        assert configs.differences(paper, read(path, (name, 7))).keys() == {f"config.{name}"}
+        for order in (1, -1):
+            both = [("batch_size", paper["batch_size"] // 2), (name, 7)][::order]
+            assert configs.differences(half, read(path, *both)).keys() == {f"config.{name}"}
+
+
+@pytest.mark.parametrize(
+    "name, leaf, rate",
+    [
+        ("dino_cifar10_rn18", "start_factor", 3e-3),
+        ("dino_imagenet_vit_s16", "end_factor", 1e-5),
+        ("dinov2_imagenet_vit_l16", "end_factor", 1e-6),
+        ("ibot_imagenet_vit_s16", "end_factor", 1e-6),
+        ("moco_v3_cifar10_rn18", "start_factor", 3e-5),
+        ("msn_imagenet_vit_s16", "start_factor", 2e-4),
+        ("msn_imagenet_vit_s16", "end_factor", 1e-6),
+        ("sup_con_cifar10_rn50", "start_factor", 0.01),
+        ("swav_imagenet_rn50", "start_factor", 0.3),
+        ("swav_imagenet_rn50", "end_factor", 0.0048),
+        ("vicreg_cifar10_rn18", "start_factor", 3e-5),
+    ],
+)
+def test_first_and_last_rates_are_the_official_ones_at_any_batch(name, leaf, rate):
+    path = ROOT / "configs" / f"{name}.py"
+    for config in (read(path), read(path, ("batch_size", 128))):
+        rule = {key: config["optimizer"].get(key) for key in ("learning_rate", "reference_batch_size")}
+        assert peak_rate(config["batch_size"], **rule) * config["schedule"][leaf] == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    "name, rate",
+    [("dcl_imagenet_rn50", 1.2), ("dinov2_imagenet_vit_l16", 0.004 * 2**0.5), ("simclr_v2_imagenet_rn50", 6.4)],
+)
+def test_rates_follow_the_root_of_the_batch(name, rate):
+    path = ROOT / "configs" / f"{name}.py"
+    paper = read(path)
+    quarter = read(path, ("batch_size", paper["batch_size"] // 4))
+    assert paper["optimizer"]["learning_rate"] == pytest.approx(rate)
+    assert quarter["optimizer"]["learning_rate"] == pytest.approx(rate / 2)
 
 
 def is_stated(count, stated):

@@ -283,6 +283,11 @@ WRONG_COMMANDS = [
     (["--config=tests/__init__"], "--config: 'tests/__init__' does not exist", "Did you mean 'tests/__init__.py'?"),
     (["--config=configs/quickstrat.py"], "--config: 'configs/quickstrat.py'", "Did you mean 'configs/quickstart.py'?"),
     (["--config=configs/quickstart.py:fast"], "configs/quickstart.py has no variants", "without ':fast'"),
+    (
+        ["--config=configs/byol_imagenet_rn50.py", "--config.batch_size=0"],
+        "config.batch_size is 0; it must be at least",
+    ),
+    (["--config=configs/byol_imagenet_rn50.py", "--config.batch_size=big"], "config.batch_size is 'big' (str)"),
     ([f"--config={TINY}:nope"], "tiny.py:nope failed: KeyError: 'nope'"),
 ]
 
@@ -376,6 +381,18 @@ def test_the_advice_on_placeholders_can_be_followed():
 def test_a_placeholder_is_no_part():
     with pytest.raises(UserError, match="config.seed is a single value and has nothing called 'low' below it"):
         configs.override(with_placeholders(), "seed.low", "3")
+
+
+def test_a_leaf_that_cannot_follow_another_can_be_set_by_itself():
+    config = tiny.get_config()
+    config.evaluate.every = 480 // config.evaluate.get_ref("batch_size")
+    configs.override(config, "evaluate.batch_size", "0")
+    with pytest.raises(
+        UserError, match="config.evaluate.every cannot be computed from the leaf that it follows: integer"
+    ):
+        configs.plain(config)
+    configs.override(config, "evaluate.every", "8")
+    assert configs.plain(config)["evaluate"]["every"] == 8
 
 
 @pytest.mark.parametrize("suffix", ["", ".json"])
