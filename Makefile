@@ -4,21 +4,23 @@ TEST := .venv-test
 
 RUN := $(TEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test quick clean docs/losses.md
+.PHONY: demo test quick clean docs/losses.md docs/views.md
 
 demo: $(DEMO)/ready  ## SimCLR on handwritten digits, from nothing to a report
 	$(DEMO)/bin/python launch.py
 
 test: $(TEST)/ready  ## the whole suite, in its own environment, with the reference implementations
 	$(RUN) --junitxml=$(TEST)/tests.xml
-	$(TEST)/bin/python tests/fidelity/losses_table.py $(TEST)/tests.xml docs/losses.md --check
+	$(TEST)/bin/python tests/fidelity/tables.py $(TEST)/tests.xml docs/losses.md docs/views.md --check
 
 quick: $(TEST)/ready  ## the suite without its slow end-to-end checks
 	$(RUN) -m "not slow"
 
-docs/losses.md: $(TEST)/ready  ## the table of losses, from the comparisons with other implementations
-	$(RUN) tests/fidelity -k losses --junitxml=$(TEST)/losses.xml
-	$(TEST)/bin/python tests/fidelity/losses_table.py $(TEST)/losses.xml $@
+docs/losses.md: COMPARISONS := losses
+docs/views.md: COMPARISONS := augment
+docs/losses.md docs/views.md: $(TEST)/ready  ## the tables of losses and of views, from the comparisons with other code
+	$(RUN) tests/fidelity -k $(COMPARISONS) --junitxml=$(TEST)/$(COMPARISONS).xml
+	$(TEST)/bin/python tests/fidelity/tables.py $(TEST)/$(COMPARISONS).xml $@
 
 $(DEMO)/ready: requirements.txt
 	$(PYTHON) -m venv $(DEMO)

@@ -24,7 +24,7 @@ from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, ra
 from ssl_jax.augment.erase import draw_erasing, erase
 from ssl_jax.augment.examples import all_crops, each_view, multi_crop, per_example, two_views
 from ssl_jax.augment.jigsaw import Jigsaw, draw_jigsaw, hamming_permutations, jigsaw_tiles
-from ssl_jax.augment.mix import cutmix, draw_cutmix, draw_mixup, mixup
+from ssl_jax.augment.mix import cutmix, draw_cutmix, draw_mixup, mix_batch, mixup
 from ssl_jax.augment.neighbours import PatchPair, draw_patch_pair, patch_pair
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 from ssl_jax.augment.turns import draw_quarter_turn, quarter_turn, quarter_turns
@@ -80,6 +80,7 @@ __all__ = [
     "grayscale",
     "hamming_permutations",
     "jigsaw_tiles",
+    "mix_batch",
     "mixup",
     "multi_crop",
     "patch_pair",

@@ -3,10 +3,10 @@
     weights = per_example(lambda key, _: draw_mixup(key, alpha=0.2), key, images)
     images, targets = mixup(images, targets, weights)
 
-Each row is mixed with the one before it (the first with the last), as in torchvision: batches come shuffled, and on
-many devices a shift by one row sends far less than the permutation that the authors' codes draw (which may pair a row
-with itself). The authors' codes and torchvision draw one number a batch; here each row has its own, which leaves each
-row's distribution as it is.
+`mix_batch` does this, and the same with CutMix. Each row is mixed with the one before it (the first with the last), as
+in torchvision: batches come shuffled, and on many devices a shift by one row sends far less than the permutation that
+the authors' codes draw (which may pair a row with itself). The authors' codes and torchvision draw one number a batch;
+here each row has its own, which leaves each row's distribution as it is.
 """
 
 import jax
@@ -14,6 +14,39 @@ import jax.numpy as jnp
 
 from ssl_jax.augment.crop import Box
 from ssl_jax.augment.erase import inside
+from ssl_jax.augment.examples import per_example
+
+
+def mix_batch(
+    key: jax.Array, images: jax.Array, targets: jax.Array, *, mixup_alpha: float = 0.0, cutmix_alpha: float = 0.0
+) -> tuple[jax.Array, jax.Array]:
+    """Each row by mixup, or by CutMix; where both are on, by one of them, as a fair coin for each row says.
+
+    So does timm's `Mixup` with mode 'elem'. Its default and DeiT's, and torchvision's references, toss one coin a
+    batch.
+
+    Args:
+      key: of this step.
+      images: float [B, H, W, C].
+      targets: probabilities of classes (one-hot labels, say), float [B, K].
+      mixup_alpha: see `draw_mixup`; 0: no mixup.
+      cutmix_alpha: see `draw_cutmix`; 0: no CutMix.
+
+    Returns:
+      Images and targets, as given.
+    """
+    size, mixed = images.shape[1:3], []
+    mixup_key, cutmix_key, coin_key = jax.random.split(key, 3)
+    if mixup_alpha > 0:
+        weights = per_example(lambda key, _: draw_mixup(key, alpha=mixup_alpha), mixup_key, targets)
+        mixed.append(mixup(images, targets, weights))
+    if cutmix_alpha > 0:
+        boxes = per_example(lambda key, _: draw_cutmix(key, size, alpha=cutmix_alpha), cutmix_key, targets)
+        mixed.append(cutmix(images, targets, boxes))
+    if len(mixed) < 2:
+        return mixed[0] if mixed else (images, targets)
+    coins = per_example(lambda key, _: jax.random.bernoulli(key), coin_key, targets)
+    return jax.tree.map(lambda one, other: jnp.where(_beside(coins, one), one, other), *mixed)
 
 
 def draw_mixup(key: jax.Array, *, alpha: float) -> jax.Array:
@@ -90,5 +123,10 @@ def _others(rows):
 
 
 def _blend(rows, weights):
-    weights = weights.reshape(-1, *[1] * (rows.ndim - 1))
+    weights = _beside(weights, rows)
     return weights * rows + (1 - weights) * _others(rows)
+
+
+def _beside(numbers, rows):
+    """One number a row, [B], to be broadcast along it."""
+    return numbers.reshape(-1, *[1] * (rows.ndim - 1))

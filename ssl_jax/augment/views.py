@@ -13,6 +13,7 @@ from ssl_jax.augment.auto_augment import auto_augment, draw_auto_augment
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
 from ssl_jax.augment.color import color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Interpolation, center_box, crop_and_resize, draw_crop, on_canvas, original_size
+from ssl_jax.augment.erase import draw_erasing, erase
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 from ssl_jax.augment.policies import POLICIES
 from ssl_jax.augment.presets import IMAGENET_MEAN, IMAGENET_STD
@@ -21,7 +22,8 @@ from ssl_jax.augment.presets import IMAGENET_MEAN, IMAGENET_STD
 class PhotoView:
     """Views of photographs: random crop, flip, colour jitter, grayscale, Gaussian blur, solarisation, in this order.
 
-    AutoAugment, where it is asked for, comes right after the flip.
+    AutoAugment, where it is asked for, comes right after the flip, and random erasing last, after the normalisation, as
+    in torchvision's references: what is erased is 0, the mean.
 
     Methods that compare two views may ask for `train` and `second`, which differ in blur and solarisation where a paper
     makes them differ; those with small crops beside the large ones, for `local_crops` of `local`. What papers use is
@@ -52,6 +54,9 @@ class PhotoView:
       local_scale: area of their crop.
       local_blur: `blur` of small views; None: as in the first.
       local_solarize: `solarize` of small views; None: as in the first.
+      erase: probability of random erasing, in views of all kinds (Zhong et al. 2020).
+      erase_scale: area of what is erased, relative to the view.
+      erase_ratio: its aspect, height over width.
       eval_crop: side of the central square that is evaluated, relative to the image's shorter side; None: 0.875,
         and the whole image where `out_size` is 32 or less, as in SimCLR's code.
       mean: subtracted by channel (one value, or one a channel); None: 0.
@@ -98,6 +103,9 @@ class PhotoView:
         local_scale: tuple[float, float] = (0.05, 0.14),
         local_blur: float | None = None,
         local_solarize: float | None = None,
+        erase: float = 0.0,
+        erase_scale: tuple[float, float] = (0.02, 0.33),
+        erase_ratio: tuple[float, float] = (0.3, 3.3),
         eval_crop: float | None = None,
         mean: tuple[float, ...] | None = None,
         std: tuple[float, ...] | None = None,
@@ -131,6 +139,7 @@ class PhotoView:
             radius=blur_radius,
             sigma=blur_sigma,
             normalize=self._normalize,
+            erasing=_erasing(erase, erase_scale, erase_ratio),
         )
         self.train = draw(shape=self.shape, scale=crop_scale, blur=blur, solarize=solarize)
         self.second = draw(shape=self.shape, scale=crop_scale, blur=second_blur, solarize=second_solarize)
@@ -162,6 +171,7 @@ class _PhotoDraw:
     sigma: tuple[float, float]
     solarize: float
     normalize: Normalize
+    erasing: dict[str, Any]
 
     def __call__(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
         order_key, key = jax.random.split(key)
@@ -176,7 +186,7 @@ class _PhotoDraw:
         coins = jax.random.uniform(coin_key, (3,)) < jnp.array([self.flip, self.gray, self.solarize])
         image = _crop(crop_key, example, self.shape, self.interpolation, coins[0], scale=self.scale, ratio=self.ratio)
         if self.policy is not None:
-            # A fifth key: the other four, and so what they draw, are those of a view without AutoAugment.
+            # A fifth key (and a sixth below): the other four, and so what they draw, are those of a view without.
             drawn = draw_auto_augment(jax.random.fold_in(key, 4), self.shape[:2], policy=self.policy)
             image = auto_augment(image, drawn, policy=self.policy)
         if self.jitter["probability"] > 0:
@@ -189,7 +199,10 @@ class _PhotoDraw:
             image = gaussian_blur(image, sigma, radius=radius)
         if self.solarize > 0:
             image = solarize(image, coins[2])
-        return self.normalize(image)
+        image = self.normalize(image)
+        if self.erasing["probability"] > 0:
+            image = erase(image, draw_erasing(jax.random.fold_in(key, 5), self.shape[:2], **self.erasing))
+        return image
 
 
 class MAEView:
@@ -372,11 +385,23 @@ def _jitter(probability, strength, brightness, contrast, saturation, hue):
     return {**{name: amount * strength for name, amount in amounts.items()}, "probability": probability}
 
 
+def _erasing(probability, scale, ratio):
+    """The settings of `draw_erasing`."""
+    _check_probabilities(erase=probability)
+    _check_area("erase_scale", scale)
+    _check_range("erase_ratio", ratio)
+    return dict(probability=probability, scale=scale, ratio=ratio)
+
+
 def _check_crop(scale, ratio, interpolation, name="crop_scale"):
     if interpolation not in get_args(Interpolation):
         raise ValueError(f"interpolation {interpolation!r} is not one of {', '.join(get_args(Interpolation))}")
-    _check_range(name, scale)
+    _check_area(name, scale)
     _check_range("crop_ratio", ratio)
+
+
+def _check_area(name, scale):
+    _check_range(name, scale)
     if scale[1] > 1:
         raise ValueError(f"{name} {tuple(scale)} goes beyond 1, the whole image")
 

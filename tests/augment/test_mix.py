@@ -1,4 +1,4 @@
-"""Mixup and CutMix: by hand, and what they draw."""
+"""Mixup and CutMix: by hand, what they draw, and which of the two a row gets."""
 
 import jax
 import jax.numpy as jnp
@@ -46,3 +46,26 @@ def test_boxes_lie_inside_and_have_the_aspect_of_the_image_unless_cut_off():
     whole = (box.top > 0) & (box.left > 0) & (box.top + box.height < 200) & (box.left + box.width < 300)
     np.testing.assert_allclose(box.width[whole], 1.5 * box.height[whole], atol=3)
     assert 0.05 < whole.mean() < 0.4
+
+
+COUNT = 4000
+ZEROS_AND_ONES = jnp.broadcast_to((jnp.arange(COUNT) % 2.0).reshape(-1, 1, 1, 1), (COUNT, 8, 8, 1))
+CLASSES = jnp.eye(2)[jnp.arange(COUNT) % 2]
+
+
+@pytest.mark.parametrize("mixup, cutmix, share", [(1.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 1.0, 0.5)])
+def test_a_row_is_mixed_by_one_of_the_two_and_its_target_as_its_pixels(mixup, cutmix, share):
+    """Mixup alone makes grays of black and white; both are as frequent (at 4.5 deviations)."""
+    mix = jax.jit(lambda key: augment.mix_batch(key, ZEROS_AND_ONES, CLASSES, mixup_alpha=mixup, cutmix_alpha=cutmix))
+    images, targets = map(np.asarray, mix(jax.random.key(0)))
+    np.testing.assert_allclose(images.mean((1, 2, 3)), targets[:, 1], atol=1e-6)
+    np.testing.assert_allclose(targets.sum(1), 1, atol=1e-6)
+    gray = (images > 0) & (images < 1)
+    by_mixup = gray.all((1, 2, 3))
+    np.testing.assert_array_equal(by_mixup, gray.any((1, 2, 3)))
+    np.testing.assert_allclose(by_mixup.mean(), share, atol=4.5 * np.sqrt(share * (1 - share) / COUNT))
+
+
+def test_nothing_is_mixed_unless_asked():
+    images, targets = augment.mix_batch(jax.random.key(0), ZEROS_AND_ONES, CLASSES)
+    assert images is ZEROS_AND_ONES and targets is CLASSES

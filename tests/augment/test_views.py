@@ -174,6 +174,31 @@ def test_blur_radius_widens_the_kernel():
         assert np.sum(np.asarray(view)[:, 20, 0] > 1e-5) == rows
 
 
+@pytest.mark.parametrize("kind", ["train", "second", "local"])
+def test_erasing_comes_last_and_moves_nothing_else(kind):
+    """As often as asked (at 4.5 deviations), one rectangle of zeros in a view that is otherwise the one without."""
+    spec, example = data()
+    made = [augment.PhotoView(spec, local_crops=1, local_size=24, erase=p, **NORMALISED) for p in (0.0, 0.3)]
+    plain, views = (many(getattr(view, kind), example, 1000) for view in made)
+    gone = (views == 0).all(-1)
+    erased = gone.any((1, 2))
+    np.testing.assert_allclose(erased.mean(), 0.3, atol=4.5 * np.sqrt(0.21 / len(views)))
+    np.testing.assert_array_equal(views, np.where(gone[..., None], 0, plain))
+    rectangles = gone.any(2)[:, :, None] & gone.any(1)[:, None, :]
+    np.testing.assert_array_equal(gone, rectangles)
+    share = gone[erased].mean((1, 2))
+    assert 0.015 < share.min() < 0.03 and 0.3 < share.max() < 0.35
+    np.testing.assert_array_equal(made[0].evaluate(example), made[1].evaluate(example))
+
+
+def test_what_is_erased_has_the_area_and_aspect_that_were_asked_for():
+    spec, example = data()
+    view = augment.PhotoView(spec, erase=1.0, erase_scale=(0.25, 0.25), erase_ratio=(2.25, 2.25), **NORMALISED)
+    gone = (many(view.train, example, 50) == 0).all(-1)
+    np.testing.assert_array_equal(gone.any(2).sum(1), 18)
+    np.testing.assert_array_equal(gone.any(1).sum(1), 8)
+
+
 def test_default_normalisations():
     spec, example = data()
     black = {"image": jnp.zeros_like(example["image"])}
@@ -191,6 +216,9 @@ def test_default_normalisations():
         ("simclr", {"crop_ratio": (2.0, 1.0)}, "low before high"),
         ("simclr", {"blur_sigma": (0.0, 1.0)}, "blur_sigma"),
         ("simclr", {"blur_radius": 0}, "blur_radius 0"),
+        ("simclr", {"erase": 1.5}, "erase 1.5 is not a probability"),
+        ("simclr", {"erase_scale": (0.5, 1.5)}, "erase_scale .* goes beyond 1"),
+        ("simclr", {"erase_ratio": (3.3, 0.3)}, "erase_ratio .* low before high"),
         ("simclr", {"out_size": 0}, "out_size 0"),
         ("simclr", {"interpolation": "nearest"}, "interpolation 'nearest'"),
         ("mae", {"eval_crop": 0.0}, "eval_crop 0.0"),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import augment
+from tests.fidelity.pictures import check_pixels
 
 torch = pytest.importorskip("torch")
 
@@ -13,29 +14,36 @@ def pixels(*shape):
     return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
 
 
+def check_equal(record_property, name, compared, peer, ours, theirs):
+    names = dict(operation=name, compared=compared, peer=peer)
+    check_pixels(record_property, **names, difference=np.asarray(ours, np.float32) - theirs, tolerance=0)
+
+
 @pytest.mark.parametrize("size, channels", [(4, 3), (7, 1), (32, 3)])
-def test_quarter_turns_are_torchs_rot90(size, channels):
+def test_quarter_turns_are_torchs_rot90(size, channels, record_property):
     image = pixels(size, size, channels)
     ours, labels = jax.jit(augment.quarter_turns)(image)
-    for turned, label in zip(ours, labels):
-        theirs = torch.rot90(torch.tensor(image), int(label), dims=(0, 1))
-        np.testing.assert_array_equal(turned, theirs)
+    theirs = np.stack([torch.rot90(torch.tensor(image), int(label), dims=(0, 1)) for label in labels])
+    check_equal(record_property, "quarter_turns", "whole values", "torch rot90", ours, theirs)
 
 
-def test_quarter_turns_are_those_of_gidariss_featurelearningrotnet():
+def test_quarter_turns_are_those_of_gidariss_featurelearningrotnet(record_property):
     """dataloader.py, rotate_img: flips and transpositions of a NumPy image."""
     image = pixels(6, 6, 3)
     swapped = np.swapaxes(image, 0, 1)
     theirs = [image, swapped[::-1], image[::-1, ::-1], np.swapaxes(image[::-1], 0, 1)]
-    np.testing.assert_array_equal(augment.quarter_turns(image)[0], np.stack(theirs))
+    peer = "formula of gidariss/FeatureLearningRotNet"
+    ours = augment.quarter_turns(image)[0]
+    check_equal(record_property, "quarter_turns", "whole values", peer, ours, np.stack(theirs))
 
 
-def test_tiles_are_those_of_torchs_unfold():
+def test_tiles_are_those_of_torchs_unfold(record_property):
     image, order = pixels(21, 21, 3), np.random.default_rng(1).permutation(9)
     cells = torch.tensor(image).unfold(0, 7, 7).unfold(1, 7, 7)  # [3, 3, C, 7, 7]
     theirs = cells.permute(0, 1, 3, 4, 2).reshape(9, 7, 7, 3)[torch.tensor(order)]
     puzzle = augment.Jigsaw(np.int32(0), np.zeros((9, 2), np.int32))
-    np.testing.assert_array_equal(augment.jigsaw_tiles(image, puzzle, order[None], tile_size=7), theirs)
+    ours = augment.jigsaw_tiles(image, puzzle, order[None], tile_size=7)
+    check_equal(record_property, "jigsaw_tiles", "whole values", "torch unfold", ours, theirs.numpy())
 
 
 def test_permutations_are_those_of_bbrattolis_selection():
