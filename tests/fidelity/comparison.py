@@ -1,5 +1,8 @@
 """Helpers of the comparisons with PyTorch models."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,6 +32,12 @@ def randomize(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     return model
 
 
+def randomize_all(model: torch.nn.Module, seed: int) -> torch.nn.Module:
+    """The same where nothing is trained, as in a teacher, which stays so."""
+    is_trained = next(model.parameters()).requires_grad
+    return randomize(model.requires_grad_(), seed).requires_grad_(is_trained)
+
+
 def run(model: nnx.Module, *inputs, **options):
     """`model(*inputs, **options)`, compiled, which is quicker than operation by operation; state changes in place."""
     graph, state = nnx.split(model)
@@ -49,3 +58,54 @@ def relative_error(ours: jnp.ndarray, theirs: torch.Tensor | np.ndarray) -> floa
     ours = np.asarray(ours, np.float32)
     assert ours.shape == theirs.shape
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def pairs(
+    projector: nnx.Module, head: torch.nn.Module, of: Callable[[torch.Tensor], torch.Tensor] = lambda weight: weight
+) -> Iterator[tuple[nnx.Variable, torch.Tensor]]:
+    """(ours, theirs) of every weight of a `Projector`, theirs in our shape; `of` picks a weight or its gradient."""
+    linears, norms = parts(head)
+    for mine, their in zip(projector.linears, linears, strict=True):
+        yield mine.kernel, of(their.weight).T
+        if mine.bias is not None:
+            yield mine.bias, of(their.bias)
+    for mine, their in zip([norm for norm in projector.norms if norm is not None], norms, strict=True):
+        for ours, theirs in ((mine.scale, their.weight), (mine.bias, their.bias)):
+            if ours is not None:
+                yield ours, of(theirs)
+
+
+def parts(head: torch.nn.Module) -> tuple[list[torch.nn.Module], list[torch.nn.Module]]:
+    """The linear layers and the batch normalisations of a head."""
+    linears = [module for module in head.modules() if isinstance(module, torch.nn.Linear)]
+    return linears, [module for module in head.modules() if isinstance(module, torch.nn.BatchNorm1d)]
+
+
+def assign(weights: Iterator[tuple[nnx.Variable, torch.Tensor]]) -> None:
+    """Sets ours to theirs, of (ours, theirs)."""
+    for ours, theirs in weights:
+        assert ours.shape == tuple(theirs.shape)
+        ours[...] = theirs.detach().numpy()
+
+
+def descent(method: nnx.Module, rate: float) -> Callable[[Any], tuple[jax.Array, nnx.Module]]:
+    """A function of views: a step of gradient descent in place; the loss, and gradients where `method` has weights."""
+    graphdef = nnx.split(method, nnx.Param, ...)[0]
+
+    @jax.jit
+    def step(params, rest, views):
+        def loss_of(params):
+            own = nnx.merge(graphdef, params, rest, copy=True)
+            loss = own.loss(views, jax.random.key(0))[0]
+            return loss, nnx.state(own, nnx.Not(nnx.Param))
+
+        (loss, state), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
+        return loss, gradients, jax.tree.map(lambda w, g: w - rate * g, params, gradients), state
+
+    def descend(views):
+        _, params, rest = nnx.split(method, nnx.Param, ...)
+        loss, gradients, params, state = step(params, rest, views)
+        nnx.update(method, params, state)
+        return loss, nnx.merge(graphdef, gradients, rest, copy=True)
+
+    return descend

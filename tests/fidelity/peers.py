@@ -1,5 +1,6 @@
 """Comparing a loss with someone else's, in value and gradient, and noting the errors for `docs/losses.md`."""
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -39,6 +40,36 @@ def solo(module: str) -> types.ModuleType:
     if "solo" not in sys.modules:
         pytest.skip("solo-learn is not installed")
     return importlib.import_module(f"solo.{module}")
+
+
+@functools.cache
+def stable() -> types.SimpleNamespace:
+    """The files of some of stable-pretraining's methods without its training framework; skips where it is missing.
+
+    What that framework would train are plain modules of torch here. No trace stays in `sys.modules`: another test may
+    import the whole of it.
+    """
+    name = "stable_pretraining"
+    for package in (name, "loguru", "timm", "torchvision", "transformers"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    bare(name)
+    try:
+        sys.modules[name].Module = torch.nn.Module
+        for folder, file in (
+            ("utils", "distributed"),
+            ("backbone", "nn_modules"),
+            ("backbone", "utils"),
+            ("losses", "dino"),
+        ):
+            found = vars(importlib.import_module(f"{name}.{folder}.{file}"))
+            public = {key: value for key, value in found.items() if not key.startswith("_")}
+            vars(sys.modules[f"{name}.{folder}"]).update(public)
+        methods = ("mocov3", "ibot", "dinov2")
+        return types.SimpleNamespace(**{key: importlib.import_module(f"{name}.methods.{key}") for key in methods})
+    finally:
+        for loaded in [module for module in sys.modules if module.split(".")[0] == name]:
+            del sys.modules[loaded]
 
 
 def check_loss(

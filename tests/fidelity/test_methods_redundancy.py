@@ -15,6 +15,7 @@ from ssl_jax.methods import METHODS
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
+from comparison import assign, pairs, parts  # noqa: E402
 from peers import largest_error, random  # noqa: E402
 
 N, WIDTH, HIDDEN, OUT = 24, 10, 14, 6
@@ -47,30 +48,6 @@ def moved(module):
         for weight in module.parameters():
             weight += 0.3 * torch.randn(weight.shape, generator=generator)
     return module
-
-
-def parts(torch_head):
-    linears = [m for m in torch_head.modules() if isinstance(m, torch.nn.Linear)]
-    return linears, [m for m in torch_head.modules() if isinstance(m, torch.nn.BatchNorm1d)]
-
-
-def pairs(projector, torch_head, of=lambda weight: weight):
-    """(ours, theirs) of every weight of ours, theirs turned into ours' shape; `of` picks a weight or its gradient."""
-    linears, norms = parts(torch_head)
-    for mine, their in zip(projector.linears, linears, strict=True):
-        yield mine.kernel, of(their.weight).T
-        if mine.bias is not None:
-            yield mine.bias, of(their.bias)
-    for mine, their in zip([norm for norm in projector.norms if norm is not None], norms, strict=True):
-        for ours, theirs in ((mine.scale, their.weight), (mine.bias, their.bias)):
-            if ours is not None:
-                yield ours, of(theirs)
-
-
-def copy(projector, torch_head):
-    for ours, theirs in pairs(projector, torch_head):
-        assert ours.shape == tuple(theirs.shape)
-        ours[...] = theirs.detach().numpy()
 
 
 def method_of(name, **settings):
@@ -106,8 +83,8 @@ def compare(method, torch_heads, theirs, views):
 def test_simsiam_is_the_authors():
     method = method_of("simsiam", predictor_hidden=5)
     projector, predictor = head(WIDTH, HIDDEN, HIDDEN, OUT, last_norm=True), head(OUT, 5, OUT, last_bias=True)
-    copy(method.projector, projector)
-    copy(method.predictor, predictor)
+    assign(pairs(method.projector, projector))
+    assign(pairs(method.predictor, predictor))
     x = random(N, 2, WIDTH, seed=0)
     z1, z2 = projector(x[:, 0]), projector(x[:, 1])
     p1, p2 = predictor(z1), predictor(z2)
@@ -119,7 +96,7 @@ def test_simsiam_is_the_authors():
 def test_barlow_twins_is_the_authors():
     method = method_of("barlow_twins")
     projector = head(WIDTH, HIDDEN, HIDDEN, OUT)
-    copy(method.projector, projector)
+    assign(pairs(method.projector, projector))
     x = random(N, 2, WIDTH, seed=0)
     z1, z2 = (F.batch_norm(projector(x[:, i]), None, None, training=True) for i in range(2))
     correlation = z1.T @ z2 / N
@@ -134,7 +111,7 @@ def test_vicreg_is_the_authors():
     projector = head(WIDTH, HIDDEN, HIDDEN, OUT, bias=True)
     for linear in parts(projector)[0][:-1]:
         torch.nn.init.zeros_(linear.bias)
-    copy(method.projector, projector)
+    assign(pairs(method.projector, projector))
     x = random(N, 2, WIDTH, seed=0)
     z = [projector(x[:, i]) for i in range(2)]
     spread = sum(F.relu(1 - (v.var(dim=0) + 1e-4).sqrt()).mean() / 2 for v in z)
@@ -157,9 +134,9 @@ def test_byol_is_lightlys():
             weight *= 1.3
     for torch_head in (projector, predictor, target):
         torch.nn.init.zeros_(parts(torch_head)[0][-1].bias)
-    copy(method.projector, projector)
-    copy(method.predictor, predictor)
-    copy(method.target_projector, target)
+    assign(pairs(method.projector, projector))
+    assign(pairs(method.predictor, predictor))
+    assign(pairs(method.target_projector, target))
     x = random(N, 2, WIDTH, seed=0)
     p1, p2 = (predictor(projector(x[:, i])) for i in range(2))
     with torch.no_grad():
@@ -175,8 +152,8 @@ def test_byol_follows_as_the_authors(step):
     heads = pytest.importorskip("lightly.models.modules.heads")
     method = method_of("byol", momentum=0.9, steps=10)
     online, target = moved(heads.BYOLProjectionHead(WIDTH, HIDDEN, OUT)), heads.BYOLProjectionHead(WIDTH, HIDDEN, OUT)
-    copy(method.projector, online)
-    copy(method.target_projector, target)
+    assign(pairs(method.projector, online))
+    assign(pairs(method.target_projector, target))
     method.follow(step)
     utils.update_momentum(online, target, m=1 - 0.1 * (1 + np.cos(np.pi * step / 10)) / 2)
     for ours, theirs in pairs(method.target_projector, target):
@@ -188,7 +165,7 @@ def test_lejepa_is_lightlys(monkeypatch):
     lejepa_loss = pytest.importorskip("lightly.loss.lejepa_loss")
     method = method_of("lejepa", directions=7)
     projector = moved(heads.LeJEPAProjectionHead(WIDTH, HIDDEN, OUT))
-    copy(method.projector, projector)
+    assign(pairs(method.projector, projector))
     directions = torch.tensor(np.array(random_directions(jax.random.split(KEY, 3)[0], OUT, 7)))
     loss = lejepa_loss.LeJEPALoss(0.05)
     monkeypatch.setattr(loss.sigreg, "_generate_unit_vectors", lambda *_: directions)

@@ -44,8 +44,8 @@ def shaken(method):
     return method
 
 
-def temperature(method, teaching="teaching"):
-    return float(getattr(method, teaching).temperatures(method.done)["teacher_temperature"])
+def temperature(method):
+    return float(method.teaching.temperatures(method.done)["teacher_temperature"])
 
 
 @nnx.jit(static_argnames="train")
