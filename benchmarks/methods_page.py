@@ -138,21 +138,24 @@ def write(found: dict[str, dict]) -> None:
     write_atomically(PAGE, page(found))
 
 
-def over_seeds(found: dict[str, dict], table: str, method: str, key: str) -> np.ndarray:
-    """One result of a method, by seed."""
-    runs = [found[job] for job in sorted(found) if job.startswith(f"{table}/{method}/seed")]
+def runs_of(found: dict[str, dict], table: str, method: str) -> list[dict]:
+    """What was found of the runs of a method, by seed."""
+    return [found[key] for key in sorted(found) if key.startswith(f"{table}/{method}/seed")]
+
+
+def over_seeds(runs: list[dict], key: str) -> np.ndarray:
+    """One result of each run."""
     return np.array([run["results"][key] for run in runs])
 
 
 def _table(table: str, names: list[str], found: dict) -> str:
-    runs_of = {name: [found[key] for key in sorted(found) if key.startswith(f"{table}/{name}/seed")] for name in names}
-    runs_of = {name: runs for name, runs in runs_of.items() if runs}
-    if not runs_of:
+    by_name = {name: runs for name in names if (runs := runs_of(found, table, name))}
+    if not by_name:
         return ""
     lines = [f"\n## {table}: `launch.py --config=configs/{table}.py:METHOD`\n"]
     lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    lines += [_row(table, name, runs, found.get(f"{table}/{name}/cost")) for name, runs in runs_of.items()]
-    first = next(iter(runs_of.values()))[0]["results"]
+    lines += [_row(table, name, runs, found.get(f"{table}/{name}/cost")) for name, runs in by_name.items()]
+    first = next(iter(by_name.values()))[0]["results"]
     raw = [f"{100 * first[f'raw/{measure}']:.1f}" for measure in MEASURES]
     lines += [f"\nRaw pixels: kNN {raw[0]}, linear {raw[1]}.", "", _filled(f"The same for all: {_in_common(table)}.")]
     return "\n".join(lines) + "\n"
@@ -189,7 +192,7 @@ def _filled(text: str) -> str:
 
 
 def _spread(runs: list[dict], key: str) -> str:
-    values = 100 * np.array([run["results"][key] for run in runs])
+    values = 100 * over_seeds(runs, key)
     return f"{values.mean():.1f}" + (f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else "")
 
 

@@ -17,12 +17,11 @@ def test_page_is_made_of_the_results():
 @pytest.mark.parametrize(("table", "method"), CASES)
 def test_configs_expect_what_was_measured(table, method):
     """Results are means over three seeds or more; the gain over the untrained network is at least what is promised."""
+    runs = methods_page.runs_of(FOUND, table, method)
+    assert len(runs) >= 3
     expected = methods_page.config_of(methods_page.spec_of(table, method))["expected"]
     for measure in methods_page.MEASURES:
-        seen, untrained = (
-            methods_page.over_seeds(FOUND, table, method, f"{stage}/{measure}") for stage in ("pretrained", "untrained")
-        )
-        assert len(seen) >= 3
+        seen, untrained = (methods_page.over_seeds(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained"))
         assert expected["results"][measure] == pytest.approx(seen.mean(), abs=6e-4)
         assert (seen - untrained).mean() >= expected["margins"].get(measure, -1)
     assert max(expected["margins"].values()) > 0
@@ -33,5 +32,4 @@ def test_promises_were_kept(method):
     assert FOUND[f"{FIRST}/{method}/resume"]["exact"]
     # Rounding, which had grown to 6e-6 by then in VICReg, the largest.
     assert FOUND[f"{FIRST}/{method}/parallel"]["early_difference"] < 1e-4
-    runs = [entry for key, entry in FOUND.items() if "/seed" in key and key.split("/")[1] == method]
-    assert not any(run["alarm"] for run in runs)
+    assert not any(run["alarm"] for table in MEASURED for run in methods_page.runs_of(FOUND, table, method))

@@ -66,8 +66,8 @@ def by_part(
     if constant_rate:
         choices = {True: make(optax.constant_schedule(peak)), False: update}
         update = optax.partition(choices, lambda params: _mapped(lambda path, _: _of(path, constant_rate), params))
-    if frozen or bias_rate != 1 or patch_rate != 1 or layer_decay != 1:
-        update = optax.chain(update, _scaled(frozen, bias_rate, patch_rate, layer_decay))
+    if bias_rate != 1 or patch_rate != 1 or layer_decay != 1:
+        update = optax.chain(update, _scaled(bias_rate, patch_rate, layer_decay))
     if late:
         wait = optax.scale_by_schedule(lambda step: jnp.where(step < late_steps, 0.0, 1.0))
         which = lambda params: _mapped(lambda path, _: _of(path, late), params)
@@ -76,7 +76,7 @@ def by_part(
         update = optax.chain(_clipped(clip_each), update)
     if clip_norm is not None:
         update = optax.chain(optax.clip_by_global_norm(clip_norm), update)
-    return optax.chain(_without(frozen), update) if frozen else update
+    return optax.chain(_without(frozen), update, _without(frozen)) if frozen else update
 
 
 def check_parts(
@@ -134,22 +134,18 @@ def _clipped(limit: float) -> optax.GradientTransformation:
 
 
 def _without(frozen: tuple[str, ...]) -> optax.GradientTransformation:
-    """No gradient of what is frozen, so that it does not count for clipping, as in PyTorch's codes."""
+    """Nothing of what is frozen: no gradient, which would count for clipping, and no update, which may be decay."""
     still = lambda path, leaf: jnp.zeros_like(leaf) if _of(path, frozen) else leaf
     return optax.stateless(lambda updates, _: _mapped(still, updates))
 
 
-def _scaled(
-    frozen: tuple[str, ...], bias_rate: float, patch_rate: float, layer_decay: float
-) -> optax.GradientTransformation:
+def _scaled(bias_rate: float, patch_rate: float, layer_decay: float) -> optax.GradientTransformation:
     """Multiplies finished updates, which is the same as another learning rate."""
 
     def update(updates: optax.Updates, params: optax.Params) -> optax.Updates:
         depth, decays = _depth(params), decay_mask(params)
 
         def scaled(path: str, leaf: jax.Array, decayed: bool) -> jax.Array:
-            if _of(path, frozen):
-                return jnp.zeros_like(leaf)
             factor = _layer_factor(path, leaf, depth, layer_decay) * (1.0 if decayed else bias_rate)
             factor = factor * (patch_rate if _of(path, (PATCHES,)) else 1.0)
             return leaf * jnp.asarray(factor, leaf.dtype)
