@@ -144,11 +144,10 @@ def test_drop_path_may_be_uniform():
     assert set(added.tolist()) == {0.0, 2.0} and abs((added > 0).mean() - 0.5) < 0.05
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_computation_dtype(dtype):
-    make = lambda rngs: PreNormBlock(16, heads=4, mlp_dim=32, dtype=dtype, layer_scale=0.1, rngs=rngs)
+def test_computation_dtype():
+    make = lambda rngs: PreNormBlock(16, heads=4, mlp_dim=32, dtype="bfloat16", layer_scale=0.1, rngs=rngs)
     model = Stack(make, depth=2, scan=True, drop_path=0.5, rngs=nnx.Rngs(0))
-    assert run(model, X.astype(dtype), None, KEY).dtype == dtype
+    assert run(model, X.astype(jnp.bfloat16), None, KEY).dtype == jnp.bfloat16
     assert {leaf.dtype.name for leaf in jax.tree.leaves(nnx.state(model))} == {"float32"}
 
 

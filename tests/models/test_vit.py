@@ -105,7 +105,7 @@ def test_layer_scale_starts_small():
         ({"size": "XL"}, "size 'XL' is not one of Ti, S, B, L, H, g"),
         ({"positions": "rotary"}, "positions 'rotary' is not one of learned, sincos2d"),
         ({"pooling": "max"}, "pooling 'max' is not one of cls, mean"),
-        ({"dtype": "int8"}, "dtype 'int8' is not one of float32, bfloat16, float16"),
+        ({"dtype": "int8"}, "dtype 'int8' is not one of float32, bfloat16"),
         ({"drop_path": 1.5}, "drop_path 1.5 is not in 0 <= drop_path < 1"),
         ({"dropout": -0.1}, "dropout -0.1"),
         ({"depth": 0}, "depth 0 is below 1"),
