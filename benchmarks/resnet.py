@@ -106,6 +106,15 @@ def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, li
     return found
 
 
+def use_processors(threads: int | None = None) -> None:
+    """Lets both libraries use so many processors; all that there are by default."""
+    processors = sorted(os.sched_getaffinity(0))[:threads]
+    os.sched_setaffinity(0, processors)  # XLA starts a thread for each of them
+    import torch
+
+    torch.set_num_threads(len(processors))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sides", type=int, nargs="+", default=[32, 96], help="of the pictures, in pixels")
@@ -113,10 +122,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])  # XLA starts a thread for each of them
-    import torch
-
-    torch.set_num_threads(options.threads)
+    use_processors(options.threads)
     print(f"{'ms a step':28}{'ours':>10}{'torch':>10}{'torch/ours':>12}")
     for side, batch in zip(options.sides, options.batches, strict=True):
         found = measure({"ours": ours(batch, side), "torch": theirs(batch, side)}, options.rounds)
