@@ -642,6 +642,12 @@ def test_workdir_of_another_config(finished, data_dir, capsys):
     assert (finished / "config.json").read_text() == before
 
 
+def test_workdir_with_other_expectations(unfinished, data_dir, capsys):
+    assert launch.main(in_workdir(unfinished, data_dir, expected=dict(results={"knn_full": 0.125}))) == 0
+    assert "12.5" in capsys.readouterr().out
+    assert json.loads((unfinished / "config.json").read_text())["expected"]["results"] == {"knn_full": 0.125}
+
+
 @pytest.mark.parametrize("text", ["{", '{"evaluations": 3}', '{"evaluations": [{"step": 2}]}'])
 def test_damaged_diagnosis(text, unfinished, data_dir, capsys):
     (unfinished / "diagnosis.json").write_text(text)

@@ -45,13 +45,15 @@ class Workdir:
     def check_config(self, config: dict[str, Any]) -> None:
         """Checks that config.json, where there is one, says the same: a workdir belongs to one config.
 
+        `config.expected` may differ: it says what results are hoped for and changes none of them.
+
         Raises:
           UserError: the run that lies here has another config; the message names the leaves that differ.
         """
         saved = self.read_json("config.json")
         if saved is None:
             return
-        found = configs.differences(saved, config)
+        found = configs.differences(saved | {"expected": {}}, config | {"expected": {}})
         if found:
             pairs = [(name, *map(configs.shown, values)) for name, values in found.items()]
             leaves = "; ".join(f"{name}: {there} there, {here} here" for name, there, here in pairs[:5])
