@@ -114,6 +114,16 @@ def best(calls: list[Callable[[], object]], rounds: int) -> list[float]:
     return found
 
 
+def spent(form: Callable, side: int, batch: int, rounds: int) -> dict[str, np.ndarray]:
+    """Milliseconds a step by stage, in each direction."""
+    found: dict[str, np.ndarray] = {}
+    for conv in convolutions(side):
+        wanted = np.array([1, conv.stage != "stem", 1])
+        row = conv.times * wanted * best(form(conv, batch), rounds)
+        found[conv.stage] = found.get(conv.stage, 0) + row
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=32, help="of the pictures, in pixels")
@@ -121,14 +131,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     resnet.use_processors()
-    spent = {}
-    for conv in convolutions(options.side):
-        row = spent.setdefault(conv.stage, np.zeros((len(DIRECTIONS), 2)))
-        wanted = np.array([1, conv.stage != "stem", 1])[:, None]
-        both = [best(form(conv, options.batch), options.rounds) for form in (ours, theirs)]
-        row += conv.times * wanted * np.transpose(both)
+    # One library after the other: PyTorch's threads go on waiting busily for a while after each call.
+    both = [spent(form, options.side, options.batch, options.rounds) for form in (ours, theirs)]
+    stages = {stage: np.stack([one[stage] for one in both], 1) for stage in both[0]}
     print(f"{'ms a step, ours / torch':24}" + "".join(f"{name:>20}" for name in (*DIRECTIONS, "together")))
-    for stage, row in (spent | {"all convolutions": sum(spent.values())}).items():
+    for stage, row in (stages | {"all convolutions": sum(stages.values())}).items():
         cells = [f"{a:.0f} / {b:.0f} ({b / a:.2f})" if a else "" for a, b in (*row, row.sum(0))]
         print(f"{stage:24}" + "".join(f"{cell:>20}" for cell in cells))
 
