@@ -9,8 +9,8 @@ RUN := $(TEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 demo: $(DEMO)/ready  ## SimCLR on handwritten digits, from nothing to a report
 	$(DEMO)/bin/python launch.py
 
-test: $(TEST)/ready  ## the whole suite, in its own environment, with the reference implementations
-	$(RUN) --junitxml=$(TEST)/tests.xml
+test: $(TEST)/ready  ## the whole suite, in its own environment, with the reference implementations; lists its slowest tests
+	$(RUN) --durations=60 --durations-min=4 --junitxml=$(TEST)/tests.xml
 	$(TEST)/bin/python tests/fidelity/tables.py $(TEST)/tests.xml docs/losses.md docs/views.md --check
 
 quick: $(TEST)/ready  ## the suite without its slow end-to-end checks
