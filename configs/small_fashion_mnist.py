@@ -122,6 +122,5 @@ def get_config(method: str = "simclr") -> ml_collections.ConfigDict:
         margins={measure: gain for measure, gain in gains.items() if gain},
         hardware="2 CPU cores",
     )
-    for part, leaves in METHODS[method].items():
-        config[part].update(leaves)
+    config.update(METHODS[method])
     return config
