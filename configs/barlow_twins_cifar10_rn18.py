@@ -8,10 +8,10 @@ one RTX A6000. The paper has no run on CIFAR-10.
     python launch.py --config=configs/barlow_twins_cifar10_rn18.py:smoke    the same code path on made-up pictures
 
 Where the numbers come from: lightly's benchmark.
-  200 epochs, batch 128, SGD with momentum 0.9, learning rate 0.06, weight decay 5e-4, a cosine without warm-up;
-  lambda 0.005; projector of two layers 2048 wide (here without the last bias, which the loss takes off again).
+  200 epochs, batch 128, SGD with momentum 0.9, learning rate 0.06, weight decay 5e-4 of all parameters, a cosine
+  without warm-up; lambda 0.005; projector of two layers 2048 wide (here without the last bias, which the loss takes off
+  again).
   Views: BYOL's without blur.
-Known difference: lightly also decays biases and normalisation scales.
 """
 
 import ml_collections
@@ -34,7 +34,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method = dict(
         name="barlow_twins", lambda_=0.005, projector_hidden=2048, projector_out=2048, projector_layers=2
     )
-    config.optimizer = dict(name="sgd", learning_rate=0.06, reference_batch_size=128, weight_decay=5e-4, momentum=0.9)
+    config.optimizer = dict(
+        name="sgd",
+        learning_rate=0.06,
+        reference_batch_size=128,
+        weight_decay=5e-4,
+        momentum=0.9,
+        all_parameters=True,
+    )
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(

@@ -14,9 +14,10 @@ Where the numbers come from: the defaults of the official `main.py`.
   weights and 0.0048 x batch / 256 for biases and normalisation (neither decayed nor adapted), weight decay 1e-6; 10
   epochs of warm-up, then a cosine down to a thousandth. The official gradient is the loss's divided by the number of
   GPUs, 16 in the README, as its sum over GPUs passes no gradient and their mean is taken; LARS takes that off again
-  except where it does not adapt, so that rate is divided by 16 here. lambda 0.0051, projector 8192-8192-8192.
+  except in the decay, which is 16 times as large here, and where it does not adapt, so that that rate is divided by 16.
+  lambda 0.0051, projector 8192-8192-8192.
   Batch statistics over the global batch.
-  Views: BYOL's, the preset 'byol'.
+  Views: BYOL's, the preset 'byol', with PIL's blur.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
@@ -38,15 +39,16 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data = dict(
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
-    config.views = dict(name="byol", out_size=224)
+    config.views = dict(name="byol", out_size=224, blur_radius=6)
     config.model = dict(name="resnet", depth=50, dtype="bfloat16")
     config.method = dict(name="barlow_twins", lambda_=0.0051, projector_hidden=8192, projector_out=8192)
     config.optimizer = dict(
         name="lars",
         learning_rate=0.2,
         reference_batch_size=256,
-        weight_decay=1e-6,
+        weight_decay=16 * 1e-6,
         momentum=0.9,
+        rate_in_momentum=False,
         bias_rate=0.0048 / 0.2 / 16,
     )
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=0.001)

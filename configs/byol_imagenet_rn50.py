@@ -14,7 +14,9 @@ Where the numbers come from (sections of the paper):
   LARS's momentum 0.9 and trust coefficient 0.001: the official code.
   Views: the preset 'byol', table 6 of appendix B. Projector and predictor 4096 wide, 256 out: section 3.3.
   Batch statistics over the global batch: section 3.3 (the paper's are global too). The official code's averages of
-  them have a decay of 0.9, as ours.
+  them have a decay of 0.9, as ours. Residual blocks do not start at 0: the official README says so of the paper's runs.
+Known differences: the official code cuts crops that are larger than the picture to its size, where ours are drawn anew
+as torchvision's are (smaller on average); its target starts with weights of its own, ours with the network's.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
@@ -37,9 +39,16 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
     config.views = dict(name="byol", out_size=224)
-    config.model = dict(name="resnet", depth=50, dtype="bfloat16")
+    config.model = dict(name="resnet", depth=50, zero_init_residual=False, dtype="bfloat16")
     config.method = dict(name="byol", momentum=0.996, projector_hidden=4096, projector_out=256)
-    config.optimizer = dict(name="lars", learning_rate=0.2, reference_batch_size=256, weight_decay=1.5e-6, momentum=0.9)
+    config.optimizer = dict(
+        name="lars",
+        learning_rate=0.2,
+        reference_batch_size=256,
+        weight_decay=1.5e-6,
+        momentum=0.9,
+        rate_in_momentum=False,
+    )
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))

@@ -8,9 +8,9 @@ table is of 2023, when lightly's loss had a log-sum-exp of its own for each view
     python launch.py --config=configs/dcl_cifar10_rn18.py:smoke    the same code path on made-up pictures
 
 Where the numbers come from (that file, and the defaults of lightly's losses):
-  batch 128, SGD, learning rate 0.06, momentum 0.9, weight decay 5e-4, a cosine without warm-up; temperature 0.1,
-  SimCLR's head, 512 wide.
-  It passes each view by itself through the network and decays all parameters.
+  batch 128, SGD, learning rate 0.06, momentum 0.9, weight decay 5e-4 of all parameters, a cosine without warm-up;
+  temperature 0.1, SimCLR's head, 512 wide.
+  It passes each view by itself through the network.
   Views: SimCLR's of half strength, without blur.
 """
 
@@ -40,7 +40,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False, kernel_init="torch")
     config.method = dict(name="dcl", temperature=0.1, projector_hidden=512, projector_out=128)
-    config.optimizer = dict(name="sgd", learning_rate=0.06, reference_batch_size=128, weight_decay=5e-4, momentum=0.9)
+    config.optimizer = dict(
+        name="sgd",
+        learning_rate=0.06,
+        reference_batch_size=128,
+        weight_decay=5e-4,
+        momentum=0.9,
+        all_parameters=True,
+    )
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=10 * epoch, batch_size=1024, tasks=("knn_full", "linear"), k=200, temperature=0.1)

@@ -19,7 +19,8 @@ probabilities 0, 0.9 and 0.5 (small ones), 9 pixels wide: `augmentations.py` ask
 `transforms.py` applies the blur with 1 minus that, which the released models were trained with.
 Different from the official code: the norm that is clipped is of all gradients, there of the backbone's and of the
 head's; the class token starts normal with a deviation of 0.02, there 1e-6; masks are spread over the global batch,
-there over each GPU's; KoLeo's neighbours likewise.
+there over each GPU's; KoLeo's neighbours likewise; stochastic depth draws for each example, there it leaves out a fixed
+share of them.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 

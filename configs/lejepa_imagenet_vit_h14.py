@@ -1,8 +1,7 @@
 """LeJEPA, ViT-H/14, ImageNet-1k, 100 epochs: Balestriero and LeCun 2025 (arXiv:2511.08544).
 
-Expected: 79 % top-1 of a linear classifier on frozen features (abstract).
-Our probe is a logistic regression on features of the central crop, of
-a tenth of the labelled images.
+Expected: 79 % top-1 of a linear classifier on frozen features (abstract). Our probe is a logistic regression on
+features of the central crop, of a tenth of the labelled images.
 
     python launch.py prepare imagenet2012
     python launch.py --config=configs/lejepa_imagenet_vit_h14.py
@@ -16,7 +15,8 @@ ViT-L/14; what the ViT-H/14 of the abstract differs in is not stated there.
   warm-up from a hundredth: `MINIMAL.md`. Learned positions and weights that start normal: timm's ViT, which both train.
 Known differences: the linear layer of 512 between backbone and projector, in the scripts and in `MINIMAL.md`, is left
 out; so are the scripts' masked patches and averaged weights (`patch_mask_ratio`, `teacher_student`), as in
-`MINIMAL.md`. `MINIMAL.md` decays all parameters, ours not biases and normalisation scales. timm's class token starts
+`MINIMAL.md`, which is also where all parameters decay and crops are resized bilinearly. The scripts' large views have
+238 pixels. Blurs are a tenth of a view wide here, 23 and 9 pixels; `MINIMAL.md`'s is 7 wide. timm's class token starts
 with a deviation of 1e-6, ours of 0.02.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
@@ -39,7 +39,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data = dict(
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
-    config.views = dict(name="lejepa", out_size=224)
+    config.views = dict(name="lejepa", out_size=224, interpolation="bilinear")
     config.model = dict(
         name="vit", size="H", patch_size=14, image_size=224, positions="learned", drop_path=0.1, scan=True, remat=True,
         initializer_range=0.02, dtype="bfloat16",
@@ -47,7 +47,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method = dict(
         name="lejepa", lambda_=0.05, directions=1024, center="global", projector_hidden=2048, projector_out=512
     )
-    config.optimizer = dict(name="adamw", learning_rate=5e-4, weight_decay=0.05)
+    config.optimizer = dict(name="adamw", learning_rate=5e-4, weight_decay=0.05, all_parameters=True)
     config.schedule = dict(
         name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=0.01, end_factor=0.001
     )

@@ -9,8 +9,8 @@ neighbours of the features before the head. The demo runs on one GPU.
 
 Where the numbers come from (the demo's defaults):
   batch 512, SGD, learning rate 0.06, momentum 0.9, weight decay 5e-4, a cosine without warm-up; momentum of the target
-  0.99, 4096 keys of 128, temperature 0.1, a linear head, 8 groups with batch statistics of their own. It decays all
-  parameters, ours not biases and normalisation scales; its first convolution starts as PyTorch's do, ours as the rest.
+  0.99, 4096 keys of 128, temperature 0.1, a linear head, 8 groups with batch statistics of their own. All
+  parameters decay; its first convolution starts as PyTorch's do, ours as the rest.
   Views: random crop, flip, the colours of MoCo v2, no blur.
 """
 
@@ -44,7 +44,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         symmetric=False,
         statistics_groups=8,
     )
-    config.optimizer = dict(name="sgd", learning_rate=0.06, reference_batch_size=512, weight_decay=5e-4, momentum=0.9)
+    config.optimizer = dict(
+        name="sgd",
+        learning_rate=0.06,
+        reference_batch_size=512,
+        weight_decay=5e-4,
+        momentum=0.9,
+        all_parameters=True,
+    )
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=10 * epoch, batch_size=1024, tasks=("knn_full", "linear"), k=200, temperature=0.1)

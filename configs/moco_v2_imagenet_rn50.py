@@ -11,7 +11,7 @@ crop, of a tenth of the labelled images.
 Where the numbers come from (the official code, `main_moco.py` with the README's `--mlp --moco-t 0.2 --aug-plus --cos`):
   batch 256, SGD, learning rate 0.03, momentum 0.9, weight decay 1e-4, a cosine without warm-up; momentum of the target
   0.999, 65536 keys of 128, temperature 0.2, 8 groups of 32 with their own batch statistics (one a GPU) and shuffled
-  keys. The official code decays biases and normalisation scales too, ours does not; its rate changes once an epoch.
+  keys. The rate changes once an epoch there, here with every step.
   Views: the preset 'moco_v2'.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
@@ -39,7 +39,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method = dict(
         name="moco_v2", momentum=0.999, temperature=0.2, queue_size=65536, projector_out=128, statistics_groups=8
     )
-    config.optimizer = dict(name="sgd", learning_rate=0.03, reference_batch_size=256, weight_decay=1e-4, momentum=0.9)
+    config.optimizer = dict(
+        name="sgd",
+        learning_rate=0.03,
+        reference_batch_size=256,
+        weight_decay=1e-4,
+        momentum=0.9,
+        all_parameters=True,
+    )
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))

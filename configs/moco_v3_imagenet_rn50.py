@@ -11,7 +11,7 @@ Where the numbers come from (the official code's CONFIG.md, README and the defau
   batch 4096, LARS, learning rate 0.3 x batch / 256, weight decay 1.5e-6 (biases and normalisation excepted, also from
   LARS), momentum 0.9, trust coefficient 0.001, 10 epochs of warm-up, then a cosine; momentum of the target from 0.996
   to 1, temperature 1, projector of 2 layers and predictor 4096 wide, 256 out, no normalisation after the predictor.
-  Views: BYOL's, with crops of at least 20 % of the area (`--crop-min=.2`) and bilinear resize.
+  Views: BYOL's, with crops of at least 20 % of the area (`--crop-min=.2`), bilinear resize and PIL's blur.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
@@ -33,7 +33,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data = dict(
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
-    config.views = dict(name="byol", out_size=224, crop_scale=(0.2, 1.0), interpolation="bilinear")
+    config.views = dict(name="byol", out_size=224, crop_scale=(0.2, 1.0), interpolation="bilinear", blur_radius=6)
     config.model = dict(name="resnet", depth=50, dtype="bfloat16")
     config.method = dict(
         name="moco_v3",
@@ -44,7 +44,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         projector_out=256,
         predictor_batch_norm=False,
     )
-    config.optimizer = dict(name="lars", learning_rate=0.3, reference_batch_size=256, weight_decay=1.5e-6, momentum=0.9)
+    config.optimizer = dict(
+        name="lars",
+        learning_rate=0.3,
+        reference_batch_size=256,
+        weight_decay=1.5e-6,
+        momentum=0.9,
+        rate_in_momentum=False,
+    )
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))

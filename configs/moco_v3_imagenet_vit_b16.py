@@ -10,10 +10,10 @@ Expected: 76.7 % top-1 of a linear classifier on frozen features (the official P
 Where the numbers come from (the official code's CONFIG.md, README and the defaults of `main_moco.py`):
   batch 4096, AdamW, learning rate 1.5e-4 x batch / 256, weight decay 0.1, 40 epochs of warm-up, then a cosine; momentum
   of the target from 0.99 to 1, temperature 0.2, projector of 3 layers and predictor of 2, 4096 wide, 256 out, the patch
-  projection frozen as it is drawn (`--stop-grad-conv1`). The official code decays biases and normalisation scales too,
-  ours does not. Its class token begins with a deviation of 1e-6, ours of 0.02; its queries, keys and values begin as
-  three matrices, ours as one of three times the width, so smaller by the root of 2.
-  Views: BYOL's, with bilinear resize.
+  projection frozen as it is drawn (`--stop-grad-conv1`); all parameters decay. Its class token begins with a
+  deviation of 1e-6, ours of 0.02; its queries, keys and values begin as three matrices, ours as one of three times the
+  width, so smaller by the root of 2.
+  Views: BYOL's, with bilinear resize and PIL's blur.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
@@ -35,7 +35,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data = dict(
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
-    config.views = dict(name="byol", out_size=224, interpolation="bilinear")
+    config.views = dict(name="byol", out_size=224, interpolation="bilinear", blur_radius=6)
     config.model = dict(name="vit", size="B", patch_size=16, image_size=224, pooling="cls", dtype="bfloat16")
     config.method = dict(
         name="moco_v3", momentum=0.99, temperature=0.2, projector_layers=3, projector_hidden=4096, projector_out=256
@@ -45,6 +45,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         learning_rate=1.5e-4,
         reference_batch_size=256,
         weight_decay=0.1,
+        all_parameters=True,
         frozen=("backbone.patch_embedding",),
     )
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)

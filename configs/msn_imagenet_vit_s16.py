@@ -16,7 +16,8 @@ Where the numbers come from:
   Crops of 0.3 to 1 and 0.05 to 0.3 of the area: `src/data_manager.py`. Target momentum 0.996, and how
   weights start: `src/msn_train.py`.
   There clipping leaves out the prototypes' gradient, and the patch embedding starts normal with a variance of
-  2 / inputs and without biases (`src/deit.py`), here uniform within 1 / sqrt(inputs).
+  2 / inputs and without biases (`src/deit.py`), here uniform within 1 / sqrt(inputs). Positions of focal crops are
+  resized there by the root of the ratio of patches, here as in DINO's code.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 

@@ -7,9 +7,9 @@ Expected: 84.7 % by 200 nearest neighbours (its best over the epochs), in its ta
     python launch.py --config=configs/simclr_cifar10_rn18.py:smoke    the same code path on made-up pictures
 
 Where the numbers come from (that file, and the defaults of lightly's losses):
-  batch 128, SGD, learning rate 0.06, momentum 0.9, weight decay 5e-4, a cosine without warm-up; temperature 0.5,
-  SimCLR's head, 512 wide.
-  It passes each view by itself through the network and decays all parameters.
+  batch 128, SGD, learning rate 0.06, momentum 0.9, weight decay 5e-4 of all parameters, a cosine without warm-up;
+  temperature 0.5, SimCLR's head, 512 wide.
+  It passes each view by itself through the network.
   Views: SimCLR's of half strength, without blur.
 """
 
@@ -41,7 +41,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method = dict(
         name="simclr", temperature=0.5, projector_hidden=512, projector_out=128, projector_deviation=None
     )
-    config.optimizer = dict(name="sgd", learning_rate=0.06, reference_batch_size=128, weight_decay=5e-4, momentum=0.9)
+    config.optimizer = dict(
+        name="sgd",
+        learning_rate=0.06,
+        reference_batch_size=128,
+        weight_decay=5e-4,
+        momentum=0.9,
+        all_parameters=True,
+    )
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)
     config.checkpoint = dict(every=10 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=10 * epoch, batch_size=1024, tasks=("knn_full", "linear"), k=200, temperature=0.1)

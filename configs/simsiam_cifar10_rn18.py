@@ -9,8 +9,7 @@ Expected: 91.8 % top-1 of a linear classifier on frozen features. Our probe is a
 Where the numbers come from: appendix D.
   800 epochs, batch 512, SGD with momentum 0.9, learning rate 0.03 x batch / 256, weight decay 5e-4, a cosine without
   warm-up; projector of two layers, 2048 out. ResNet-18 in its variant for CIFAR. Views: as on ImageNet without blur.
-  The hidden width 2048, the predictor's 512 and its constant rate are those of ImageNet.
-Known difference: the official code also decays biases and normalisation scales.
+  The hidden width 2048, the predictor's 512, its constant rate, and decay of all parameters are those of ImageNet.
 """
 
 import ml_collections
@@ -39,6 +38,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         reference_batch_size=256,
         weight_decay=5e-4,
         momentum=0.9,
+        all_parameters=True,
         constant_rate=("predictor",),
     )
     config.schedule = dict(name="warmup_cosine", warmup_steps=0)

@@ -9,11 +9,10 @@ a tenth of the labelled images.
     python launch.py --config=configs/simsiam_imagenet_rn50.py:smoke    the same code path on made-up pictures
 
 Where the numbers come from: the defaults of the official `main_simsiam.py` with `--fix-pred-lr`.
-  100 epochs, batch 512, SGD with momentum 0.9, learning rate 0.05 x batch / 256, weight decay 1e-4, a cosine by epoch
-  without warm-up (here by step); the predictor keeps the peak rate. Projector of three layers 2048 wide, predictor
-  2048 -> 512 -> 2048. Batch statistics over the global batch.
+  100 epochs, batch 512, SGD with momentum 0.9, learning rate 0.05 x batch / 256, weight decay 1e-4 of all parameters, a
+  cosine by epoch without warm-up (here by step); the predictor keeps the peak rate. Projector of three layers 2048
+  wide, predictor 2048 -> 512 -> 2048. Batch statistics over the global batch.
   Views: MoCo v2's, the preset 'moco_v2'.
-Known difference: the official code also decays biases and normalisation scales.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
@@ -44,6 +43,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         reference_batch_size=256,
         weight_decay=1e-4,
         momentum=0.9,
+        all_parameters=True,
         constant_rate=("predictor",),
     )
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)

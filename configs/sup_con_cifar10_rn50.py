@@ -9,7 +9,7 @@ Expected: 96.0 % of a linear classifier on frozen features (its README).
 Where the numbers come from (that README's command and `main_supcon.py`):
   batch 1024, SGD, learning rate 0.5, momentum 0.9, weight decay 1e-4, 10 epochs of warm-up from 0.01, then a cosine to
   a thousandth of the rate; temperature 0.1, the loss multiplied by 0.1 / 0.07, a head of two layers, 2048 wide, 128
-  out. It decays all parameters, ours not biases and normalisation scales. Its cosine counts from the first epoch and
+  out. All parameters decay. Its cosine counts from the first epoch and
   moves once an epoch, so that the warm-up ends at 0.49988; ours counts from there and moves each step.
   Views: random crop of at least 20 % of the area, flip, the colours of MoCo v2, no blur.
 """
@@ -41,7 +41,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         projector_hidden=2048,
         projector_out=128,
     )
-    config.optimizer = dict(name="sgd", learning_rate=0.5, weight_decay=1e-4, momentum=0.9)
+    config.optimizer = dict(name="sgd", learning_rate=0.5, weight_decay=1e-4, momentum=0.9, all_parameters=True)
     config.schedule = dict(
         name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=0.01 / 0.5, end_factor=0.001
     )

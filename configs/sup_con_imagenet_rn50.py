@@ -11,8 +11,8 @@ central crop, of a tenth of the labelled images.
 Where the numbers come from (google-research/supcon, scripts/supcon_imagenet_resnet50.sh, configs.sh and hparams.py):
   batch 6144, LARS, learning rate 0.4 x batch / 256, weight decay 1e-3, 12 epochs of warm-up, then a cosine, 350 epochs;
   temperature 0.1, the loss multiplied by it, features of unit length, a head of one layer without bias, 128 out. LARS's
-  momentum 0.9 and trust coefficient 0.001: its utils.py. It decays biases too, ours does not; its head
-  starts normal with a deviation of 0.01, ours as PyTorch's layers do, which LARS does not feel.
+  momentum 0.9 and trust coefficient 0.001: its utils.py. Its head starts normal with a deviation of 0.01, ours as
+  PyTorch's layers do, which LARS does not feel.
 
 Views (its preprocessing.py): a random crop of 0.08 to 1 of the area, resized bilinearly; flip; AutoAugment with policy
 'v0' of tensorflow/models (see ssl_jax/augment/policies.py); pixels in -1 to 1. No colour jitter, no blur, no warp. What

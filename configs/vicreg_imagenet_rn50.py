@@ -12,7 +12,7 @@ Where the numbers come from: the official `main_vicreg.py`, with the README's co
   Batch 2048, LARS with momentum 0.9 and trust coefficient 0.001, learning rate 0.2 x batch / 256, weight decay 1e-6
   (biases and normalisation neither decayed nor adapted), 10 epochs of warm-up, then a cosine down to a thousandth.
   Weights 25, 25 and 1, projector 8192-8192-8192. Batch statistics over the global batch.
-  Views: BYOL's, the preset 'byol'; the official `augmentations.py` has the same numbers.
+  Views: BYOL's, the preset 'byol', with PIL's blur; the official `augmentations.py` has the same numbers.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
@@ -34,7 +34,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data = dict(
         modality="image", name="imagenet2012", eval_split="validation", image_size=320, workers=16, prefetch=2, mock=0
     )
-    config.views = dict(name="byol", out_size=224)
+    config.views = dict(name="byol", out_size=224, blur_radius=6)
     config.model = dict(name="resnet", depth=50, dtype="bfloat16")
     config.method = dict(
         name="vicreg",
@@ -44,7 +44,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         projector_hidden=8192,
         projector_out=8192,
     )
-    config.optimizer = dict(name="lars", learning_rate=0.2, reference_batch_size=256, weight_decay=1e-6, momentum=0.9)
+    config.optimizer = dict(
+        name="lars",
+        learning_rate=0.2,
+        reference_batch_size=256,
+        weight_decay=1e-6,
+        momentum=0.9,
+        rate_in_momentum=False,
+    )
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=0.001)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=25 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))

@@ -141,7 +141,7 @@ def lejepa(
 
     Source: Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics",
     2025, and the authors' minimal example, which takes the centre of all views (`global_views=None`) and `lambda_`
-    0.02. lightly, with 0.05, takes the centre of the global views; it is the same but for that.
+    0.02. The paper's algorithm 2 and lightly, with 0.05, take the centre of the global views.
 
     Args:
       views: projections of all views of each example, global ones first, [N, V, D], any float type.

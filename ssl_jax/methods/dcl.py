@@ -40,7 +40,7 @@ class DCL(SimCLR):
           weighted: DCLW: pairs count more the less alike they are.
           sigma: of the weights; the smaller, the more they differ. Without effect on DCL.
           projector_hidden, projector_out, projector_layers: as for `SimCLR`, but the projector starts as PyTorch's
-            layers do, as in the authors' code.
+            layers do, as in that code.
           rngs: source of the parameters.
 
         Raises:

@@ -43,7 +43,8 @@ class LeJEPA(nnx.Module):
           lambda_: weight of SIGReg against the distance to the centre: 0.05 in the official scripts for ImageNet, 0.02
             in the minimal example; 0 collapses.
           directions: how many are drawn for each step: 1024 in the official README, 256 in the minimal example.
-          center: 'global', the mean of the two large views, as lightly has it, or 'all' (the minimal example).
+          center: 'global', the mean of the two large views (the paper's algorithm 2, and lightly), or 'all' (the
+            minimal example).
           points: of the integration along each direction.
           t_max: upper limit of the integration.
           projector_hidden: width of the projector's hidden layers.

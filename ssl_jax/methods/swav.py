@@ -77,6 +77,7 @@ class SwAV(nnx.Module):
         self.backbone, self.view = backbone, view
         self.balance = dict(temperature=temperature, epsilon=epsilon, iterations=sinkhorn_iterations)
         self.freeze_prototypes_steps, self.queue_start = freeze_prototypes_steps, queue_start
+        self.queue_used = queue_start - (-queue_size // batch_size)  # the first step at which it is full
         self.projector = heads.Projector(
             backbone.features, hidden=projector_hidden, out=projector_out, last_batch_norm=False, rngs=rngs
         )
@@ -109,8 +110,7 @@ class SwAV(nnx.Module):
             return alone(scores)
         kept = jax.lax.stop_gradient(self.prototypes(self.queue[...]))
         together = lambda scores: losses.swav(scores, assigning_views=ASSIGNING, queue_scores=kept, **self.balance)
-        filled = (self.done[...] - self.queue_start) * scores.shape[0]
-        return jax.lax.cond(filled >= kept.shape[0], together, alone, scores)
+        return jax.lax.cond(self.done[...] >= self.queue_used, together, alone, scores)
 
     def follow(self, step: jax.Array) -> None:
         """Counts step `step` (from 0) as done; prototypes go back to unit length."""

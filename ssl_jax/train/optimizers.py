@@ -25,26 +25,35 @@ def decay_mask(params: optax.Params) -> optax.Params:
 
 
 def lars(
-    rate: optax.Schedule, *, weight_decay: float = 1e-6, momentum: float = 0.9, trust_coefficient: float = 0.001
+    rate: optax.Schedule,
+    *,
+    weight_decay: float = 1e-6,
+    momentum: float = 0.9,
+    trust_coefficient: float = 0.001,
+    rate_in_momentum: bool = True,
 ) -> optax.GradientTransformation:
     """LARS (You et al. 2017, arXiv:1708.03888) as SimCLR uses it (Chen et al. 2020, section 2.3).
 
     Biases and normalisation scales are neither decayed nor adapted; elsewhere the trust ratio is of |w| to
-    |g + weight_decay w| (timm and lightly divide by |g| + weight_decay |w|); momentum is on the update times the rate,
-    as in SimCLR's code (those of BYOL, MoCo v3, VICReg and Barlow Twins keep the rate out of it). Layers that a model
-    stacks for `lax.scan` share one trust ratio; build the model with scan=False where that matters.
+    |g + weight_decay w| (timm and lightly divide by |g| + weight_decay |w|). Layers that a model stacks for `lax.scan`
+    share one trust ratio; build the model with scan=False where that matters.
+
+    Args:
+      rate: learning rate by step.
+      weight_decay: added to the gradient, times the weight.
+      momentum: of the adapted gradients.
+      trust_coefficient: multiplies the trust ratio.
+      rate_in_momentum: the momentum is of updates that the rate of their step has multiplied, as in the paper and in
+        SimCLR's code; otherwise today's rate multiplies the momentum, as in the codes of BYOL, MoCo v3, VICReg and
+        Barlow Twins. The same where the rate stays.
     """
     settings.at_least(0, weight_decay=weight_decay)
     settings.probability(momentum=momentum)
     settings.positive(trust_coefficient=trust_coefficient)
-    return optax.lars(
-        rate,
-        weight_decay=weight_decay,
-        weight_decay_mask=decay_mask,
-        trust_coefficient=trust_coefficient,
-        trust_ratio_mask=decay_mask,
-        momentum=momentum,
-    )
+    decay = optax.add_decayed_weights(weight_decay, mask=decay_mask)
+    adapt = optax.masked(optax.scale_by_trust_ratio(trust_coefficient=trust_coefficient), decay_mask)
+    rated, kept = optax.scale_by_learning_rate(rate), optax.trace(momentum)
+    return optax.chain(decay, adapt, *((rated, kept) if rate_in_momentum else (kept, rated)))
 
 
 def larc(
@@ -104,9 +113,10 @@ def adamw(
     eps: float = 1e-8,
     weight_decay_end: float | None = None,
     weight_decay_stretch: float = 1.0,
+    all_parameters: bool = False,
     steps: int | None = None,
 ) -> optax.GradientTransformation:
-    """AdamW (Loshchilov and Hutter 2019) without decay of biases and normalisation scales.
+    """AdamW (Loshchilov and Hutter 2019).
 
     Args:
       rate: learning rate by step.
@@ -118,6 +128,7 @@ def adamw(
         al. 2021, section 3.2); None: it stays.
       weight_decay_stretch: that half cosine is this many times as long as the run, which then stops on its way, as in
         MSN and I-JEPA.
+      all_parameters: biases and normalisation scales decay too, as where PyTorch's parameters are in one group.
       steps: of the whole run; needed for `weight_decay_end`.
 
     Raises:
@@ -135,18 +146,25 @@ def adamw(
     else:
         length = int(weight_decay_stretch * steps)
         decay = lambda step: targets.cosine_ramp(step, length, weight_decay, end)
-    return optax.adamw(rate, b1=b1, b2=b2, eps=eps, weight_decay=decay, mask=decay_mask)
+    return optax.adamw(rate, b1=b1, b2=b2, eps=eps, weight_decay=decay, mask=None if all_parameters else decay_mask)
 
 
 def sgd(
-    rate: optax.Schedule, *, weight_decay: float = 0.0, momentum: float = 0.9, nesterov: bool = False
+    rate: optax.Schedule,
+    *,
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    all_parameters: bool = False,
 ) -> optax.GradientTransformation:
-    """SGD with momentum; the decay is added to the gradient, biases and normalisation scales excepted."""
+    """SGD with momentum; the decay is added to the gradient.
+
+    With `all_parameters` biases and normalisation scales decay too, as where PyTorch's parameters are in one group.
+    """
     settings.at_least(0, weight_decay=weight_decay)
     settings.probability(momentum=momentum)
-    return optax.chain(
-        optax.add_decayed_weights(weight_decay, mask=decay_mask), optax.sgd(rate, momentum, nesterov=nesterov)
-    )
+    decay = optax.add_decayed_weights(weight_decay, mask=None if all_parameters else decay_mask)
+    return optax.chain(decay, optax.sgd(rate, momentum, nesterov=nesterov))
 
 
 def warmup_cosine(

@@ -28,7 +28,11 @@ def projections(method, views):
         crops = jnp.swapaxes(views[kind], 0, 1)
         features.append(method.backbone(crops.reshape(-1, *crops.shape[2:]), train=True))
     z = method.projector(jnp.concatenate(features), train=True).reshape(4, BATCH, -1)
-    return z / jnp.linalg.norm(z, axis=-1, keepdims=True)
+    return unit_rows(z)
+
+
+def unit_rows(x):
+    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
 
 
 def swapped(scores, *, temperature=0.1, epsilon=0.05, extra=None):
@@ -90,6 +94,21 @@ def test_queue_fills_from_its_start_and_balances_once_it_is_full(data_dir):
         method.follow(jnp.int32(step))
         views = {name: jnp.flip(crops, axis=-3) for name, crops in views.items()}
     assert used == [False, False, False, True, True]
+
+
+def test_few_examples_are_balanced_with_a_full_queue(data_dir):
+    """Held-out losses of less than a batch: from step 3 on, as in training."""
+    method, views = probe.made("swav", data_dir)
+    few = {name: crops[: BATCH // 2] for name, crops in views.items()}
+    method.queue[...] = unit_rows(jax.random.normal(KEY, method.queue.shape))
+    balanced = []
+    for step in (2, 3):
+        method.done[...] = jnp.int32(step)
+        found = method.loss(few, KEY, train=False)[0]
+        other = nnx.clone(method)
+        other.queue[...] = -other.queue[...]
+        balanced.append(bool(abs(other.loss(few, KEY, train=False)[0] - found) > 1e-4))
+    assert balanced == [False, True]
 
 
 def test_evaluating_the_loss_changes_nothing(data_dir):

@@ -24,25 +24,29 @@ def test_decay_spares_biases_and_all_scales():
     }
 
 
-def test_lars_two_steps_by_hand():
-    """Official recurrence: v = m v + lr * trust * (g + wd w), w -= v, trust = eta |w| / |g + wd w|."""
-    rate, decay, momentum, eta = 0.5, 0.1, 0.9, 0.01
-    update = optimizers.lars(
-        optax.constant_schedule(rate), weight_decay=decay, momentum=momentum, trust_coefficient=eta
-    )
+@pytest.mark.parametrize("rate_in_momentum", [True, False])
+def test_lars_two_steps_by_hand(rate_in_momentum):
+    """Trust = eta |w| / |g + wd w|. SimCLR's code: v = m v + lr * trust * (g + wd w), w -= v.
+
+    The codes of BYOL, MoCo v3, VICReg and Barlow Twins: v = m v + trust * (g + wd w), w -= lr * v.
+    """
+    rates, decay, momentum, eta = (0.5, 0.2), 0.1, 0.9, 0.01
+    settings = dict(weight_decay=decay, momentum=momentum, trust_coefficient=eta, rate_in_momentum=rate_in_momentum)
+    update = optimizers.lars(lambda step: jnp.where(step == 0, *rates), **settings)
     params, state = PARAMS, update.init(PARAMS)
     w, b = np.array([3.0, 4.0]), np.ones(2)
     speed_w, speed_b = np.zeros(2), np.zeros(2)
-    for number in range(2):
+    for number, rate in enumerate(rates):
+        inside, outside = (rate, 1.0) if rate_in_momentum else (1.0, rate)
         g = np.array([1.0, -2.0]) * (number + 1)
         grads = {"conv": {"kernel": jnp.asarray(g)}, "norm": {"scale": jnp.zeros(2), "bias": jnp.asarray(g)}}
         grads["block"] = {"scale1": jnp.zeros(2), "kernel": jnp.zeros((2, 2))}
         updates, state = update.update(grads, state, params)
         params = optax.apply_updates(params, updates)
         full = g + decay * w
-        speed_w = momentum * speed_w + rate * eta * np.linalg.norm(w) / np.linalg.norm(full) * full
-        speed_b = momentum * speed_b + rate * g  # neither decayed nor adapted
-        w, b = w - speed_w, b - speed_b
+        speed_w = momentum * speed_w + inside * eta * np.linalg.norm(w) / np.linalg.norm(full) * full
+        speed_b = momentum * speed_b + inside * g  # neither decayed nor adapted
+        w, b = w - outside * speed_w, b - outside * speed_b
     np.testing.assert_allclose(params["conv"]["kernel"], w, rtol=1e-6)
     np.testing.assert_allclose(params["norm"]["bias"], b, rtol=1e-6)
 
@@ -90,6 +94,18 @@ def test_larc_clipped_by_hand():
     for found, kernel, bias in zip(moved, (0.4 * 0.25, 0.05 * (0.5 * 0.25 + 1), 0), (0.4, 0.05 * 1.5, 0)):
         np.testing.assert_allclose(found["kernel"], -kernel * g, rtol=1e-6)
         np.testing.assert_allclose(found["bias"], -bias * g, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("all_parameters", [False, True])
+def test_decay_of_all_parameters(name, all_parameters):
+    """Without a gradient, a step multiplies what decays by 1 - rate * decay."""
+    update = optimizers.OPTIMIZERS[name](optax.constant_schedule(0.1), weight_decay=0.5, all_parameters=all_parameters)
+    zero = jax.tree.map(jnp.zeros_like, PARAMS)
+    moved = optax.apply_updates(PARAMS, update.update(zero, update.init(PARAMS), PARAMS)[0])
+    for (path, before), after in zip(jax.tree_util.tree_leaves_with_path(PARAMS), jax.tree.leaves(moved), strict=True):
+        decays = all_parameters or path_name(path).endswith("kernel")
+        np.testing.assert_allclose(after, before * (0.95 if decays else 1), rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", tiny.METHODS)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax.models import settings
@@ -11,7 +12,7 @@ from ssl_jax.models.normalization import BatchNorm
 
 
 class Projector(nnx.Module):
-    """Linear layers with ReLU between them: SimCLR's projection head (Chen et al. 2020, section 4.2).
+    """Linear layers with ReLU between them: SimCLR's projection head (Chen et al. 2020, section 4.2), in float32.
 
     A layer followed by normalisation has no bias; a normalisation at the end has no offset, as in the official code.
 
@@ -28,7 +29,6 @@ class Projector(nnx.Module):
       kernel_init: of all matrices, with biases of 0; None: both start as PyTorch's linear layers do, which is what most
         official codes leave them at.
       axis_name: for `BatchNorm` under `jax.pmap` or `jax.shard_map`.
-      dtype: of the computation; methods leave it at float32, whatever their backbone computes in.
       rngs: stream `params`.
 
     Attributes:
@@ -49,7 +49,6 @@ class Projector(nnx.Module):
         last_scale: bool = True,
         kernel_init: nnx.Initializer | None = None,
         axis_name: str | None = None,
-        dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
         settings.at_least(1, in_features=in_features, hidden=hidden, out=out, layers=layers)
@@ -57,13 +56,12 @@ class Projector(nnx.Module):
         self.features, self.activation = out, activation
         widths = [in_features] + [hidden] * (layers - 1) + [out]
         normed = [batch_norm] * (layers - 1) + [last_batch_norm]
-        compute = settings.computation_dtype(dtype)
         self.linears, self.norms = nnx.List([]), nnx.List([])
         for index, norm in enumerate(normed):
             inputs, outputs, last = widths[index], widths[index + 1], index == layers - 1
             bias = not norm and (last_bias or not last)
             start = torch_start(inputs) if kernel_init is None else dict(kernel_init=kernel_init)
-            self.linears.append(nnx.Linear(inputs, outputs, use_bias=bias, dtype=compute, **start, rngs=rngs))
+            self.linears.append(nnx.Linear(inputs, outputs, use_bias=bias, dtype=jnp.float32, **start, rngs=rngs))
             affine = dict(use_bias=not last, use_scale=last_scale or not last)
             self.norms.append(BatchNorm(outputs, **affine, axis_name=axis_name) if norm else nnx.data(None))
 
