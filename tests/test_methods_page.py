@@ -24,12 +24,18 @@ def test_configs_expect_what_was_measured(table, method):
         seen, untrained = (methods_page.over_seeds(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained"))
         assert expected["results"][measure] == pytest.approx(seen.mean(), abs=6e-4)
         assert (seen - untrained).mean() >= expected["margins"].get(measure, -1)
-    assert max(expected["margins"].values()) > 0
+
+
+@pytest.mark.parametrize("method", methods_page.methods_of(FIRST))
+def test_every_method_promises_to_beat_its_untrained_network_somewhere(method):
+    promised = [methods_page.config_of(methods_page.spec_of(table, method))["expected"] for table in MEASURED]
+    assert max((margin for expected in promised for margin in expected["margins"].values()), default=0) > 0
 
 
 @pytest.mark.parametrize("method", methods_page.methods_of(FIRST))
 def test_promises_were_kept(method):
     assert FOUND[f"{FIRST}/{method}/resume"]["exact"]
-    # Rounding, which had grown to 6e-6 by then in VICReg, the largest.
-    assert FOUND[f"{FIRST}/{method}/parallel"]["early_difference"] < 1e-4
+    # Rounding, which grows: 6e-6 by then in VICReg, 7e-3 in LeJEPA after 20 steps, the largest.
+    parallel = FOUND[f"{FIRST}/{method}/parallel"]
+    assert parallel["early_difference"] < 1e-4 and parallel["difference"] < 0.02
     assert not any(run["alarm"] for table in MEASURED for run in methods_page.runs_of(FOUND, table, method))

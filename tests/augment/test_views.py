@@ -145,11 +145,6 @@ def test_small_views_are_solarised_as_asked():
     assert float(view.local(jax.random.key(0), white).max()) < 0.01 < float(view.train(jax.random.key(0), white).min())
 
 
-def test_byol_has_the_pair_of_dino():
-    for name in ("blur", "second_blur", "second_solarize"):
-        assert augment.presets.BYOL[name] == augment.presets.DINO[name]
-
-
 def test_small_views_show_small_parts():
     """Of a picture whose red and green tell the place, the part that is seen, as an area; statistically uniform."""
     place = np.stack(np.broadcast_arrays(np.arange(96)[:, None], np.arange(96)[None], 0), -1)
