@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax.experiment import build
-from ssl_jax.models import targets
+from ssl_jax.models import normalize_apart, targets
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.paths import path_name
 from tests import tiny
@@ -36,8 +36,10 @@ def _moved(start, weight):
 
 
 def twin(method: nnx.Module) -> nnx.Module:
-    """The same method again, with a state of its own."""
-    return nnx.merge(*nnx.split(method), copy=True)
+    """The same method again, with a state of its own, for passes of one view (and not all views in one pass)."""
+    same = nnx.merge(*nnx.split(method), copy=True)
+    normalize_apart(same, views=1)
+    return same
 
 
 def gradients(method: nnx.Module, views: Any, *, train: bool = True) -> dict[str, jax.Array]:

@@ -6,14 +6,14 @@ import jax
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.models import heads, settings
+from ssl_jax.models import heads, normalize_apart, settings
 
 
 class BarlowTwins(nnx.Module):
     """The cross-correlation of two views' projections is held to the identity (algorithm 1).
 
-    As in the authors' code, no layer of the projector has a bias, each view is a pass of its own, and the projections
-    are normalised over the global batch inside of the loss. Biases and normalisation have another learning rate there,
+    As in the authors' code, no layer of the projector has a bias, networks normalise each view by itself, and the loss
+    normalises projections over the global batch. Biases and normalisation have another learning rate there,
     0.0048 beside 0.2 for weights, and gradients that are divided by the number of GPUs, 16: together
     `config.optimizer.bias_rate=0.0015`.
     """
@@ -51,6 +51,7 @@ class BarlowTwins(nnx.Module):
         self.backbone, self.view, self.lambda_ = backbone, view, lambda_
         sizes = dict(hidden=projector_hidden, out=projector_out, layers=projector_layers)
         self.projector = heads.Projector(backbone.features, **sizes, last_batch_norm=False, last_bias=False, rngs=rngs)
+        normalize_apart(self, views=2)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Two views of each image: {'image': float32 [B, 2, S, S, C]}."""
@@ -60,12 +61,9 @@ class BarlowTwins(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equation 1. Correlations are those of the batch at hand, also with `train=False`."""
-        keys = jax.random.split(key)
-        z1, z2 = (self._project(views["image"][:, index], keys[index], train) for index in range(2))
-        return losses.barlow_twins(z1, z2, lambda_=self.lambda_), {}
-
-    def _project(self, images, key, train):
-        return self.projector(self.backbone(images, train=train, key=key), train=train)
+        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
+        z = augment.each_view(project, views["image"])
+        return losses.barlow_twins(z[:, 0], z[:, 1], lambda_=self.lambda_), {}
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the backbone of images as they are: [B, F]."""

@@ -6,7 +6,7 @@ import jax
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.models import heads, settings, targets
+from ssl_jax.models import heads, normalize_apart, settings, targets
 from ssl_jax.models.initializers import haiku_kernel
 
 
@@ -52,6 +52,7 @@ class BYOL(nnx.Module):
         self.predictor = heads.Projector(projector_out, **sizes) if predictor else nnx.data(None)
         self.target_backbone = targets.target_copy(self.backbone)
         self.target_projector = targets.target_copy(self.projector)
+        normalize_apart(self, views=2)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Two views of each image: {'image': float32 [B, 2, S, S, C]}."""
@@ -60,19 +61,16 @@ class BYOL(nnx.Module):
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Equation 2, both ways: each view predicts the other. Each view is a pass of its own through each network."""
-        first, second = (views["image"][:, index] for index in range(2))
-        keys = jax.random.split(key, 4)
-        predictions = [self._predict(self._project(x, k, train), train) for x, k in zip((first, second), keys[:2])]
-        projections = [self._target(x, k, train) for x, k in zip((first, second), keys[2:])]
-        there = losses.byol(predictions[0], projections[1])
-        back = losses.byol(predictions[1], projections[0])
+        """Equation 2, both ways: each view predicts the other. Each view is normalised by itself in each network."""
+        online_key, target_key = jax.random.split(key)
+        predictions = augment.each_view(lambda images: self._predict(images, online_key, train), views["image"])
+        projections = augment.each_view(lambda images: self._target(images, target_key, train), views["image"])
+        there = losses.byol(predictions[:, 0], projections[:, 1])
+        back = losses.byol(predictions[:, 1], projections[:, 0])
         return there + back, {}
 
-    def _project(self, images, key, train):
-        return self.projector(self.backbone(images, train=train, key=key), train=train)
-
-    def _predict(self, projections, train):
+    def _predict(self, images, key, train):
+        projections = self.projector(self.backbone(images, train=train, key=key), train=train)
         return projections if self.predictor is None else self.predictor(projections, train=train)
 
     def _target(self, images, key, train):

@@ -6,7 +6,7 @@ import jax
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.models import heads, settings, targets
+from ssl_jax.models import heads, normalize_apart, settings, targets
 
 
 class MoCoV3(nnx.Module):
@@ -62,6 +62,7 @@ class MoCoV3(nnx.Module):
         self.predictor = heads.Projector(projector_out, last_batch_norm=predictor_batch_norm, **sizes)
         self.target_backbone = targets.target_copy(self.backbone)
         self.target_projector = targets.target_copy(self.projector)
+        normalize_apart(self, views=2)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Two views of each image: {'image': float32 [B, 2, S, S, C]}."""
@@ -70,12 +71,11 @@ class MoCoV3(nnx.Module):
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Algorithm 1, both ways added. Each view is a pass of its own through each network."""
-        images = [views["image"][:, index] for index in range(2)]
-        keys = jax.random.split(key, 4)
-        queries = [self._predict(x, k, train) for x, k in zip(images, keys[:2])]
-        targets_of = [self._target(x, k, train) for x, k in zip(images, keys[2:])]
-        return losses.moco_v3(*queries, *targets_of, temperature=self.temperature), {}
+        """Algorithm 1, both ways added. Each view is normalised by itself in each network."""
+        online_key, target_key = jax.random.split(key)
+        q = augment.each_view(lambda images: self._predict(images, online_key, train), views["image"])
+        k = augment.each_view(lambda images: self._target(images, target_key, train), views["image"])
+        return losses.moco_v3(q[:, 0], q[:, 1], k[:, 0], k[:, 1], temperature=self.temperature), {}
 
     def _predict(self, images, key, train):
         projections = self.projector(self.backbone(images, train=train, key=key), train=train)

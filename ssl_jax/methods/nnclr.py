@@ -7,7 +7,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses
 from ssl_jax.losses.rows import unit_length
-from ssl_jax.models import heads, queues, settings
+from ssl_jax.models import heads, normalize_apart, queues, settings
 
 
 class NNCLR(nnx.Module):
@@ -65,6 +65,7 @@ class NNCLR(nnx.Module):
         sizes = dict(hidden=predictor_hidden, out=projector_out, last_batch_norm=False)
         self.predictor = heads.Projector(projector_out, **sizes, rngs=rngs)
         self.queue = queues.random_queue(queue_size, projector_out, rngs=rngs)
+        normalize_apart(self, views=2)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Two views of each image: {'image': float32 [B, 2, S, S, C]}."""
@@ -75,14 +76,14 @@ class NNCLR(nnx.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equation 3, both ways, with neighbours among earlier batches; in training, the first views enter them then.
 
-        Each view is a pass of its own (algorithm 1).
+        Each view is normalised by itself, as each is a pass of its own in algorithm 1.
         """
-        images, keys = (views["image"][:, index] for index in range(2)), jax.random.split(key)
-        z1, z2 = (self.projector(self.backbone(x, train=train, key=k), train=train) for x, k in zip(images, keys))
-        p1, p2 = (self.predictor(z, train=train) for z in (z1, z2))
-        loss = losses.nnclr(z1, z2, p1, p2, self.queue[...], temperature=self.temperature)
+        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
+        z = augment.each_view(project, views["image"])
+        p = augment.each_view(lambda z: self.predictor(z, train=train), z)
+        loss = losses.nnclr(z[:, 0], z[:, 1], p[:, 0], p[:, 1], self.queue[...], temperature=self.temperature)
         if train:
-            self.queue[...] = losses.update_queue(self.queue[...], unit_length(z1))
+            self.queue[...] = losses.update_queue(self.queue[...], unit_length(z[:, 0]))
         return loss, {}
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:

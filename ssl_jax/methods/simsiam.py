@@ -6,16 +6,16 @@ import jax
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.models import heads, settings
+from ssl_jax.models import heads, normalize_apart, settings
 
 
 class SimSiam(nnx.Module):
     """Each view predicts the other's projection, through which no gradient flows (algorithm 1).
 
-    As in the authors' code, the projector's last normalisation has neither scale nor offset, and each view is a pass of
-    its own. Their last projection layer has a bias, which stays as drawn and which the normalisation takes off again;
-    here it is left out. The predictor's rate stays at its peak with `config.optimizer.constant_rate=('predictor',)`
-    (their `--fix-pred-lr`).
+    As in the authors' code, the projector's last normalisation has neither scale nor offset, and each view is
+    normalised by itself. Their last projection layer has a bias, which stays as drawn and which the normalisation takes
+    off again; here it is left out. The predictor's rate stays at its peak with
+    `config.optimizer.constant_rate=('predictor',)` (their `--fix-pred-lr`).
     """
 
     collapse_causes = (
@@ -60,6 +60,7 @@ class SimSiam(nnx.Module):
         self.projector = heads.Projector(backbone.features, **sizes, last_scale=False, rngs=rngs)
         sizes = dict(hidden=predictor_hidden, out=projector_out, layers=2)
         self.predictor = heads.Projector(projector_out, **sizes, last_batch_norm=False, rngs=rngs)
+        normalize_apart(self, views=2)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Two views of each image: {'image': float32 [B, 2, S, S, C]}."""
@@ -68,16 +69,13 @@ class SimSiam(nnx.Module):
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Equation 2 (with the stop-gradient, 4): the mean of both directions. Each view is a pass of its own."""
-        keys = jax.random.split(key)
-        z1, z2 = (self._project(views["image"][:, index], keys[index], train) for index in range(2))
-        p1, p2 = (self.predictor(z, train=train) for z in (z1, z2))
-        there = losses.simsiam(p1, z2, stop_gradient=self.stop_gradient)
-        back = losses.simsiam(p2, z1, stop_gradient=self.stop_gradient)
+        """Equation 2 (with the stop-gradient, 4): the mean of both directions. Each view is normalised by itself."""
+        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
+        z = augment.each_view(project, views["image"])
+        p = augment.each_view(lambda z: self.predictor(z, train=train), z)
+        there = losses.simsiam(p[:, 0], z[:, 1], stop_gradient=self.stop_gradient)
+        back = losses.simsiam(p[:, 1], z[:, 0], stop_gradient=self.stop_gradient)
         return (there + back) / 2, {}
-
-    def _project(self, images, key, train):
-        return self.projector(self.backbone(images, train=train, key=key), train=train)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the backbone of images as they are: [B, F]."""

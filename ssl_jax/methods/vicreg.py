@@ -6,14 +6,15 @@ import jax
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.models import heads, settings
+from ssl_jax.models import heads, normalize_apart, settings
 
 
 class VICReg(nnx.Module):
     """Two views come close while each dimension keeps its variance and dimensions stay uncorrelated (algorithm 1).
 
-    As in the authors' code, each view is a pass of its own and the last layer of the projector (the paper's expander)
-    has no bias; their hidden layers have biases, which the normalisation after them takes off again: left out here.
+    As in the authors' code, each view is normalised by itself, and the last layer of the projector (the paper's
+    expander) has no bias; their hidden layers have biases, which the normalisation after them takes off again: left out
+    here.
     """
 
     held_deviation = 1.0  # by the variance terms
@@ -58,6 +59,7 @@ class VICReg(nnx.Module):
         self.weights = {name.removesuffix("_weight"): weight for name, weight in weights.items()}
         sizes = dict(hidden=projector_hidden, out=projector_out, layers=projector_layers)
         self.projector = heads.Projector(backbone.features, **sizes, last_batch_norm=False, last_bias=False, rngs=rngs)
+        normalize_apart(self, views=2)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Two views of each image: {'image': float32 [B, 2, S, S, C]}."""
@@ -67,12 +69,9 @@ class VICReg(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equation 6. Moments are those of the batch at hand, also with `train=False`."""
-        keys = jax.random.split(key)
-        z1, z2 = (self._project(views["image"][:, index], keys[index], train) for index in range(2))
-        return losses.vicreg(z1, z2, **self.weights), {}
-
-    def _project(self, images, key, train):
-        return self.projector(self.backbone(images, train=train, key=key), train=train)
+        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
+        z = augment.each_view(project, views["image"])
+        return losses.vicreg(z[:, 0], z[:, 1], **self.weights), {}
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the backbone of images as they are: [B, F]."""

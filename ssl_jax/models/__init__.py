@@ -5,7 +5,7 @@ computation. What is random in training comes from the argument `key` alone.
 """
 
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector
-from ssl_jax.models.normalization import BatchNorm
+from ssl_jax.models.normalization import BatchNorm, normalize_apart
 from ssl_jax.models.patches import patchify, unpatchify
 from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
@@ -24,6 +24,7 @@ __all__ = [
     "ResNet",
     "TextTransformer",
     "ViT",
+    "normalize_apart",
     "patchify",
     "unpatchify",
 ]

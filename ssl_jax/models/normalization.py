@@ -23,6 +23,10 @@ class BatchNorm(nnx.Module):
     The running averages use the biased variance of the batch, as TensorFlow and Flax do; PyTorch uses the unbiased one
     there. No gradient flows through the running averages.
 
+    Where several views of each example come in one pass (`augment.each_view`), `views` says how many are normalised
+    apart, each by the statistics of its own rows (`normalize_apart`). Running averages then move once for each view, in
+    their order, as in so many passes.
+
     Args:
       features: size of the last axis.
       momentum: weight of the old running average at each training step.
@@ -34,6 +38,7 @@ class BatchNorm(nnx.Module):
       rngs: unused; taken so that all layers are built alike.
 
     Attributes:
+      views: number of views in the rows [B * views, ...] of training that are normalised apart; 1 at first.
       scale, bias: nnx.Param float32 [features] (None without `use_scale`, without `use_bias`).
       mean, var: nnx.BatchStat float32 [features], the running averages.
     """
@@ -52,6 +57,7 @@ class BatchNorm(nnx.Module):
     ):
         settings.at_least(1, features=features)
         settings.probability(momentum=momentum)
+        self.views = 1
         self.momentum = momentum
         self.epsilon = epsilon
         self.axis_name = axis_name
@@ -64,21 +70,44 @@ class BatchNorm(nnx.Module):
         """Normalises by the batch's statistics when training, else by the running averages.
 
         Args:
-          x: [..., features], any float dtype; at least two axes.
+          x: [..., features], any float dtype; at least two axes. In training the first is B * `views` long, the views
+            of an example one after another.
           train: use the batch's statistics and update the running averages.
           relu: return max(0, normalised).
 
         Returns:
           The same shape and dtype as `x`; arithmetic is in float32.
+
+        Raises:
+          ValueError: rows that are no multiple of `views`, in training.
         """
         scale = jnp.ones_like(self.mean[...]) if self.scale is None else self.scale[...]
         bias = jnp.zeros_like(scale) if self.bias is None else self.bias[...]
         if not train:
             return _affine(x, self.mean[...], _rsqrt(self.var[...], self.epsilon), scale, bias, relu)
-        y, mean, var = batch_normalize(x, scale, bias, epsilon=self.epsilon, relu=relu, axis_name=self.axis_name)
-        self.mean[...] = self.momentum * self.mean[...] + (1 - self.momentum) * mean
-        self.var[...] = self.momentum * self.var[...] + (1 - self.momentum) * var
+        if len(x) % self.views:
+            raise ValueError(f"{len(x)} rows are not {self.views} views of each example, which this BatchNorm expects")
+        y, mean, var = batch_normalize(
+            x, scale, bias, views=self.views, epsilon=self.epsilon, relu=relu, axis_name=self.axis_name
+        )
+        for view in range(self.views):
+            self.mean[...] = self.momentum * self.mean[...] + (1 - self.momentum) * mean[view]
+            self.var[...] = self.momentum * self.var[...] + (1 - self.momentum) * var[view]
         return y
+
+
+def normalize_apart(module: nnx.Module, views: int) -> None:
+    """Every `BatchNorm` in `module` normalises each of `views` views by itself from now on; changed in place.
+
+    Raises:
+      TypeError: a layer of Flax's own batch normalisation, which knows no views.
+    """
+    if any(isinstance(node, nnx.BatchNorm) for _, node in nnx.iter_graph(module)):
+        raise TypeError(
+            f"{type(module).__name__} normalises each view by itself, which an nnx.BatchNorm cannot do in one pass of "
+            "all views; build the network with ssl_jax.models.BatchNorm"
+        )
+    module.set_attributes(BatchNorm, views=views, raise_if_not_found=False)
 
 
 def batch_normalize(
@@ -86,31 +115,34 @@ def batch_normalize(
     scale: jax.Array,
     bias: jax.Array,
     *,
+    views: int = 1,
     epsilon: float = 1e-5,
     relu: bool = False,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """relu?((x - mean) / sqrt(var + epsilon) * scale + bias) with mean and var of the batch.
+    """relu?((x - mean) / sqrt(var + epsilon) * scale + bias) with mean and var of the batch, or of each view's rows.
 
     With `axis_name` the gradient with respect to `x` is that of the sum of the devices' losses; that with respect to
     `scale` and `bias` is this device's share of it, which JAX adds up where it knows them to be shared
     (`jax.shard_map`) and the caller does under `jax.pmap`. The statistics that are returned carry no gradient.
 
     Args:
-      x: [..., C].
+      x: [B * views, ..., C], the views of an example one after another.
       scale, bias: float32 [C].
+      views: how many are normalised apart.
       epsilon: added to the variance.
       relu: clip the result at 0.
       axis_name: mapped axis (or axes) over which the batch is spread.
 
     Returns:
-      The normalised array, like `x`; mean and biased variance, float32 [C].
+      The normalised array, like `x`; mean and biased variance, float32 [views, C].
     """
     if axis_name is not None:
         # One device's gradient of a shared vector is its share only; the transpose of the cast adds the shares up.
         scale, bias = (_varying(vector, axis_name) for vector in (scale, bias))
-    y, mean, var = _batch_normalize(x, scale, bias, epsilon, relu, axis_name)
-    return y, jax.lax.stop_gradient(mean), jax.lax.stop_gradient(var)
+    apart = x.reshape(-1, views, *x.shape[1:])
+    y, mean, var = _batch_normalize(apart, scale[None], bias[None], epsilon, relu, axis_name)
+    return y.reshape(x.shape), jax.lax.stop_gradient(mean), jax.lax.stop_gradient(var)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
@@ -133,11 +165,12 @@ def _backward(epsilon, relu, axis_name, residuals, cotangents):
         grad = jnp.where(centred * _rows(slope, x) + _rows(bias, x) > 0, grad, 0.0)
     grad_bias = jnp.sum(grad, _batch_axes(x))
     grad_scale = jnp.sum(grad * centred, _batch_axes(x)) * inverse
-    count = x.size // x.shape[-1]
+    count = x.size // mean.size
     mean_grad = _pmean(grad_bias / count, axis_name)
     mean_product = _pmean(grad_scale / count, axis_name)
     grad_x = _rows(slope, x) * (grad - _rows(mean_grad, x)) - centred * _rows(slope * inverse * mean_product, x)
-    return grad_x.astype(x.dtype), grad_scale, grad_bias
+    of_all_views = (jnp.sum(gradient, axis=0, keepdims=True) for gradient in (grad_scale, grad_bias))
+    return grad_x.astype(x.dtype), *of_all_views
 
 
 _batch_normalize.defvjp(_forward, _backward)
@@ -160,12 +193,14 @@ def _rsqrt(var, epsilon):
     return jax.lax.rsqrt(var + epsilon)
 
 
-def _rows(vector, x):
-    return vector.reshape((1,) * (x.ndim - 1) + (-1,))
+def _rows(vectors, x):
+    """[C], [1, C] or [views, C], to be broadcast with [B, views, ..., C]."""
+    between = (1,) * (x.ndim - vectors.ndim - 1)
+    return vectors.reshape(1, *vectors.shape[:-1], *between, vectors.shape[-1])
 
 
 def _batch_axes(x):
-    return tuple(range(x.ndim - 1))
+    return (0, *range(2, x.ndim - 1))
 
 
 def _pmean(value, axis_name):

@@ -1,4 +1,4 @@
-"""Barlow Twins: two passes, and a cross-correlation held to the identity."""
+"""Barlow Twins: views normalised apart, and a cross-correlation held to the identity."""
 
 import jax
 import numpy as np

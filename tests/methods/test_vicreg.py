@@ -1,4 +1,4 @@
-"""VICReg: two passes, and three terms with their weights."""
+"""VICReg: views normalised apart, and three terms with their weights."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""BatchNorm against flax's, value and gradient, on one device and on eight."""
+"""BatchNorm against Flax's, value and gradient, on one device and on eight."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ssl_jax.models.normalization import BatchNorm, batch_normalize
+from ssl_jax.models.normalization import BatchNorm, batch_normalize, normalize_apart
 
 SHAPE = (16, 3, 2, 5)
 
@@ -32,8 +32,8 @@ def plain(x, scale, bias, relu):
     return jnp.maximum(y, 0) if relu else y
 
 
-def ours(x, scale, bias, relu, axis_name=None):
-    return batch_normalize(x, scale, bias, relu=relu, axis_name=axis_name)[0]
+def ours(x, scale, bias, relu, axis_name=None, views=1):
+    return batch_normalize(x, scale, bias, views=views, relu=relu, axis_name=axis_name)[0]
 
 
 def loss(function, x, scale, bias, weight, **options):
@@ -68,10 +68,47 @@ def test_layer_matches_flax_in_both_modes():
     assert (layers[0](x, relu=True) == jax.nn.relu(layers[0](x))).all()
 
 
+def by_passes(x, scale, bias, relu, views):
+    """Each view alone: rows 0, `views`, 2 `views`... are the first's."""
+    passes = [plain(x[view::views], scale, bias, relu) for view in range(views)]
+    return jnp.stack(passes, axis=1).reshape(x.shape)
+
+
+@pytest.mark.parametrize("views", [2, 4])
+@pytest.mark.parametrize("relu", [False, True])
+def test_views_are_normalised_apart(relu, views):
+    x, scale, bias, weight = arrays()
+    x = x * (1 + jnp.arange(len(x)) % views)[:, None, None, None]
+    apart, passes = partial(ours, views=views), partial(by_passes, views=views)
+    close(apart(x, scale, bias, relu), passes(x, scale, bias, relu))
+    assert jnp.abs(apart(x, scale, bias, relu) - ours(x, scale, bias, relu)).max() > 0.5
+    close(*(jax.grad(partial(loss, f, relu=relu), (0, 1, 2))(x, scale, bias, weight) for f in (apart, passes)))
+
+
+def test_running_averages_move_as_in_a_pass_for_each_view():
+    one, passes, x = BatchNorm(5), BatchNorm(5), arrays()[0]
+    x = x * (1 + jnp.arange(len(x)) % 2)[:, None, None, None]
+    normalize_apart(one, views=2)
+    one(x, train=True)
+    for view in (0, 1):
+        passes(x[view::2], train=True)
+    close((one.mean[...], one.var[...]), (passes.mean[...], passes.var[...]), 1e-6)
+    close(one(x), passes(x), 1e-6)
+
+
+def test_views_that_cannot_be_taken_apart():
+    layer = BatchNorm(5)
+    normalize_apart(layer, views=3)
+    with pytest.raises(ValueError, match="16 rows are not 3 views of each example"):
+        layer(arrays()[0], train=True)
+    with pytest.raises(TypeError, match="nnx.BatchNorm cannot do in one pass.*ssl_jax.models.BatchNorm"):
+        normalize_apart(nnx.BatchNorm(5, rngs=nnx.Rngs(0)), views=2)
+
+
 def test_variance_survives_a_large_mean():
     x = 1e4 + jnp.asarray([[-1.0], [1.0]])
     y, mean, var = batch_normalize(x, jnp.ones(1), jnp.zeros(1))
-    np.testing.assert_allclose(var, [1.0])
+    np.testing.assert_allclose(var, [[1.0]])
     np.testing.assert_allclose(y[:, 0], [-1.0, 1.0], rtol=1e-4)
 
 
@@ -116,31 +153,32 @@ def mesh(eight_devices):
     return Mesh(np.array(eight_devices), ("data",))
 
 
-def reference():
-    return jax.value_and_grad(partial(loss, plain, relu=True), (0, 1, 2))(*arrays())
+def reference(views=1):
+    return jax.value_and_grad(partial(loss, by_passes, relu=True, views=views), (0, 1, 2))(*arrays())
 
 
-def test_under_jit_the_batch_is_the_global_one(mesh):
+@pytest.mark.parametrize("views", [1, 2])
+def test_under_jit_the_batch_is_the_global_one(views, mesh):
     x, scale, bias, weight = arrays()
     rows, everywhere = NamedSharding(mesh, PartitionSpec("data")), NamedSharding(mesh, PartitionSpec())
     step = jax.jit(
-        jax.value_and_grad(partial(loss, ours, relu=True), (0, 1, 2)),
+        jax.value_and_grad(partial(loss, ours, relu=True, views=views), (0, 1, 2)),
         in_shardings=(rows, everywhere, everywhere, rows),
     )
     found = step(x, scale, bias, weight)
-    close(found, reference())
+    close(found, reference(views))
     assert len(found[1][0].sharding.device_set) == 8
 
 
-@pytest.mark.parametrize("check_vma", [True, False])
-def test_gradient_outside_shard_map(mesh, check_vma):
+@pytest.mark.parametrize("check_vma, views", [(True, 1), (False, 1), (True, 2)])
+def test_gradient_outside_shard_map(mesh, check_vma, views):
     def total(x, scale, bias, weight):
-        return jax.lax.psum(loss(ours, x, scale, bias, weight, relu=True, axis_name="data"), "data")
+        return jax.lax.psum(loss(ours, x, scale, bias, weight, relu=True, axis_name="data", views=views), "data")
 
     rows = PartitionSpec("data")
     specs = (rows, PartitionSpec(), PartitionSpec(), rows)
     mapped = jax.shard_map(total, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=check_vma)
-    close(jax.jit(jax.value_and_grad(mapped, (0, 1, 2)))(*arrays()), reference())
+    close(jax.jit(jax.value_and_grad(mapped, (0, 1, 2)))(*arrays()), reference(views))
 
 
 def test_gradient_inside_shard_map(mesh):
