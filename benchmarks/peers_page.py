@@ -170,7 +170,7 @@ def _verdict(runs: dict[str, np.ndarray]) -> str:
     peers = [values for name, values in runs.items() if name != "ours" and len(values) > 1]
     if not peers or len(runs["ours"]) < 2:
         return ""
-    allowed = lambda theirs: np.hypot(runs["ours"].std(ddof=1), theirs.std(ddof=1))  # noqa: E731
+    allowed = lambda theirs: np.hypot(runs["ours"].std(ddof=1), theirs.std(ddof=1))
     return "yes" if all(runs["ours"].mean() >= theirs.mean() - allowed(theirs) for theirs in peers) else "NO"
 
 

@@ -65,7 +65,7 @@ def _smoke(config: ml_collections.ConfigDict) -> None:
     config.steps, config.batch_size, config.log_every = 4, 16, 1
     config.data.update(vocab_size=200, sequence_length=64, workers=0, mock=64)
     config.views.max_predictions = 10
-    config.model.update(vocab_size=200, depth=2)
+    config.model.update(vocab_size=200, width=192, depth=2, heads=3, mlp_dim=768)
     config.schedule.warmup_steps = 1
     config.checkpoint.every = 2
     config.evaluate.update(every=2, batch_size=16)

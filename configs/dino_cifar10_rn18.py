@@ -19,9 +19,9 @@ What that file leaves open is as in solo-learn's code of July 2021, when the num
 the batch, a teacher temperature from 0.04 to 0.07 over 50 epochs, and a warm-up from 0.003; rate and temperature moved
 once an epoch there. By the defaults of today's code the head does not normalise, the temperature is 0.07 from the
 start, and the warm-up begins at 3e-5.
-Known differences: solo-learn passes each view by itself through the networks; its first convolution pads by 2, so that
-its maps are 34 wide at first, ours by 1, and starts as PyTorch's do, ours as the rest; it computes in half precision
-where it can, ours in float32.
+Known differences: solo-learn normalises each view by itself, and here those of one size share their batch statistics;
+its first convolution pads by 2, so that its maps are 34 wide at first, ours by 1, and starts as PyTorch's do, ours as
+the rest; it computes in half precision where it can, ours in float32.
 """
 
 import ml_collections

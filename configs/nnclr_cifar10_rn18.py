@@ -9,9 +9,8 @@ Expected: 83.4 % by 200 nearest neighbours (its best over the epochs), in its ta
 Where the numbers come from (that file, and the defaults of lightly's losses):
   batch 128, SGD, learning rate 0.06, momentum 0.9, weight decay 5e-4 of all parameters, a cosine without warm-up;
   temperature 0.5, 4096 earlier examples, a projector of 2 layers.
-  It passes each view by itself through the network. Its loss there is SimCLR's, of neighbours
-  and predictions, where ours is the paper's (equation 3), whose negatives are predictions alone. Its support
-  set takes the second views, ours the first.
+  Its loss there is SimCLR's, of neighbours and predictions, where ours is the paper's (equation 3), whose negatives
+  are predictions alone. Its support set takes the second views, ours the first.
   Views: SimCLR's of half strength, without blur.
 """
 

@@ -9,7 +9,7 @@ Expected: 84.7 % by 200 nearest neighbours (its best over the epochs), in its ta
 Where the numbers come from (that file, and the defaults of lightly's losses):
   batch 128, SGD, learning rate 0.06, momentum 0.9, weight decay 5e-4 of all parameters, a cosine without warm-up;
   temperature 0.5, SimCLR's head, 512 wide.
-  It passes each view by itself through the network.
+  It normalises each view by itself; here both share their batch statistics.
   Views: SimCLR's of half strength, without blur.
 """
 

@@ -10,8 +10,8 @@ one RTX A6000. The paper pretrains on ImageNet alone.
 Where the numbers come from (that file, and the defaults of lightly's loss):
   batch 128, Adam, learning rate 0.001, weight decay 1e-6, a cosine without warm-up; 512 prototypes of width 128 that
   learn from the first step, projector 512 wide, temperature 0.1, epsilon 0.05, 3 Sinkhorn iterations, no queue.
-  It passes each view by itself through the network. Its decay is part of the gradient and of all parameters, ours
-  decoupled and of weights alone.
+  It normalises each view by itself; here both share their batch statistics. Its decay is part of the gradient and of
+  all parameters, ours decoupled and of weights alone.
   Views: SwAV's two large crops, of at least 14 % of the area, with jitter of half strength, without blur.
 """
 

@@ -41,7 +41,7 @@ def _shrink(config: ml_collections.ConfigDict) -> None:
         if config.model.name == "resnet":
             config.model.depth = 18
         else:
-            config.model.update(image_size=SIZE, patch_size=8, depth=2)
+            config.model.update(size="Ti", image_size=SIZE, patch_size=8, depth=2)
         config.schedule.warmup_steps = 1
         config.checkpoint.update(every=2, best="eval/knn_full")
         config.evaluate.update(every=2, batch_size=16, limit=32, during=("knn_full",), tasks=("knn_full",))

@@ -1,15 +1,19 @@
 """A strict environment: eight CPU devices, rank promotion raises, warnings are errors."""
 
 import atexit
+import gc
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+if metadata.version("jaxlib").startswith("0.10."):  # an unknown flag would end the process
+    os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"  # compiles in two thirds of the time
 if "PYTEST_XDIST_WORKER" not in os.environ:
     # Compiled programs of this session alone, shared with its worker processes and the commands that tests start.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="ssl_jax_tests_")
@@ -20,17 +24,30 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Most of the time goes into compiling programs that hardly run. Commands that tests start compile as users' do.
+jax.config.update("jax_disable_most_optimizations", True)
 
-COMPILED_QUICKLY = ("diagnostics", "losses", "masking", "methods", "models")  # folders of tests
+LONGEST = ("test_kills.py", "test_collapse.py", "test_wrong_inputs.py", "test_configs.py", "test_trajectory.py")
 
 
-@pytest.fixture(autouse=True)
-def quick_compilation(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Without most of XLA's optimisations where many small programs run once: they take longer than they save."""
-    quick = request.path.parent.name in COMPILED_QUICKLY
-    jax.config.update("jax_disable_most_optimizations", quick)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest go first, so that worker processes end at about the same time."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the garbage collector need not walk over it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs() -> Iterator[None]:
+    """Each compiled program takes up pieces of memory, of which Linux allows a process 65,530; then it crashes."""
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_text().count("\n") > 30_000:
+        jax.clear_caches()
 
 
 @pytest.fixture

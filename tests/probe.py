@@ -1,6 +1,5 @@
 """A tiny method to ask questions of: its loss, gradients and state."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -27,12 +26,14 @@ def made(name: str, data_dir: str, /, parts: dict[str, Any] | None = None, **met
     experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
     module = experiment.module(experiment.initial_state())
     for start, kind in enumerate((nnx.Param, targets.TargetWeight)):
-        nnx.update(module, jax.tree.map(functools.partial(_moved, start), nnx.state(module, kind)))
-    return module, module.views(experiment.batch_at(0), jax.random.key(1))
+        nnx.update(module, _moved(nnx.state(module, kind), start))
+    return module, jax.jit(module.views)(experiment.batch_at(0), jax.random.key(1))
 
 
-def _moved(start, weight):
-    return weight + 0.1 * jnp.sin(start + jnp.arange(weight.size) ** 2).reshape(weight.shape)
+@jax.jit
+def _moved(weights, start):
+    waves = lambda weight: jnp.sin(start + jnp.arange(weight.size) ** 2).reshape(weight.shape)
+    return jax.tree.map(lambda weight: weight + 0.1 * waves(weight), weights)
 
 
 def twin(method: nnx.Module) -> nnx.Module:
@@ -40,6 +41,18 @@ def twin(method: nnx.Module) -> nnx.Module:
     same = nnx.merge(*nnx.split(method), copy=True)
     normalize_apart(same, views=1)
     return same
+
+
+@nnx.jit(static_argnames="train")
+def loss(method: nnx.Module, views: Any, *, train: bool = True, key: jax.Array = KEY) -> jax.Array:
+    """The loss, compiled; what it leaves in the method's state is left there."""
+    return method.loss(views, key, train=train)[0]
+
+
+@nnx.jit
+def projections(method: nnx.Module, images: jax.Array) -> jax.Array:
+    """One pass of training through backbone and projector."""
+    return method.projector(method.backbone(images, train=True), train=True)
 
 
 def gradients(method: nnx.Module, views: Any, *, train: bool = True) -> dict[str, jax.Array]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-QUICK = ("simclr", "byol", "mae", "bert")
+QUICK = ("byol", "bert")
 
 
 def by_method(names: Iterable[str]) -> list:

@@ -35,7 +35,7 @@ def imported_rooms(source: str) -> set[str]:
 
 def misplaced(room: str, source: str) -> list[str]:
     """Rooms that `source`, a module of `room`, must not import."""
-    below = lambda other: FLOORS[other] < FLOORS[room] or (FLOORS[room] == -1 and FLOORS[other] == -1)  # noqa: E731
+    below = lambda other: FLOORS[other] < FLOORS[room] or (FLOORS[room] == -1 and FLOORS[other] == -1)
     return sorted(other for other in imported_rooms(source) if other != room and not below(other))
 
 

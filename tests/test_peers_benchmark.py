@@ -42,6 +42,7 @@ def config(model: dict = VIT) -> dict:
 needs_lightly = pytest.mark.skipif(not installed("lightly"), reason="needs requirements-peers.txt and -nodeps")
 
 
+@pytest.mark.slow
 @needs_lightly
 def test_ours_and_lightly_train(data_dir):
     setup, judge, splits = setups.make(config(), data_dir)

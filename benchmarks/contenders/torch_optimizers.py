@@ -79,7 +79,7 @@ def adamw(
     clip_norm: float | None,
 ) -> Optimizer:
     del learning_rate, reference_batch_size  # they are in the setup's rates
-    make = lambda groups: torch.optim.AdamW(groups, lr=setup.peak, betas=(b1, b2), eps=eps)  # noqa: E731
+    make = lambda groups: torch.optim.AdamW(groups, lr=setup.peak, betas=(b1, b2), eps=eps)
     parts = dict(constant_rate=constant_rate, bias_rate=bias_rate, clip_norm=clip_norm)
     return Optimizer(setup, make, method, weight_decay=weight_decay, **parts)
 
@@ -98,7 +98,7 @@ def sgd(
     clip_norm: float | None,
 ) -> Optimizer:
     del learning_rate, reference_batch_size
-    make = lambda groups: torch.optim.SGD(groups, lr=setup.peak, momentum=momentum, nesterov=nesterov)  # noqa: E731
+    make = lambda groups: torch.optim.SGD(groups, lr=setup.peak, momentum=momentum, nesterov=nesterov)
     parts = dict(constant_rate=constant_rate, bias_rate=bias_rate, clip_norm=clip_norm)
     return Optimizer(setup, make, method, weight_decay=weight_decay, **parts)
 

@@ -144,5 +144,5 @@ def _normalize(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) ->
 def whole(setup: Setup, images: np.ndarray) -> torch.Tensor:
     """Pictures uint8 [N, H, W, C] as they are evaluated: float32 [N, C, H, W], normalised as views are."""
     part, pixels = setup.part("views"), torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    by_channel = lambda values: torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)  # noqa: E731
+    by_channel = lambda values: torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
     return (pixels - by_channel(part["mean"] or (0.0,))) / by_channel(part["std"] or (1.0,))

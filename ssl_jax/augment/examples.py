@@ -103,7 +103,8 @@ def _stacked(makers, keys, batch):
 def each_view(function: Callable[..., Any], *views: jax.Array) -> Any:
     """`function` of all views in one pass: arrays [B, V, ...] -> [B, V, ...]. Rows stay where they lie on devices.
 
-    What looks across the batch (batch normalisation) sees all views together.
+    What looks across the batch sees all views together; a `BatchNorm` takes them apart where it was told so
+    (`models.normalize_apart`).
     """
     batch, count = views[0].shape[:2]
     split = lambda x: x.reshape(batch, count, *x.shape[1:])

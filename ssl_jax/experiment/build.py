@@ -249,7 +249,7 @@ def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.Gradien
     peak = configs.construct(optimizers.peak_rate, rate, path, config["batch_size"])
     schedule = _named(optimizers.SCHEDULES, config["schedule"], "config.schedule", peak, config["steps"])
     given = _asked_for(chosen, steps=config["steps"])
-    make = lambda rate: configs.construct(chosen, settings, path, rate, **given)  # noqa: E731
+    make = lambda rate: configs.construct(chosen, settings, path, rate, **given)
     return schedule, configs.construct(parts.by_part, beside, path, make, schedule, peak)
 
 

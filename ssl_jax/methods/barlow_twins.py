@@ -61,7 +61,7 @@ class BarlowTwins(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equation 1. Correlations are those of the batch at hand, also with `train=False`."""
-        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
+        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)
         z = augment.each_view(project, views["image"])
         return losses.barlow_twins(z[:, 0], z[:, 1], lambda_=self.lambda_), {}
 

@@ -70,7 +70,7 @@ class MAE(nnx.Module):
         return {"image": image, **self._masks(mask_key, len(image))}
 
     def _masks(self, key: jax.Array, count: int) -> dict[str, jax.Array]:
-        draw = lambda k, _: masking.random_patches(k, self.backbone.num_patches, ratio=self.mask_ratio)  # noqa: E731
+        draw = lambda k, _: masking.random_patches(k, self.backbone.num_patches, ratio=self.mask_ratio)
         return augment.per_example(draw, key, jnp.arange(count))
 
     def loss(

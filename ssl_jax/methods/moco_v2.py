@@ -109,7 +109,7 @@ class MoCoV2(nnx.Module):
     def _features(self, backbone, images, key, train):
         if not train:
             return backbone(images)
-        call = lambda module, rows, k: module(rows, train=True, key=k)  # noqa: E731
+        call = lambda module, rows, k: module(rows, train=True, key=k)
         return groups.in_groups(call, backbone, images, key, self.statistics_groups)
 
     def follow(self, step: jax.Array) -> None:

@@ -78,9 +78,9 @@ class NNCLR(nnx.Module):
 
         Each view is normalised by itself, as each is a pass of its own in algorithm 1.
         """
-        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
+        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)
         z = augment.each_view(project, views["image"])
-        p = augment.each_view(lambda z: self.predictor(z, train=train), z)
+        p = augment.each_view(lambda x: self.predictor(x, train=train), z)
         loss = losses.nnclr(z[:, 0], z[:, 1], p[:, 0], p[:, 1], self.queue[...], temperature=self.temperature)
         if train:
             self.queue[...] = losses.update_queue(self.queue[...], unit_length(z[:, 0]))

@@ -70,7 +70,7 @@ class SimCLR(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Compares the projections. Both views share one pass, and so their batch statistics."""
-        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
+        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)
         z = augment.each_view(project, views["image"])
         return self.compare(z[:, 0], z[:, 1]), {}
 

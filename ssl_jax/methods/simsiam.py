@@ -70,9 +70,9 @@ class SimSiam(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equation 2 (with the stop-gradient, 4): the mean of both directions. Each view is normalised by itself."""
-        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
+        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)
         z = augment.each_view(project, views["image"])
-        p = augment.each_view(lambda z: self.predictor(z, train=train), z)
+        p = augment.each_view(lambda x: self.predictor(x, train=train), z)
         there = losses.simsiam(p[:, 0], z[:, 1], stop_gradient=self.stop_gradient)
         back = losses.simsiam(p[:, 1], z[:, 0], stop_gradient=self.stop_gradient)
         return (there + back) / 2, {}

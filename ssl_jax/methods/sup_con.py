@@ -68,7 +68,7 @@ class SupCon(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equation 2 (the sum outside of the logarithm). Both views share one pass, and so their batch statistics."""
-        project = lambda images: self._project(self.backbone(images, train=train, key=key))  # noqa: E731
+        project = lambda images: self._project(self.backbone(images, train=train, key=key))
         z = augment.each_view(project, views["image"])
         return self.scale * losses.sup_con(z, views["label"], temperature=self.temperature), {}
 

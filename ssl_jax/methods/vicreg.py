@@ -69,7 +69,7 @@ class VICReg(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equation 6. Moments are those of the batch at hand, also with `train=False`."""
-        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)  # noqa: E731
+        project = lambda images: self.projector(self.backbone(images, train=train, key=key), train=train)
         z = augment.each_view(project, views["image"])
         return losses.vicreg(z[:, 0], z[:, 1], **self.weights), {}
 

@@ -99,9 +99,14 @@ class BatchNorm(nnx.Module):
 def normalize_apart(module: nnx.Module, views: int) -> None:
     """Every `BatchNorm` in `module` normalises each of `views` views by itself from now on; changed in place.
 
+    In training, rows must then lie as `augment.each_view` lays them: a layer sees only whether their number is a
+    multiple. A network that goes on elsewhere is told `views=1` again.
+
     Raises:
+      ValueError: views below 1.
       TypeError: a layer of Flax's own batch normalisation, which knows no views.
     """
+    settings.at_least(1, views=views)
     if any(isinstance(node, nnx.BatchNorm) for _, node in nnx.iter_graph(module)):
         raise TypeError(
             f"{type(module).__name__} normalises each view by itself, which an nnx.BatchNorm cannot do in one pass of "
@@ -194,7 +199,7 @@ def _rsqrt(var, epsilon):
 
 
 def _rows(vectors, x):
-    """[C], [1, C] or [views, C], to be broadcast with [B, views, ..., C]."""
+    """[C], [1, C] or [views, C], to be broadcast with x [..., C] or [B, views, ..., C]."""
     between = (1,) * (x.ndim - vectors.ndim - 1)
     return vectors.reshape(1, *vectors.shape[:-1], *between, vectors.shape[-1])
 

@@ -35,7 +35,7 @@ def test_magnified_output():
 
 def test_draws():
     keys = jax.random.split(jax.random.key(0), 10000)
-    draw = lambda key: augment.draw_affine(key, degrees=30, translate=0.1, scale=(0.8, 1.2), shear=10)  # noqa: E731
+    draw = lambda key: augment.draw_affine(key, degrees=30, translate=0.1, scale=(0.8, 1.2), shear=10)
     drawn = jax.tree.map(np.asarray, jax.vmap(draw)(keys))
     limits = {"angle": np.pi / 6, "down": 0.1, "right": 0.1, "shear": np.pi / 18}
     for name, limit in limits.items():

@@ -83,7 +83,11 @@ def _signal_both(process: subprocess.Popen) -> None:
     os.killpg(process.pid, signal.SIGINT)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+SLOW = pytest.mark.slow
+WORKERS = pytest.mark.parametrize("workers", [pytest.param(1, marks=SLOW), 2])
+
+
+@WORKERS
 def test_signals_to_the_group_leave_the_batches_coming(started: Callable, workers: int):
     process = started(_TO_THE_END, workers, 40)
     assert process.stdout.readline() == "first\n"
@@ -93,7 +97,7 @@ def test_signals_to_the_group_leave_the_batches_coming(started: Callable, worker
     assert _until(lambda: not _group(process), 10), "processes are left"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@WORKERS
 def test_signals_while_workers_start(started: Callable, workers: int):
     """They take seconds to import what they need."""
     process = started(_TO_THE_END, workers, 40)
@@ -112,7 +116,7 @@ def test_no_worker_outlives_a_killed_parent(started: Callable, moment: str):
     assert _until(lambda: not _group(process), 30), "processes are left"
 
 
-@pytest.mark.parametrize("code", ["", "feed.close()", "raise SystemExit", "del feed"])
+@pytest.mark.parametrize("code", ["", "feed.close()", pytest.param("raise SystemExit", marks=SLOW), "del feed"])
 def test_workers_end_with_a_parent_that_leaves_batches(started: Callable, code: str):
     process = started(code, 1, 10**9)
     out, err = process.communicate(timeout=60)

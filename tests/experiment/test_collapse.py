@@ -1,5 +1,6 @@
 """A run that collapses says so, warns or stops, and does not forget it; one that does not is left alone."""
 
+import functools
 import json
 
 import jax
@@ -15,6 +16,7 @@ from ssl_jax.experiment.collapse import Finding, Watch
 from ssl_jax.methods import METHODS
 from ssl_jax.methods.simclr import SimCLR
 from ssl_jax.models import targets
+from ssl_jax.train import mesh as meshes
 from ssl_jax.train.workdir import Workdir
 from tests import tiny
 
@@ -70,6 +72,12 @@ HEALTHY = {
     "swav": ("swav", _ADAM, dict(method=_SWAV)),
     "vicreg": ("vicreg", _STRONG, dict(method=_WIDE)),
 }
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    """What is judged does not depend on devices, and on two cores eight take most of their time to keep in step."""
+    monkeypatch.setattr(meshes, "make_mesh", functools.partial(meshes.make_mesh, jax.devices()[:1]))
 
 
 class Fading(SimCLR):

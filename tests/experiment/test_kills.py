@@ -10,9 +10,9 @@ import pytest
 from tests.killed import assert_same, finish, last_step, outcome, start, wait_for_step
 
 KILLS = int(os.environ.get("SSL_JAX_KILLS", "4"))
-STEPS = 800
+STEPS = 200
 MOVED_STEPS = 90  # over many more, training would amplify the rounding of another number of devices
-DEVICES = {"simclr": 1, "byol": 8, "mae": 8, "bert": 1}  # one for each kind of state; test_resume.py has all
+DEVICES = {"byol": 8, "bert": 1}  # pictures and a target network, and text; test_resume.py has the states of all
 
 
 @pytest.mark.slow

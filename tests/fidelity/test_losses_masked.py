@@ -29,7 +29,7 @@ def test_masked_patches_is_transformers(image, patch, channels, normalize, recor
     out = model(pixels)
     out.logits.retain_grad()
     targets, mask = model.patchify(pixels).numpy(), out.mask.numpy()
-    ours = lambda p: losses.masked_patches(p, targets, mask, normalize_targets=normalize)  # noqa: E731
+    ours = lambda p: losses.masked_patches(p, targets, mask, normalize_targets=normalize)
     check_loss(
         record_property, loss="masked_patches", peer="transformers ViTMAEForPreTraining",
         ours=ours, theirs=out.loss, inputs=(out.logits,),

@@ -2,6 +2,7 @@
 
 The rows of a case are multiplied by replicated weights first, so that there are gradients of parameters and of rows.
 All losses of a group are compiled together: their sum, and each. Each has arguments, and so gradients, of its own.
+Quick are the gradients inside of `shard_map` with and without checks (without is what `pmap` is made of), and outside.
 """
 
 import functools
@@ -91,10 +92,9 @@ slow = pytest.mark.slow
 TWO_AND_EIGHT = pytest.mark.parametrize("devices", [pytest.param(2, marks=slow), 8])
 
 
+@slow
 @groups
-@pytest.mark.parametrize(
-    "devices, checked", [pytest.param(2, True, marks=slow), (8, True), pytest.param(8, False, marks=slow)]
-)
+@pytest.mark.parametrize("devices, checked", [(2, True), (8, True), (8, False)])
 def test_gradient_outside_of_shard_map(group, devices, checked, one_device):
     spread = jax.shard_map(over_axis(group), mesh=mesh(devices), in_specs=SPECS, out_specs=P(), check_vma=checked)
     check(jax.jit(gradient_of(spread))(*inputs(group)), one_device(group))
@@ -108,8 +108,9 @@ def test_gradient_inside_of_shard_map(group, devices, one_device):
     check(jax.jit(spread)(*inputs(group)), one_device(group))
 
 
+@slow
 @groups
-@TWO_AND_EIGHT
+@pytest.mark.parametrize("devices", [2, 8])
 def test_gradient_inside_of_pmap_is_averaged(group, devices, one_device):
     def step(params, rows, rest):
         values, (dparams, drows) = gradient_of(over_axis(group))(params, rows, rest)
@@ -138,6 +139,7 @@ def test_gradient_inside_of_shard_map_without_checks_is_averaged(group, one_devi
     check(jax.jit(spread)(*inputs(group)), one_device(group))
 
 
+@slow
 @groups
 def test_gradient_outside_of_pmap(group, eight_devices, one_device):
     spread = jax.pmap(over_axis(group), axis_name="data", in_axes=(None, 0, 0))
@@ -148,6 +150,7 @@ def test_gradient_outside_of_pmap(group, eight_devices, one_device):
     check(gradient_of(mean)(*inputs(group)), one_device(group))
 
 
+@slow
 @groups
 def test_global_batch_under_jit_with_a_mesh(group, eight_devices, one_device):
     params, rows, rest = inputs(group)

@@ -1,5 +1,7 @@
 """Contrastive losses by hand, and what is special to each."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,40 +37,56 @@ def test_nt_xent_equals_the_equation(temperature, block_size):
 
 @blocks
 def test_collapsed_embeddings_cost_the_log_of_the_number_of_candidates(block_size):
-    z = jnp.ones((8, 3))
-    close(losses.nt_xent(z, z, block_size=block_size), np.log(15))
-    close(losses.info_nce(z, z, block_size=block_size), np.log(8))
-    close(losses.info_nce(z, z, queue=jnp.ones((5, 3)), block_size=block_size), np.log(13))
-    close(losses.moco(z, z, jnp.ones((5, 3)), block_size=block_size), np.log(6))
-    close(losses.moco_v3(z, z, z, z, temperature=0.5, block_size=block_size), 2 * np.log(8))
-    close(losses.nnclr(z, z, z, z, jnp.ones((5, 3)), block_size=block_size), np.log(8))
-    close(losses.sim_cse(z, z, hard_negatives=z, block_size=block_size), np.log(16))
-    close(losses.dcl(z, z, block_size=block_size), np.log(14))  # similarities 1 cancel
-    close(losses.dclw(z, z, block_size=block_size), np.log(14))  # equal similarities: weights 1
-    close(losses.clip(z, z, block_size=block_size), np.log(8))
-    close(losses.sup_con(jnp.stack([z, z], 1), jnp.arange(8), block_size=block_size), np.log(15))
-    close(losses.uniformity(z, block_size=block_size), 0, atol=1e-5)
+    options = dict(block_size=block_size)
+
+    @jax.jit
+    def found_and_expected(z, queue):
+        return [
+            (losses.nt_xent(z, z, **options), np.log(15)),
+            (losses.info_nce(z, z, **options), np.log(8)),
+            (losses.info_nce(z, z, queue=queue, **options), np.log(13)),
+            (losses.moco(z, z, queue, **options), np.log(6)),
+            (losses.moco_v3(z, z, z, z, temperature=0.5, **options), 2 * np.log(8)),
+            (losses.nnclr(z, z, z, z, queue, **options), np.log(8)),
+            (losses.sim_cse(z, z, hard_negatives=z, **options), np.log(16)),
+            (losses.dcl(z, z, **options), np.log(14)),  # similarities 1 cancel
+            (losses.dclw(z, z, **options), np.log(14)),  # equal similarities: weights 1
+            (losses.clip(z, z, **options), np.log(8)),
+            (losses.sup_con(jnp.stack([z, z], 1), jnp.arange(8), **options), np.log(15)),
+            (losses.uniformity(z, **options), 0.0),
+        ]
+
+    *others, (uniformity, zero) = found_and_expected(jnp.ones((8, 3)), jnp.ones((5, 3)))
+    for found, expected in others:
+        close(found, expected)
+    close(uniformity, zero, atol=1e-5)
 
 
 @blocks
 def test_identical_views_of_orthogonal_examples(block_size):
     """Positives have similarity 1, here divided by 0.5, and negatives 0."""
-    z, options = jnp.eye(4), dict(temperature=0.5, block_size=block_size)
-    e2 = np.exp(2)
-    close(losses.nt_xent(z, 3 * z, **options), -np.log(e2 / (e2 + 6)))
-    close(losses.info_nce(z, 3 * z, **options), -np.log(e2 / (e2 + 3)))
-    close(
-        losses.info_nce(z, z, queue=jnp.eye(4)[:1], **options), np.mean([np.log(2 * e2 + 3)] + 3 * [np.log(e2 + 4)]) - 2
-    )
-    close(losses.moco(z[:2], z[:2], z[2:], **options), np.log(e2 + 2) - 2)
-    close(losses.moco_v3(z, z, z, z, **options), 2 * -np.log(e2 / (e2 + 3)))
-    close(losses.nnclr(z, z, z, z, z[::-1], **options), -np.log(e2 / (e2 + 3)))
-    close(losses.sim_cse(z[:2], z[:2], hard_negatives=z[2:], **options), -np.log(e2 / (e2 + 3)))
-    close(losses.dcl(z, z, **options), -2 + np.log(6))
-    close(losses.dclw(z, z, **options), -2 + np.log(6))
-    close(losses.clip(z, z, **options), -np.log(e2 / (e2 + 3)))
-    close(losses.siglip(z, z, bias=0.0, **options), np.log1p(np.exp(-2)) + 3 * np.log(2))
-    close(losses.uniformity(z, block_size=block_size), -4)  # squared distance 2, t = 2
+    options, e2 = dict(temperature=0.5, block_size=block_size), np.exp(2)
+    queued = np.mean([np.log(2 * e2 + 3)] + 3 * [np.log(e2 + 4)]) - 2
+
+    @jax.jit
+    def found_and_expected(z):
+        return [
+            (losses.nt_xent(z, 3 * z, **options), -np.log(e2 / (e2 + 6))),
+            (losses.info_nce(z, 3 * z, **options), -np.log(e2 / (e2 + 3))),
+            (losses.info_nce(z, z, queue=z[:1], **options), queued),
+            (losses.moco(z[:2], z[:2], z[2:], **options), np.log(e2 + 2) - 2),
+            (losses.moco_v3(z, z, z, z, **options), 2 * -np.log(e2 / (e2 + 3))),
+            (losses.nnclr(z, z, z, z, z[::-1], **options), -np.log(e2 / (e2 + 3))),
+            (losses.sim_cse(z[:2], z[:2], hard_negatives=z[2:], **options), -np.log(e2 / (e2 + 3))),
+            (losses.dcl(z, z, **options), -2 + np.log(6)),
+            (losses.dclw(z, z, **options), -2 + np.log(6)),
+            (losses.clip(z, z, **options), -np.log(e2 / (e2 + 3))),
+            (losses.siglip(z, z, bias=0.0, **options), np.log1p(np.exp(-2)) + 3 * np.log(2)),
+            (losses.uniformity(z, block_size=block_size), -4.0),  # squared distance 2, t = 2
+        ]
+
+    for found, expected in found_and_expected(jnp.eye(4)):
+        close(found, expected)
 
 
 def test_weights_of_dclw():
@@ -128,7 +146,7 @@ def test_triplet_by_hand():
 def test_one_example_has_no_negatives(block_size):
     z1, z2 = VIEWS[:, :1]
     for loss in (losses.nt_xent, losses.info_nce, losses.clip):
-        value, gradient = jax.value_and_grad(loss)(z1, z2, block_size=block_size)
+        value, gradient = jax.jit(jax.value_and_grad(functools.partial(loss, block_size=block_size)))(z1, z2)
         np.testing.assert_allclose(value, 0, atol=1e-6)
         np.testing.assert_allclose(gradient, 0, atol=1e-6)
 

@@ -31,15 +31,19 @@ def dino(backbone=None, **settings):
     return DINO(backbone, view, **SMALL | settings, steps=100, rngs=nnx.Rngs(1))
 
 
+@jax.jit
+def noisy(state):
+    keys = jax.random.split(jax.random.key(2), len(jax.tree.leaves(state)))
+    keys = jax.tree.unflatten(jax.tree.structure(state), list(keys))
+    return jax.tree.map(lambda x, k: x + 0.1 * jax.random.normal(k, x.shape), state, keys)
+
+
 def shaken(method):
     """With a teacher and a centre that are not those of the start."""
     method.follow(jnp.int32(100))
     for name in ("target_backbone", "target_head"):
         target = getattr(method, name)
-        state = nnx.state(target)
-        keys = jax.random.split(jax.random.key(2), len(jax.tree.leaves(state)))
-        noise = jax.tree.unflatten(jax.tree.structure(state), list(keys))
-        nnx.update(target, jax.tree.map(lambda x, k: x + 0.1 * jax.random.normal(k, x.shape), state, noise))
+        nnx.update(target, noisy(nnx.state(target)))
     method.center[...] = jax.random.normal(jax.random.key(3), (12,)) / 5
     return method
 
@@ -48,14 +52,23 @@ def temperature(method):
     return float(method.teaching.temperatures(method.done)["teacher_temperature"])
 
 
-@nnx.jit(static_argnames="train")
-def loss_of(method, views, train=True):
-    return method.loss(views, KEY, train=train)[0]
+def loss_of(method, views, *, train=True, key=KEY):
+    return probe.loss(method, views, train=train, key=key)
+
+
+@nnx.jit
+def learn(method, images):
+    return method.head(method.backbone(images))
+
+
+@nnx.jit
+def teach(method, images):
+    return method.target_head(method.target_backbone(images))
 
 
 @pytest.fixture(scope="module")
 def views():
-    return dino().views(BATCH, KEY)
+    return jax.jit(dino().views)(BATCH, KEY)
 
 
 def test_views_are_of_two_sizes(views):
@@ -67,9 +80,9 @@ def test_loss_is_algorithm_1(views):
     method = shaken(dino(warmup_teacher_steps=400, teacher_temperature=0.08))
     crops = [*jnp.moveaxis(views["image"], 1, 0), *jnp.moveaxis(views["local"], 1, 0)]
     temperature = 0.04 + 0.04 * 101 / 400
-    teacher = [method.target_head(method.target_backbone(x)) for x in crops[:2]]
+    teacher = [teach(method, x) for x in crops[:2]]
     targets = [jax.nn.softmax((t - method.center[...][None]) / temperature) for t in teacher]
-    logs = [jax.nn.log_softmax(method.head(method.backbone(x)) / 0.1) for x in crops]
+    logs = [jax.nn.log_softmax(learn(method, x) / 0.1) for x in crops]
     pairs = [-(q * p).sum(1).mean() for i, q in enumerate(targets) for j, p in enumerate(logs) if i != j]
     center, plain = method.center[...], float(np.mean(pairs))
     np.testing.assert_allclose(loss_of(method, views, train=False), plain, rtol=1e-5)
@@ -115,17 +128,17 @@ def test_centering_may_be_left_out_or_be_sinkhorn(centering, views):
 def test_center_momentum(views):
     method = shaken(dino(center_momentum=0.0))
     loss_of(method, views)
-    logits = [method.target_head(method.target_backbone(views["image"][:, i])) for i in range(2)]
+    logits = [teach(method, views["image"][:, i]) for i in range(2)]
     np.testing.assert_allclose(method.center[...], (logits[0] + logits[1]).mean(0) / 2, atol=1e-5)
 
 
 def test_the_teacher_does_not_drop(views):
     method = dino(vit(drop_path=0.5))
-    teach = nnx.jit(lambda method: method._teacher(views["image"][:, 0], True))
+    in_training = nnx.jit(lambda method, images: method._teacher(images, True))
     np.testing.assert_allclose(
-        teach(method), method.target_head(method.target_backbone(views["image"][:, 0])), atol=1e-5
+        in_training(method, views["image"][:, 0]), teach(method, views["image"][:, 0]), atol=1e-5
     )
-    losses = [float(method.loss(views, jax.random.key(seed))[0]) for seed in (0, 1)]
+    losses = [float(loss_of(method, views, key=jax.random.key(seed))) for seed in (0, 1)]
     assert losses[0] != losses[1], "the student does"
 
 

@@ -10,8 +10,8 @@ from ssl_jax import augment, losses
 from ssl_jax.methods import DINOv2
 from ssl_jax.models import ResNet
 from tests import probe
-from tests.methods.test_dino import BATCH, KEY, SMALL, SPEC, VIEW, vit
-from tests.methods.test_ibot import away, loss_of, softmax
+from tests.methods.test_dino import BATCH, KEY, SMALL, SPEC, VIEW, learn, vit
+from tests.methods.test_ibot import away, loss_of, softmax, tokens_of
 
 
 def dinov2(backbone=None, **settings):
@@ -43,13 +43,13 @@ def test_loss_and_centres_are_those_of_the_official_code(centering, patch_protot
         )
     )
     method.done[...] = jnp.int32(1)
-    views = method.views(BATCH, KEY)
+    views = jax.jit(method.views)(BATCH, KEY)
     head = method.head if patch_prototypes is None else method.patch_head
     target_head = method.target_head if patch_prototypes is None else method.target_patch_head
     flat = lambda x: np.asarray(jnp.concatenate([x[:, 0], x[:, 1]]))  # views first, as in the official code
     images, hidden = flat(views["image"]), flat(views["hidden"])
-    classes, tokens = method.backbone.tokens(images, hidden=hidden, mask_token=method.mask_token[...])
-    target_classes, target_tokens = method.target_backbone.tokens(images)
+    classes, tokens = tokens_of(method.backbone, images, hidden=hidden, mask_token=method.mask_token[...])
+    target_classes, target_tokens = tokens_of(method.target_backbone, images)
     teacher, teacher_patches = method.target_head(target_classes), np.asarray(target_head(target_tokens))[hidden]
     if centering == "sinkhorn":
         q, patch_q = balanced(teacher, 0.2), balanced(teacher_patches, 0.2)
@@ -57,7 +57,7 @@ def test_loss_and_centres_are_those_of_the_official_code(centering, patch_protot
         q = np.asarray(softmax(teacher, method.center, 0.2))
         patch_q = np.asarray(softmax(jnp.asarray(teacher_patches), method.patch_center, 0.2))
     logs = [jax.nn.log_softmax(method.head(c) / 0.1) for c in (classes[:4], classes[4:])]
-    logs += [jax.nn.log_softmax(method.head(method.backbone(views["local"][:, i])) / 0.1) for i in range(2)]
+    logs += [jax.nn.log_softmax(learn(method, views["local"][:, i]) / 0.1) for i in range(2)]
     q = q[:4], q[4:]
     pairs = [-(q[i] * logs[j]).sum(1).mean() for i in range(2) for j in range(4) if i != j]
     patch_logs = np.asarray(jax.nn.log_softmax(head(tokens) / 0.1))[hidden]
@@ -86,12 +86,12 @@ def test_exactly_half_of_the_views_hide_something_as_evenly_as_in_the_official_c
 @pytest.mark.parametrize("patch_prototypes", [None, 7])
 def test_every_parameter_is_trained_and_no_target_weight_is(patch_prototypes):
     method = away(dinov2(patch_prototypes=patch_prototypes))
-    probe.check_gradients(method, method.views(BATCH, KEY))
+    probe.check_gradients(method, jax.jit(method.views)(BATCH, KEY))
 
 
 def test_koleo_may_be_left_out():
     method = away(dinov2(koleo_weight=0.0))
-    views = method.views(BATCH, KEY)
+    views = jax.jit(method.views)(BATCH, KEY)
     loss, metrics = loss_of(method, views, train=False)
     assert "koleo_loss" not in metrics
     np.testing.assert_allclose(loss, metrics["class_loss"] + metrics["patch_loss"], rtol=1e-6)

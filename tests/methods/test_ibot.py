@@ -10,7 +10,7 @@ from ssl_jax import augment
 from ssl_jax.methods import IBOT
 from ssl_jax.models import ResNet
 from tests import probe
-from tests.methods.test_dino import BATCH, KEY, SMALL, SPEC, VIEW, vit
+from tests.methods.test_dino import BATCH, KEY, SMALL, SPEC, VIEW, learn, vit
 
 
 def ibot(backbone=None, **settings):
@@ -33,6 +33,11 @@ def loss_of(method, views, train=True):
     return method.loss(views, KEY, train=train)
 
 
+@nnx.jit
+def tokens_of(backbone, images, **masked):
+    return backbone.tokens(images, **masked)
+
+
 def softmax(logits, center, temperature):
     return jax.nn.softmax((logits - center[...].reshape(*(1,) * (logits.ndim - 1), -1)) / temperature)
 
@@ -40,20 +45,20 @@ def softmax(logits, center, temperature):
 @pytest.mark.parametrize("patch_prototypes", [None, 7])
 def test_loss_and_centres_are_those_of_the_official_code(patch_prototypes):
     method = away(ibot(patch_prototypes=patch_prototypes, patch_weight=0.5, patch_temperature=0.06, mask_share=0.7))
-    views = method.views(BATCH, KEY)
+    views = jax.jit(method.views)(BATCH, KEY)
     layer = method.head.last_layer if patch_prototypes is None else method.patch_layer
     target_layer = method.target_head.last_layer if patch_prototypes is None else method.target_patch_layer
     token = method.mask_token[...]
     student, patches, teacher, teacher_patches = [], [], [], []
     for i in range(2):
         image, hidden = views["image"][:, i], views["hidden"][:, i]
-        classes, tokens = method.backbone.tokens(image, hidden=hidden, mask_token=token)
+        classes, tokens = tokens_of(method.backbone, image, hidden=hidden, mask_token=token)
         student.append(method.head(classes))
         patches.append(layer(method.head.sphere(tokens)))
-        classes, tokens = method.target_backbone.tokens(image)
+        classes, tokens = tokens_of(method.target_backbone, image)
         teacher.append(method.target_head(classes))
         teacher_patches.append(target_layer(method.target_head.sphere(tokens)))
-    student.append(method.head(method.backbone(views["local"][:, 0])))
+    student.append(learn(method, views["local"][:, 0]))
     logs = [jax.nn.log_softmax(s / 0.1) for s in student]
     pairs = [
         -(softmax(teacher[i], method.center, 0.04) * logs[j]).sum(1).mean()
@@ -96,7 +101,7 @@ def test_masks_hide_a_share_of_the_views_within_the_range():
 @pytest.mark.parametrize("patch_prototypes", [None, 7])
 def test_every_parameter_is_trained_and_no_target_weight_is(patch_prototypes):
     method = away(ibot(patch_prototypes=patch_prototypes, learn_gains=True, mask_share=1.0))
-    probe.check_gradients(method, method.views(BATCH, KEY))
+    probe.check_gradients(method, jax.jit(method.views)(BATCH, KEY))
 
 
 def test_what_is_diagnosed_is_the_teachers():

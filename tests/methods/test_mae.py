@@ -6,29 +6,33 @@ import numpy as np
 import pytest
 
 from ssl_jax.experiment import build
+from ssl_jax.train import mesh as meshes
 from tests import tiny
+
+ONE_DEVICE = meshes.make_mesh(jax.devices()[:1])
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_every_visible_patch_reaches_its_own_place_in_the_decoder(pooling, data_dir):
     """With blocks that let tokens pass unchanged, a visible patch's latent decides its own prediction and no other."""
-    experiment = build(tiny.config("mae", model=dict(pooling=pooling)), data_dir=data_dir)
+    experiment = build(tiny.config("mae", model=dict(pooling=pooling)), data_dir=data_dir, mesh=ONE_DEVICE)
     method = experiment.module(experiment.initial_state())
-    views = method.views(experiment.batch_at(0), jax.random.key(0))
+    views = jax.jit(method.views)(experiment.batch_at(0), jax.random.key(0))
     method.decoder.stack = lambda tokens: tokens
     extra = int(pooling == "cls")
     latent = jax.random.normal(jax.random.key(1), (32, views["visible"].shape[1] + extra, 24))
     moved = latent.at[:, extra].add(1.0)  # the first visible patch
-    before, after = (method.decoder(tokens, views["restore"]) for tokens in (latent, moved))
+    decode = jax.jit(method.decoder)
+    before, after = (decode(tokens, views["restore"]) for tokens in (latent, moved))
     changed = np.asarray(jnp.abs(before - after).max(-1) > 1e-6)
     np.testing.assert_array_equal(changed.sum(1), 1)
     np.testing.assert_array_equal(changed.argmax(1), views["visible"][:, 0])
 
 
 def test_hidden_patches_alone_are_painted(data_dir):
-    experiment = build(tiny.config("mae"), data_dir=data_dir)
+    experiment = build(tiny.config("mae"), data_dir=data_dir, mesh=ONE_DEVICE)
     method, batch = experiment.module(experiment.initial_state()), experiment.batch_at(0)
-    original, seen, painted = method.reconstruct(batch, jax.random.key(0))
+    original, seen, painted = jax.jit(method.reconstruct)(batch, jax.random.key(0))
     patches = [np.asarray(method.backbone.patchify(image)) for image in (original, seen, painted)]
     hidden = np.abs(patches[1]).max(-1) == 0
     assert 0.7 < hidden.mean() < 0.8

@@ -32,7 +32,7 @@ def test_loss_compares_each_query_with_its_key_and_the_queue(data_dir):
     queries = method.projector(method.backbone(images[:, 0]))
     keys = unit(method.target_projector(method.target_backbone(images[:, 1])))
     expected = cross_entropy(queries, keys, method.queue[...])
-    np.testing.assert_allclose(method.loss({"image": images}, KEY, train=False)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(probe.loss(method, {"image": images}, train=False), expected, rtol=1e-5)
 
 
 def test_symmetric_loss_adds_the_other_direction_and_both_keys_enter(data_dir):
@@ -41,9 +41,9 @@ def test_symmetric_loss_adds_the_other_direction_and_both_keys_enter(data_dir):
     encode = lambda x: method.projector(method.backbone(x))
     target = lambda x: unit(method.target_projector(method.target_backbone(x)))
     expected = cross_entropy(encode(first), target(second), queue) + cross_entropy(encode(second), target(first), queue)
-    np.testing.assert_allclose(method.loss({"image": images}, KEY, train=False)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(probe.loss(method, {"image": images}, train=False), expected, rtol=1e-5)
     np.testing.assert_array_equal(method.queue[...], queue)
-    method.loss({"image": images}, KEY)
+    probe.loss(method, {"image": images})
     assert len(queue) == 128 and len(images) == 32
     np.testing.assert_array_equal(method.queue[:64], queue[64:])
 
@@ -54,7 +54,7 @@ def test_keys_enter_the_queue_after_the_loss_oldest_first(data_dir):
     online = target = probe.twin(method)
     queries = online.projector(online.backbone(images[:, 0], train=True))
     keys = unit(target.target_projector(target.target_backbone(images[:, 1], train=True)))
-    loss = method.loss({"image": images}, KEY)[0]
+    loss = probe.loss(method, {"image": images})
     np.testing.assert_allclose(loss, cross_entropy(queries, keys, before), rtol=1e-5)
     np.testing.assert_array_equal(method.queue[:96], before[32:])
     np.testing.assert_allclose(method.queue[96:], keys, atol=1e-5)
@@ -83,7 +83,7 @@ def test_shuffled_keys_are_normalised_in_other_company_than_their_queries(data_d
     shuffled = unit(target.target_projector(jnp.concatenate(groups)))
     expected = np.zeros_like(shuffled)
     expected[order] = shuffled  # each key is of its own image again
-    method.loss({"image": images}, KEY)
+    probe.loss(method, {"image": images})
     np.testing.assert_allclose(method.queue[-32:], expected, atol=1e-5)
     assert np.abs(order // 8 - np.arange(32) // 8).mean() > 0.5
 
@@ -92,7 +92,7 @@ def test_queries_are_normalised_in_groups(data_dir):
     method, images = made(data_dir, statistics_groups=4)
     before, online = method.queue[...], probe.twin(method)
     parts = [online.backbone(part, train=True) for part in jnp.split(images[:, 0], 4)]
-    loss = method.loss({"image": images}, KEY)[0]
+    loss = probe.loss(method, {"image": images})
     expected = cross_entropy(online.projector(jnp.concatenate(parts)), method.queue[-32:], before)
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
@@ -102,7 +102,7 @@ def test_views_are_compared_at_the_temperature(data_dir):
     z = method.projector(method.backbone(images[:, 0]))
     keys = unit(method.target_projector(method.target_backbone(images[:, 1])))
     expected = losses.moco(z, keys, method.queue[...], temperature=0.7)
-    np.testing.assert_allclose(method.loss({"image": images}, KEY, train=False)[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(probe.loss(method, {"image": images}, train=False), expected, rtol=1e-6)
 
 
 def test_head_is_as_wide_as_the_features_and_has_biases(data_dir):

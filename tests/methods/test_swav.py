@@ -21,6 +21,7 @@ def experiment_of(data_dir, **leaves):
     return build(tiny.config("swav", **leaves), data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
 
 
+@nnx.jit
 def projections(method, views):
     """Both sizes through the backbone on their own, all crops through the projector together, crop by crop."""
     features = []
@@ -49,7 +50,7 @@ def test_loss_is_the_swapped_prediction_of_large_crops_from_all(data_dir):
     method, views = probe.made("swav", data_dir)
     again = nnx.clone(method)
     expected = swapped(projections(again, views) @ method.prototypes.kernel[...])
-    np.testing.assert_allclose(method.loss(views, KEY)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(probe.loss(method, views), expected, rtol=1e-5)
     for ours, by_hand in zip(*(jax.tree.leaves(nnx.state(m, nnx.BatchStat)) for m in (method, again))):
         np.testing.assert_allclose(ours, by_hand, rtol=1e-4, atol=1e-6)  # crops of one size shared a pass
 
@@ -60,7 +61,7 @@ def test_loss_is_the_swapped_prediction_of_large_crops_from_all(data_dir):
 def test_temperatures_of_predictions_and_assignments(option, settings, data_dir):
     method, views = probe.made("swav", data_dir, **settings)
     expected = swapped(projections(nnx.clone(method), views) @ method.prototypes.kernel[...], **settings)
-    np.testing.assert_allclose(method.loss(views, KEY)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(probe.loss(method, views), expected, rtol=1e-5)
 
 
 def test_without_balancing_assignments_are_soft_cluster_scores(data_dir):
@@ -68,12 +69,12 @@ def test_without_balancing_assignments_are_soft_cluster_scores(data_dir):
     scores = projections(nnx.clone(method), views) @ method.prototypes.kernel[...]
     log_p, q = jax.nn.log_softmax(scores / 0.1), jax.nn.softmax(scores[:2] / 0.05)
     pairs = [-(q[g] * log_p[v]).sum(-1).mean() for g in range(2) for v in range(4) if v != g]
-    np.testing.assert_allclose(method.loss(views, KEY)[0], np.mean(pairs), rtol=1e-5)
+    np.testing.assert_allclose(probe.loss(method, views), np.mean(pairs), rtol=1e-5)
 
 
 def test_without_small_crops_the_large_ones_predict_each_other(data_dir):
     method, views = probe.made("swav", data_dir, dict(views=dict(local_crops=0)))
-    assert set(views) == {"image"} and np.isfinite(method.loss(views, KEY)[0])
+    assert set(views) == {"image"} and np.isfinite(probe.loss(method, views))
 
 
 def test_queue_fills_from_its_start_and_balances_once_it_is_full(data_dir):
@@ -85,7 +86,7 @@ def test_queue_fills_from_its_start_and_balances_once_it_is_full(data_dir):
         z = projections(nnx.clone(method), views)
         extra = jnp.einsum("qgd,dk->gqk", method.queue[...], kernel)
         alone, together = swapped(z @ kernel), swapped(z @ kernel, extra=extra)
-        loss = method.loss(views, KEY)[0]
+        loss = probe.loss(method, views)
         used.append(bool(abs(loss - together) < abs(loss - alone)))
         np.testing.assert_allclose(loss, together if used[-1] else alone, rtol=1e-5)
         if step >= 1:
@@ -104,17 +105,17 @@ def test_few_examples_are_balanced_with_a_full_queue(data_dir):
     balanced = []
     for step in (2, 3):
         method.done[...] = jnp.int32(step)
-        found = method.loss(few, KEY, train=False)[0]
+        found = probe.loss(method, few, train=False)
         other = nnx.clone(method)
         other.queue[...] = -other.queue[...]
-        balanced.append(bool(abs(other.loss(few, KEY, train=False)[0] - found) > 1e-4))
+        balanced.append(bool(abs(probe.loss(other, few, train=False) - found) > 1e-4))
     assert balanced == [False, True]
 
 
 def test_evaluating_the_loss_changes_nothing(data_dir):
     method, views = probe.made("swav", data_dir, queue_start=0)
     before = nnx.state(nnx.clone(method))
-    method.loss(views, KEY, train=False)
+    probe.loss(method, views, train=False)
     jax.tree.map(np.testing.assert_array_equal, before, nnx.state(method))
 
 
