@@ -13,7 +13,7 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 if metadata.version("jaxlib").startswith("0.10."):  # an unknown flag would end the process
-    os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"  # compiles in two thirds of the time
+    os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"  # compiles in half the time
 if "PYTEST_XDIST_WORKER" not in os.environ:
     # Compiled programs of this session alone, shared with its worker processes and the commands that tests start.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="ssl_jax_tests_")
@@ -24,7 +24,7 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Most of the time goes into compiling programs that hardly run. Commands that tests start compile as users' do.
+# Most of the time goes into compiling programs that hardly run. Commands that tests start compile with all of them.
 jax.config.update("jax_disable_most_optimizations", True)
 
 LONGEST = ("test_kills.py", "test_collapse.py", "test_wrong_inputs.py", "test_configs.py", "test_trajectory.py")
@@ -46,8 +46,16 @@ def forget_programs() -> Iterator[None]:
     """Each compiled program takes up pieces of memory, of which Linux allows a process 65,530; then it crashes."""
     yield
     maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_text().count("\n") > 30_000:
+    if maps.exists() and maps.read_text().count("\n") > 10_000:
         jax.clear_caches()
+
+
+@pytest.fixture
+def optimised() -> Iterator[None]:
+    """Where rounding is looked at: programs are compiled with all optimisations, as in a run."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests.stepping import STEPS, Stepper
 HALF, WHOLE = 3, 6
 
 
+@pytest.mark.usefixtures("optimised")  # so that programs are those of test_trajectory.py
 @pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
 @pytest.mark.parametrize("method", by_method(tiny.METHODS))
 def test_a_saved_state_is_the_whole_state(method, data_dir, tmp_path):

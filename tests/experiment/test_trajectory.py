@@ -9,7 +9,6 @@ from tests.quick import by_method
 from tests.stepping import STEPS, Stepper, relative_difference
 
 AGAIN = 8
-# LARS beside AdamW.
 CASES = {
     **{method: (method, {}) for method in tiny.METHODS},
     # A small rate: LARS does not adapt biases, and where those leap, rounding grows by half with each step.
@@ -20,14 +19,7 @@ CASES = {
 QUEUE_IS_FULL = {"moco_v2": 4, "nnclr": 4}
 
 
-@pytest.fixture(autouse=True)
-def optimised():
-    """Rounding is what is looked at: programs are compiled as in a run."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
-
-
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("case", by_method(CASES))
 def test_one_device_and_eight_give_the_same_trajectory(case, data_dir, eight_devices):
     method, leaves = CASES[case]
