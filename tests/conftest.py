@@ -1,7 +1,6 @@
 """A strict environment: eight CPU devices, rank promotion raises, warnings are errors."""
 
 import atexit
-import gc
 import os
 import shutil
 import subprocess
@@ -33,12 +32,6 @@ LONGEST = ("test_kills.py", "test_collapse.py", "test_wrong_inputs.py", "test_co
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest go first, so that worker processes end at about the same time."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
-
-
-def pytest_collection_finish() -> None:
-    """What is imported by now stays: the garbage collector need not walk over it again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")

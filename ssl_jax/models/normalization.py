@@ -145,40 +145,41 @@ def batch_normalize(
     if axis_name is not None:
         # One device's gradient of a shared vector is its share only; the transpose of the cast adds the shares up.
         scale, bias = (_varying(vector, axis_name) for vector in (scale, bias))
-    apart = x
+    apart, axes = x, tuple(range(x.ndim - 1))
     if views > 1:
-        apart, scale, bias = x.reshape(-1, views, *x.shape[1:]), scale[None], bias[None]
-    y, mean, var = _batch_normalize(apart, scale, bias, views > 1, epsilon, relu, axis_name)
+        apart, axes = x.reshape(-1, views, *x.shape[1:]), (0, *range(2, x.ndim))
+        scale, bias = scale[None], bias[None]
+    y, mean, var = _batch_normalize(apart, scale, bias, axes, epsilon, relu, axis_name)
     mean, var = (jax.lax.stop_gradient(moment).reshape(views, -1) for moment in (mean, var))
     return y.reshape(x.shape), mean, var
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5, 6))
-def _batch_normalize(x, scale, bias, apart, epsilon, relu, axis_name):
-    """Of x [..., C]; or `apart` of x [B, views, ..., C], with scale and bias [1, C]."""
-    mean, var = _statistics(x, apart, axis_name)
+def _batch_normalize(x, scale, bias, axes, epsilon, relu, axis_name):
+    """Of x [..., C], or of [B, views, ..., C] with scale and bias [1, C]; `axes` are those of the batch."""
+    mean, var = _statistics(x, axes, axis_name)
     return _affine(x, mean, _rsqrt(var, epsilon), scale, bias, relu), mean, var
 
 
-def _forward(x, scale, bias, apart, epsilon, relu, axis_name):
-    mean, var = _statistics(x, apart, axis_name)
+def _forward(x, scale, bias, axes, epsilon, relu, axis_name):
+    mean, var = _statistics(x, axes, axis_name)
     inverse = _rsqrt(var, epsilon)
     return (_affine(x, mean, inverse, scale, bias, relu), mean, var), (x, mean, inverse, scale, bias)
 
 
-def _backward(apart, epsilon, relu, axis_name, residuals, cotangents):
+def _backward(axes, epsilon, relu, axis_name, residuals, cotangents):
     x, mean, inverse, scale, bias = residuals
     grad, centred = cotangents[0].astype(jnp.float32), x.astype(jnp.float32) - _rows(mean, x)
     slope = scale * inverse
     if relu:
         grad = jnp.where(centred * _rows(slope, x) + _rows(bias, x) > 0, grad, 0.0)
-    grad_bias = jnp.sum(grad, _batch_axes(x, apart))
-    grad_scale = jnp.sum(grad * centred, _batch_axes(x, apart)) * inverse
+    grad_bias = jnp.sum(grad, axes)
+    grad_scale = jnp.sum(grad * centred, axes) * inverse
     count = x.size // mean.size
     mean_grad = _pmean(grad_bias / count, axis_name)
     mean_product = _pmean(grad_scale / count, axis_name)
     grad_x = _rows(slope, x) * (grad - _rows(mean_grad, x)) - centred * _rows(slope * inverse * mean_product, x)
-    if apart:
+    if scale.ndim > 1:
         grad_scale, grad_bias = (jnp.sum(gradient, 0, keepdims=True) for gradient in (grad_scale, grad_bias))
     return grad_x.astype(x.dtype), grad_scale, grad_bias
 
@@ -186,10 +187,9 @@ def _backward(apart, epsilon, relu, axis_name, residuals, cotangents):
 _batch_normalize.defvjp(_forward, _backward)
 
 
-def _statistics(x, apart, axis_name):
+def _statistics(x, axes, axis_name):
     """Mean and variance, in two passes: E[x^2] - E[x]^2 cancels where the mean is large beside the deviation."""
     x = x.astype(jnp.float32)
-    axes = _batch_axes(x, apart)
     mean = _pmean(jnp.mean(x, axes), axis_name)
     return mean, _pmean(jnp.mean(jnp.square(x - _rows(mean, x)), axes), axis_name)
 
@@ -207,10 +207,6 @@ def _rows(vectors, x):
     """[C], [1, C] or [views, C], to be broadcast with x [..., C] or [B, views, ..., C]."""
     between = (1,) * (x.ndim - vectors.ndim - 1)
     return vectors.reshape(1, *vectors.shape[:-1], *between, vectors.shape[-1])
-
-
-def _batch_axes(x, apart):
-    return (0, *range(2, x.ndim - 1)) if apart else tuple(range(x.ndim - 1))
 
 
 def _pmean(value, axis_name):
