@@ -21,12 +21,15 @@ def work_off(
       page: has RESULTS, where they are kept, PAGE, and `write(found)`.
       beside: key -> what is kept with a result.
     """
-    from ssl_jax.train.workdir import write_atomically  # brings JAX, which spawned processes of PyTorch do without
+    # Here, as they bring JAX and more, which spawned processes of PyTorch do without. And TFDS before the bar: while it
+    # loads, relative imports fail in every thread, and rich's thread makes one each time it draws.
+    import tensorflow_datasets  # noqa: F401
+
+    from ssl_jax.train.workdir import write_atomically
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task(title, total=len(todo))
-        progress.refresh()  # rich imports parts of itself now, which fails while TFDS's lazy imports are under way
         for key, job in todo:
             progress.update(task, description=key)
             found[key] = job() | beside(key)
