@@ -40,8 +40,11 @@ What differs:
   and trains the positions of its ViT. Its views on the device neither turn hue nor change saturation, and their
   strength cannot be set, so that its accuracy is measured with lightly's views from a DataLoader, at the strength of
   the others. It has no DINO. Its ResNets have fixed widths; where the network has others, its blocks are put together.
+  Its networks start as flax's layers do. Its BYOL is judged by the teacher's features, as its own evaluation does, and
+  not by those of the online network as the others.
 - Heads start as in each method's official code here (SimCLR normal with a deviation of 0.01, BYOL as Haiku's layers,
-  the others as PyTorch's), as PyTorch's layers do in lightly.
+  the others as PyTorch's); in lightly as PyTorch's layers do, but for DINO's, which are truncated normals of 0.02.
+- The heads of SimCLR and DINO take batch statistics of all views together here, of each view in lightly.
 - On a GPU, lightly trains there with views from the host, and everyone multiplies in float32.
 - Momentum of BYOL's target rises by epochs in stable-pretraining, of which a run counts as ten.
 """
