@@ -98,7 +98,7 @@ def _contrast(planes, jitter):
 
 
 def _saturation(planes, jitter):
-    return _blend(planes, luma(planes), jitter.saturation)
+    return _blend(planes, luma(planes), jitter.saturation) if len(planes) == 3 else planes
 
 
 def _hue(planes, jitter):

@@ -61,8 +61,8 @@ class DINO(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a temperature that is not positive, a momentum outside of 0 to 1, a width below 1, an unknown
-            centering, or small views that a ViT cannot cut into patches.
+          ValueError: a temperature that is not positive, a momentum outside of 0 to 1, a width below 1, or an
+            unknown centering.
         """
         settings.one_of("centering", centering, ("softmax", "sinkhorn", "none"))
         self.teaching = Teaching(

@@ -71,8 +71,7 @@ class IBOT(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: the backbone is no ViT with a class token, small views cannot be cut into patches, or a setting is
-            out of range.
+          ValueError: the backbone is no ViT with a class token, or a setting is out of range.
         """
         check_class_token("iBOT", backbone)
         settings.positive(patch_temperature=patch_temperature, patch_weight=patch_weight)

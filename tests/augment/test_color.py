@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ssl_jax import augment
 
@@ -52,12 +53,17 @@ def test_neutral_parameters_change_nothing():
         np.testing.assert_allclose(augment.color_jitter(image, neutral), image, atol=2e-6)
 
 
-def test_one_channel_has_no_color():
-    image = jax.random.uniform(jax.random.key(0), (6, 7, 1))
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_other_than_three_channels_have_no_color(channels):
+    image = jax.random.uniform(jax.random.key(0), (6, 7, channels))
     colored = augment.Jitter(*(jnp.float32(x) for x in (1, 1, 1.7, 0.3)), order=jnp.int32(5))
     np.testing.assert_allclose(augment.color_jitter(image, colored), image, atol=1e-6)
     brighter = colored._replace(brightness=jnp.float32(0.5))
     np.testing.assert_allclose(augment.color_jitter(image, brighter), image / 2, atol=1e-6)
+
+
+def test_one_channel_is_gray():
+    image = jax.random.uniform(jax.random.key(0), (6, 7, 1))
     np.testing.assert_allclose(augment.grayscale(image, True), image, atol=1e-7)
 
 
