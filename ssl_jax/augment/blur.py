@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ssl_jax.augment.pixels import merge_planes, split_planes
+from ssl_jax.augment.pixels import mix_pixels
 
 
 def draw_blur(key: jax.Array, *, sigma: tuple[float, float] = (0.1, 2.0), probability: float = 0.5) -> jax.Array:
@@ -35,7 +35,7 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array, *, radius: int) -> jax.Arr
         return image
     down = _blur_matrix(sigma, radius, image.shape[0])
     across = _blur_matrix(sigma, radius, image.shape[1])
-    return merge_planes([down @ plane @ across.T for plane in split_planes(image)])
+    return mix_pixels(down, image, across)
 
 
 def _blur_matrix(sigma, radius, size):

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ssl_jax.augment.pixels import merge_planes, split_planes
+from ssl_jax.augment.pixels import mix_pixels
 
 Interpolation = Literal["bilinear", "bicubic"]
 ATTEMPTS = 10
@@ -145,7 +145,7 @@ def crop_and_resize(
     down = resize_matrix(box.top, box.height, image.shape[0], out_size, interpolation)
     across = resize_matrix(box.left, box.width, image.shape[1], out_size, interpolation)
     across = jnp.where(flip, across[::-1], across)
-    resized = merge_planes([down @ plane @ across.T for plane in split_planes(image)])
+    resized = mix_pixels(down, image, across)
     return jnp.clip(resized, 0, 1) if interpolation == "bicubic" else resized
 
 

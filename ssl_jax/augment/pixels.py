@@ -1,5 +1,6 @@
 """What is done to pixels one by one: number formats, normalisation, noise."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -28,6 +29,13 @@ def split_planes(image: jax.Array) -> list[jax.Array]:
 def merge_planes(planes: Sequence[jax.Array]) -> jax.Array:
     """The image of such channels; a split that follows costs nothing when compiled."""
     return jnp.stack(planes, axis=-1)
+
+
+def mix_pixels(down: jax.Array, image: jax.Array, across: jax.Array) -> jax.Array:
+    """Pixels mixed along both axes, in float32: weights [h, H], image [H, W, C] and weights [w, W] give [h, w, C]."""
+    # Accelerators multiply float32 in fewer bits by default, which would move pixels by a grey level.
+    times = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+    return merge_planes([times(times(down, plane), across.T) for plane in split_planes(image)])
 
 
 def add_noise(key: jax.Array, image: jax.Array, std: float | jax.Array) -> jax.Array:

@@ -35,3 +35,18 @@ def test_impossible_normalisation(mean, std, message):
 def test_noise_has_its_deviation():
     noise = augment.add_noise(jax.random.key(0), jnp.zeros((64, 64, 3)), 0.3)
     np.testing.assert_allclose([noise.mean(), noise.std()], [0, 0.3], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda image: augment.crop_and_resize(image, augment.Box(*jnp.float32([1, 2, 5, 4])), out_size=6),
+        lambda image: augment.gaussian_blur(image, jnp.float32(1), radius=2),
+    ],
+    ids=["crop_and_resize", "gaussian_blur"],
+)
+def test_accelerators_multiply_pixels_in_float32(operation):
+    program = jax.jit(operation).lower(jax.ShapeDtypeStruct((8, 8, 3), jnp.float32)).as_text()
+    products = [line for line in program.splitlines() if "dot_general" in line]
+    assert len(products) == 6  # one an axis and channel
+    assert all("precision = [HIGHEST, HIGHEST]" in line for line in products)
