@@ -1,4 +1,4 @@
-"""What is done to pixels one by one: number formats, normalisation, noise."""
+"""What is done to the pixels of one image: number formats, normalisation, noise, sums along the axes."""
 
 import functools
 from collections.abc import Sequence
