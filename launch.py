@@ -140,6 +140,7 @@ OPTIONS = (*(f"--{name}" for name in TAKEN["train"]), "--help")
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Says what is wrong in one line, without the usage."""
+        message = message.replace("ignored explicit argument", "takes no value, but there is")
         raise UserError(f"{message}; see python launch.py --help.")
 
 
@@ -147,6 +148,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
     options, overrides = _split_overrides(arguments)
     parser = _parser()
     options, rest = parser.parse_known_args(options)
+    if options.command.partition(":")[0].endswith(".py"):
+        parser.error(f"a config is named by an option: --config={options.command}")
     if options.command not in COMMANDS:
         raise unknown("command", options.command, COMMANDS)
     if rest and not rest[0].startswith("-"):

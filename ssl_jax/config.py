@@ -23,6 +23,7 @@ from ssl_jax.errors import UserError, unknown
 LEAVES = ("seed", "steps", "batch_size")
 OPTIONAL_LEAVES = {"log_every": 50, "on_collapse": "warn"}  # name -> default
 UNCOMPUTABLE = (ArithmeticError, TypeError, ValueError)  # of a FieldReference with operations
+LARGEST = 3.4028234e38  # of float32
 ABSENT = object()  # in place of a value, where a config has no such leaf
 PARTS = ("data", "views", "method", "model", "optimizer", "schedule", "checkpoint", "evaluate", "expected")
 
@@ -36,8 +37,7 @@ def load(spec: str) -> ml_collections.ConfigDict:
     name, _, variant = spec.partition(":")
     path = pathlib.Path(name)
     if not path.is_file():
-        near = path.parent if path.parent.is_dir() else pathlib.Path("configs")
-        raise unknown("--config", name, [str(near / p.name) for p in near.glob("*.py")])
+        raise _no_file(path)
     if path.suffix != ".py":
         raise UserError(f"--config: {path} is no Python file; write the path of a config file, which ends in .py.")
     module = _import(path)
@@ -54,6 +54,15 @@ def load(spec: str) -> ml_collections.ConfigDict:
     if not isinstance(config, ml_collections.ConfigDict):
         raise UserError(f"get_config() of {path} returned {type(config).__name__}, not an ml_collections.ConfigDict.")
     return config
+
+
+def _no_file(path: pathlib.Path) -> UserError:
+    """What is said of a path that is no file: those that are there, and the one of nearest name."""
+    near = next((folder for folder in (path, path.parent) if folder.is_dir()), pathlib.Path("configs"))
+    files = sorted(str(near / file.name) for file in near.glob("*.py"))
+    if near == path:
+        return UserError(f"--config: {path} is a folder; write one of its files: {', '.join(files) or 'none'}.")
+    return unknown("--config", str(path), files, likened=lambda file: pathlib.Path(file).name)
 
 
 def _import(path: pathlib.Path) -> types.ModuleType:
@@ -333,6 +342,11 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
+def _is_float32(value: Any) -> bool:
+    """Whether float32 can hold it, in which runs compute."""
+    return _is_finite(value) and abs(value) <= LARGEST
+
+
 def _fits(value: Any, kind: Any) -> bool:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
@@ -342,7 +356,7 @@ def _fits(value: Any, kind: Any) -> bool:
     if origin is tuple or kind is tuple:
         return isinstance(value, (tuple, list)) and _items_fit(value, arguments)
     if kind is float:
-        return _is_finite(value) and not isinstance(value, bool)
+        return _is_float32(value) and not isinstance(value, bool)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if kind is type(None):
@@ -369,7 +383,13 @@ def _describe(kind: Any) -> str:
     return _KINDS.get(kind) or getattr(kind, "__name__", str(kind))
 
 
-_KINDS = {int: "an int", float: "a finite number", str: "a string", bool: "True or False", type(None): "None"}
+_KINDS = {
+    int: "an int",
+    float: "a finite number below 3.4e38",
+    str: "a string",
+    bool: "True or False",
+    type(None): "None",
+}
 _PLURALS = {int: "ints", float: "numbers", str: "strings"}
 
 

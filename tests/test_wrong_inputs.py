@@ -25,6 +25,7 @@ from ssl_jax import config as configs
 from ssl_jax import data, experiment
 from ssl_jax.errors import RunError, UserError
 from ssl_jax.experiment import build, run
+from ssl_jax.methods import METHODS
 from ssl_jax.methods.simclr import SimCLR
 from ssl_jax.train.checkpoints import CHECKSUMS, Checkpoints, to_flat
 from ssl_jax.train.signals import StopSignal
@@ -149,6 +150,7 @@ WRONG_CONFIGS = [
     ("msn", "views.local_size=3", "config.views.local_size 3 cannot be cut into patches of config.model.patch_size 2"),
     ("ibot", "method.mask_share=1.5", "config.method.mask_share 1.5 is not in 0 < mask_share <= 1"),
     ("simclr", "on_colapse=stop", "config: 'on_colapse'", "Did you mean 'on_collapse'?"),
+    ("simclr", "evaluate.collapse_patience=10", "config.evaluate.collapse_patience needs diagnoses during training"),
     ("simclr", "evaluate.collapse_patience=-1", "config.evaluate.collapse_patience -1 must be at least 0 steps"),
     ("simclr", "checkpoint.best=eval/spred", "config.checkpoint.best", "Did you mean 'eval/spread'?"),
     ("byol", "checkpoint.best=eval/projection_spred", "config.checkpoint.best", "'eval/projection_spread'?"),
@@ -159,6 +161,8 @@ WRONG_CONFIGS = [
     ("simclr", "optimizer.b2=1", "config.optimizer.b2 1 is not in 0 <= b2 < 1"),
     ("simclr", "optimizer.clip_norm=0", "config.optimizer.clip_norm 0 must be positive"),
     ("mae", "optimizer.frozen=('backbone.patches',)", "config.optimizer.frozen: 'backbone.patches'", "embedding'?"),
+    ("simclr", "optimizer.frozen=('backbone', 'projector')", "config.optimizer.frozen", "leaves nothing to train"),
+    ("simclr", "optimizer.learning_rate=1e300", "config.optimizer.learning_rate is 1e+300", "below 3.4e38"),
     ("simclr", "schedule.warmup_steps=50", "config.schedule.warmup_steps 50", "less than the 50 steps"),
     ("simclr", "schedule.end_factor=-1", "config.schedule.end_factor -1 is below 0"),
     ("simclr", "checkpoint.keep=1", "config.checkpoint.keep 1 must be at least 2"),
@@ -174,6 +178,11 @@ WRONG_CONFIGS = [
     ("bert", "views.rate=0", "config.views.rate 0 is not in (0, 1]"),
     ("bert", "data.sequence_length=4", "config.data.sequence_length 4 is not at least 8"),
     # sizes that do not go together
+    *(
+        (name, "batch_size=1", f"config.batch_size is 1; {name} compares the examples of a batch: at least 2.")
+        for name in tiny.METHODS
+        if getattr(METHODS[name], "least_batch", 1) == 2
+    ),
     ("simclr", "batch_size=30", "config.batch_size 30 does not split over 8 devices; 24 would"),
     ("simclr", "batch_size=2000", "config.batch_size: 2000 is more than the 1437 training examples"),
     ("mae", "model.patch_size=3", "config.model.image_size 8 is not divisible by patch_size 3"),
@@ -205,7 +214,24 @@ WRONG_CONFIGS = [
     ("simclr", "data.label_key=labels", "config.data.label_key", "Did you mean 'label'?"),
     ("simclr", "data.label_key=image", "config.data.label_key", "no class label", "None"),
     ("dino", "steps=20", "config.method.warmup_teacher_steps is 20", "after 20 steps"),
-    ("swav", "method.queue_start=1000000", "config.method.queue_start is 1000000"),
+    ("swav", "method.queue_start=1000000", "config.method.queue_start 1000000 is too late"),
+    (
+        "swav",
+        "method.queue_start=48",
+        "config.method.queue_start 48",
+        "full from step 50 on, and the run ends after 50",
+    ),
+    ("swav", "method.queue_size=0", "config.method.queue_start 1 needs a queue: set queue_size above 0"),
+    ("swav", "method.prototypes=1", "config.method.prototypes 1 is below 2"),
+    ("dino", "method.prototypes=1", "config.method.prototypes 1 is below 2"),
+    ("dino", "method.head_hidden=0", "config.method.head_hidden 0 is below 1"),
+    ("dino", "method.head_bottleneck=0", "config.method.head_bottleneck 0 is below 1"),
+    ("ibot", "method.patch_prototypes=0", "config.method.patch_prototypes 0 is below 2"),
+    ("dinov2", "method.patch_prototypes=0", "config.method.patch_prototypes 0 is below 2"),
+    ("dinov2", "method.head_bottleneck=0", "config.method.head_bottleneck 0 is below 1"),
+    ("msn", "method.prototypes=1", "config.method.prototypes 1 is below 2"),
+    ("vicreg", "method.projector_out=1", "config.method.projector_out 1 is below 2"),
+    ("barlow_twins", "method.projector_out=1", "config.method.projector_out 1 is below 2"),
     ("bert", "data.name=digits", "config.data.text_key", "'text'", "Valid: image, label"),
     ("bert", "data.label_key=boook", "config.data.label_key", "Did you mean 'book'?"),
     ("bert", "data.tokenizer=/no/tokenizer.json", "config.data.tokenizer", "there is no file '/no/tokenizer.json'"),
@@ -239,11 +265,26 @@ def test_small_views_that_nobody_would_see(tmp_path, data_dir, capsys):
     assert "config.views.local_crops is 6, but byol takes no small views" in line
 
 
+def test_a_second_view_that_nobody_would_see(tmp_path, data_dir, capsys):
+    leaves = ("views.name=simclr", "views.strength=0.0", "views.blur=0.0", "views.second_blur=0.5")
+    leaves += ("views.jitter=0.0", "views.grayscale=0.0")
+    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
+    line = refused(capsys, f"--config={TINY}:supervised", *(f"--config.{leaf}" for leaf in leaves), *places)
+    assert "supervised takes one view: set second_blur and second_solarize to None" in line
+
+
 def test_stopping_on_collapse_needs_evaluations_far_enough_apart(tmp_path, data_dir, capsys):
-    leaves = ("on_collapse=stop", "steps=100", "evaluate.every=60", "evaluate.collapse_patience=30")
+    leaves = ("on_collapse=stop", "steps=100", "evaluate.every=60", "evaluate.collapse_patience=50")
     places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
     line = refused(capsys, f"--config={TINY}", *(f"--config.{leaf}" for leaf in leaves), *places)
-    assert "can never act" in line and "lie 0 steps, and config.evaluate.collapse_patience is 30" in line
+    assert "'stop' can never act" in line and "lie 40 steps, and config.evaluate.collapse_patience is 50" in line
+
+
+def test_a_warning_that_would_never_come(tmp_path, data_dir, capsys):
+    leaves = ("steps=100", "evaluate.every=60", "evaluate.collapse_patience=50")
+    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
+    line = refused(capsys, f"--config={TINY}", *(f"--config.{leaf}" for leaf in leaves), *places)
+    assert "config.evaluate.collapse_patience can never act" in line and "lie 40 steps" in line
 
 
 def test_mae_takes_a_vit(tmp_path, data_dir, capsys):
@@ -269,6 +310,10 @@ WRONG_COMMANDS = [
     (["diff", "configs/quickstart.py", "configs/quickstrat.py"], "Did you mean 'configs/quickstart.py'?"),
     (["diff", "tests", "configs/quickstart.py"], "tests holds no run"),
     (["diff", "configs/quickstart.py:fast", "configs/quickstart.py"], "configs/quickstart.py has no variants"),
+    (["diff", "configs/none.py", "configs/quickstart.py"], "--config: 'configs/none.py' does not exist. Valid:"),
+    (["--config=configs"], "--config: configs is a folder; write one of its files: configs/barlow_twins_cifar10_rn18"),
+    (["configs/quickstart.py"], "a config is named by an option: --config=configs/quickstart.py"),
+    (["--dry_run=yes"], "--dry_run: takes no value, but there is 'yes'"),
     (["--workdr=x"], "option: '--workdr'", "Did you mean '--workdir'?"),
     (["--workdir"], "--workdir", "expected one argument"),
     (["--config.steps"], "--config.steps needs a value: --config.steps=VALUE"),

@@ -65,7 +65,7 @@ class PhotoView:
     Attributes:
       train: (key, example) -> one random view of one example, the first of a pair, float32 [S, S, C]. `per_example`
         draws one order of colour jitter a step for the whole batch, as kornia does.
-      second: likewise, the second of a pair.
+      second: likewise, the second of a pair; `train` itself where they do not differ.
       local: likewise, one small view, float32 [s, s, C].
       shape: (size, size, channels) of a large view.
       local_crops: as given.
@@ -141,8 +141,10 @@ class PhotoView:
             normalize=self._normalize,
             erasing=_erasing(erase, erase_scale, erase_ratio),
         )
-        self.train = draw(shape=self.shape, scale=crop_scale, blur=blur, solarize=solarize)
-        self.second = draw(shape=self.shape, scale=crop_scale, blur=second_blur, solarize=second_solarize)
+        large = functools.partial(draw, shape=self.shape, scale=crop_scale)
+        self.train = large(blur=blur, solarize=solarize)
+        alike = (second_blur, second_solarize) == (blur, solarize)
+        self.second = self.train if alike else large(blur=second_blur, solarize=second_solarize)
         self.local = draw(shape=self.local_shape, scale=local_scale, blur=local_blur, solarize=local_solarize)
 
     def evaluate(self, example: dict[str, jax.Array]) -> jax.Array:

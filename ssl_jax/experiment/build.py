@@ -29,7 +29,7 @@ SUPPLIED = {
     "optimizer": ("steps",),
 }  # by part, parameters of its constructors that are no settings
 BEGINNINGS = {
-    "method": ("freeze_prototypes_steps", "queue_start", "warmup_teacher_steps"),
+    "method": ("freeze_prototypes_steps", "warmup_teacher_steps"),
     "optimizer": ("late_steps",),
 }  # by part, settings that count steps from the start of the run, after which something changes
 FEWEST_EXAMPLES = 3  # of which a map can be drawn
@@ -124,14 +124,22 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     _check_part(VIEWS, config, "views")
     _check_part(models.MODELS, config, "model")
     _check_part(method_table, config, "method")
+    _check_batch(config, method_table)
     _check_part(optimizers.SCHEDULES, config, "schedule")
     _optimizer(config)
     _check_beginnings(config)
     configs.check(checkpoints.Checkpoints, config["checkpoint"], "config.checkpoint")
     configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
-    if config.get("on_collapse") == "stop":
-        _check_can_stop(plan, config["steps"])
+    _check_patience(plan, config)
+
+
+def _check_batch(config: Mapping[str, Any], method_table: Mapping[str, Callable]) -> None:
+    """A method that compares the examples of a batch has some to compare."""
+    name, size = config["method"]["name"], config["batch_size"]
+    least = getattr(method_table[name], "least_batch", 1)
+    if size < least:
+        raise UserError(f"config.batch_size is {size}; {name} compares the examples of a batch: at least {least}.")
 
 
 def _check_beginnings(config: Mapping[str, Any]) -> None:
@@ -144,14 +152,19 @@ def _check_beginnings(config: Mapping[str, Any]) -> None:
                 raise UserError(f"config.{part}.{name} is {value}, {ends}.")
 
 
-def _check_can_stop(plan: EvaluationPlan, steps: int) -> None:
+def _check_patience(plan: EvaluationPlan, config: Mapping[str, Any]) -> None:
+    """What was set to be done about a collapse can come to be done in a run of so many steps."""
+    stops, steps = config.get("on_collapse") == "stop", config["steps"]
+    if not stops and plan.collapse_patience is None:
+        return
+    what = "config.on_collapse 'stop'" if stops else "config.evaluate.collapse_patience"
     if not (plan.diagnostics and plan.every):
         needed = "every above 0" if plan.diagnostics else "diagnostics to True"
-        raise UserError(f"config.on_collapse 'stop' needs diagnoses during training: set config.evaluate.{needed}.")
-    between, patience = (steps // plan.every - 1) * plan.every, plan.patience(steps)
+        raise UserError(f"{what} needs diagnoses during training: set config.evaluate.{needed}.")
+    between, patience = max(steps - plan.every, 0), plan.patience(steps)
     if between < patience:
-        never = f"lie {max(between, 0)} steps, and config.evaluate.collapse_patience is {patience}"
-        raise UserError(f"config.on_collapse 'stop' can never act: between the first and the last evaluation {never}.")
+        never = f"lie {between} steps, and config.evaluate.collapse_patience is {patience}"
+        raise UserError(f"{what} can never act: between the first and the last evaluation {never}.")
 
 
 def _check_data(node: Mapping[str, Any]) -> None:
@@ -195,7 +208,7 @@ def build(
     method = states.abstract(make_method)
     _check_named_parts(config["optimizer"], nnx.state(method, nnx.Param))
     _open_splits(config, opened)
-    _check_small_views_are_used(config, method, opened)
+    _check_views_are_used(config, method, opened)
     schedule, optimizer = _optimizer(config)
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
     recipe = Recipe(
@@ -229,13 +242,20 @@ def _open_splits(config: Mapping[str, Any], opened: Any) -> None:
             raise UserError(f"config.data.{split}_split of {config['data']['name']!r} has {few}.")
 
 
-def _check_small_views_are_used(config: Mapping[str, Any], method: nnx.Module, opened: Any) -> None:
-    if not getattr(method.view, "local_crops", 0):
+def _check_views_are_used(config: Mapping[str, Any], method: nnx.Module, opened: Any) -> None:
+    """Small views, and a second one that is drawn otherwise than the first, are views that the method takes."""
+    view, name = method.view, config["method"]["name"]
+    small, first = getattr(view, "local_crops", 0), getattr(view, "train", None)
+    second = getattr(view, "second", first) is not first
+    if not small and not second:
         return
     examples = next(data.examples(opened.train, batch_size=1, limit=1))
-    if "local" not in jax.eval_shape(method.views, examples, jax.random.key(0)):
-        count, name = method.view.local_crops, config["method"]["name"]
-        raise UserError(f"config.views.local_crops is {count}, but {name} takes no small views: set it to 0.")
+    drawn = jax.eval_shape(method.views, examples, jax.random.key(0))
+    if small and "local" not in drawn:
+        raise UserError(f"config.views.local_crops is {small}, but {name} takes no small views: set it to 0.")
+    if second and "image" in drawn and drawn["image"].ndim == 4:
+        alone = f"{name} takes one view: set second_blur and second_solarize to None"
+        raise UserError(f"config.views: the second view is drawn otherwise than the first, but {alone}.")
 
 
 def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.GradientTransformation]:

@@ -1,5 +1,6 @@
 """What a run shows to people: its first words, figures on the way, and what it found at the end."""
 
+import functools
 import pathlib
 from collections.abc import Mapping
 
@@ -44,7 +45,8 @@ def views(experiment: Experiment, folder: Workdir) -> None:
 def draw_views(experiment: Experiment, target: pathlib.Path) -> None:
     """Draws what the method's own `views` makes of some pictures: several times, and small crops once."""
     batch = _first(experiment.data.train, EXAMPLES)
-    draw = jax.jit(lambda key: _pictures(experiment.make_method(nnx.Rngs(0)), batch, key))  # no parameter is made
+    made = jax.jit(lambda batch, key: _pictures(experiment.make_method(nnx.Rngs(0)), batch, key))  # no parameter
+    draw = functools.partial(made, batch)
     first, *others = jax.random.split(jax.random.key(experiment.recipe.seed), VIEWS)
     small = jax.device_get(draw(first))
     drawn = {name: small.pop(name) for name in ("view",) if name in small}

@@ -8,7 +8,7 @@ def count_visible(num_patches: int, ratio: float) -> int:
     """How many of `num_patches` stay visible when `ratio` of them are hidden, rounded down.
 
     Raises:
-      ValueError: none would stay visible, or `ratio` is outside of 0 to 1.
+      ValueError: none would stay visible, or `ratio` is not in [0, 1).
     """
     if not 0 <= ratio < 1:
         raise ValueError(f"ratio {ratio} of hidden patches is not in [0, 1)")

@@ -18,6 +18,7 @@ class BarlowTwins(nnx.Module):
     `config.optimizer.bias_rate=0.0015`.
     """
 
+    least_batch = 2
     collapse_causes = "the weight of the off-diagonal terms is too small, or the learning rate too high"
 
     def __init__(
@@ -42,12 +43,12 @@ class BarlowTwins(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a negative lambda_, a width or a number of layers below 1.
+          ValueError: a negative lambda_, a hidden width or a number of layers below 1, or projections narrower
+            than 2.
         """
         settings.at_least(0, lambda_=lambda_)
-        settings.at_least(
-            1, projector_hidden=projector_hidden, projector_out=projector_out, projector_layers=projector_layers
-        )
+        settings.at_least(1, projector_hidden=projector_hidden, projector_layers=projector_layers)
+        settings.at_least(2, projector_out=projector_out)
         self.backbone, self.view, self.lambda_ = backbone, view, lambda_
         sizes = dict(hidden=projector_hidden, out=projector_out, layers=projector_layers)
         self.projector = heads.Projector(backbone.features, **sizes, last_batch_norm=False, last_bias=False, rngs=rngs)

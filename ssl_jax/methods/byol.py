@@ -13,6 +13,7 @@ from ssl_jax.models.initializers import haiku_kernel
 class BYOL(nnx.Module):
     """An online network predicts what a slowly following target network makes of another view (section 3, figure 2)."""
 
+    least_batch = 2
     collapse_causes = (
         "the predictor is missing or its learning rate too small, gradients reach the target, or momentum is too low"
     )
@@ -41,7 +42,7 @@ class BYOL(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a momentum outside of 0 to 1, or a width below 1.
+          ValueError: a momentum not in [0, 1), or a width below 1.
         """
         settings.probability(momentum=momentum)
         settings.at_least(1, projector_hidden=projector_hidden, projector_out=projector_out)

@@ -17,6 +17,7 @@ class DCL(SimCLR):
     twice this one; it weights by the same w for both.
     """
 
+    least_batch = 2
     collapse_causes = "the learning rate is too high for the temperature, or the views differ in too little"
 
     def __init__(

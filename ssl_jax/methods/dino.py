@@ -51,20 +51,22 @@ class DINO(nnx.Module):
           learn_gains: whether the lengths of the prototypes are trained (`heads.WeightNormLinear`).
           student_temperature: tau_s.
           teacher_temperature: tau_t after its warm-up.
-          warmup_teacher_temperature: tau_t at the first step; it rises along a line.
-          warmup_teacher_steps: length of that warm-up. The official code raises tau_t once an epoch.
+          warmup_teacher_temperature: tau_t at the first step of a warm-up; it rises along a line.
+          warmup_teacher_steps: length of that warm-up; 0 for none. The official code raises tau_t once an epoch.
           centering: 'softmax' subtracts the running mean of the teacher's logits (equation 4), 'sinkhorn' balances
             the batch (table 7 of the paper; DINOv2) and 'none' does neither, which collapses (section 5.3).
-          center_momentum: how much of the old mean is kept, m in equation 4.
+          center_momentum: how much of the old mean is kept, m in equation 4; of 'softmax'.
           momentum: lambda, the teacher's momentum at the first step; it rises to 1 along a cosine (section 3.1).
           steps: of the whole run.
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a temperature that is not positive, a momentum outside of 0 to 1, a width below 1, or an
-            unknown centering.
+          ValueError: a temperature that is not positive, a momentum not in [0, 1), a width below 1,
+            a single prototype, or an unknown centering.
         """
         settings.one_of("centering", centering, ("softmax", "sinkhorn", "none"))
+        settings.at_least(1, head_hidden=head_hidden, head_bottleneck=head_bottleneck)
+        settings.at_least(2, prototypes=prototypes)
         self.teaching = Teaching(
             student_temperature=student_temperature,
             teacher_temperature=teacher_temperature,

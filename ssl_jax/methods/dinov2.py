@@ -15,6 +15,7 @@ from ssl_jax.models.teaching import Teaching, teacher_of
 class DINOv2(nnx.Module):
     """DINO on class tokens, iBOT on hidden patches, KoLeo to spread the class tokens (section 4)."""
 
+    least_batch = 2
     collapse_causes = (
         "the teacher's output is neither balanced nor centred, or not sharpened (teacher_temperature too high), "
         "or momentum is too low"
@@ -58,8 +59,8 @@ class DINOv2(nnx.Module):
           head_bottleneck: width of their layer before the prototypes.
           student_temperature: of the student.
           teacher_temperature: of the teacher, after the warm-up.
-          warmup_teacher_temperature: of the teacher at the first step; it rises along a line.
-          warmup_teacher_steps: length of that warm-up.
+          warmup_teacher_temperature: of the teacher at the first step of a warm-up; it rises along a line.
+          warmup_teacher_steps: length of that warm-up; 0 for none.
           centering: 'sinkhorn' balances the batch's assignments (class tokens of both views together; hidden patches
             among themselves), 'softmax' subtracts running means.
           center_momentum: how much of the old means is kept; of 'softmax'. That for patches is of hidden ones.
@@ -78,6 +79,9 @@ class DINOv2(nnx.Module):
         settings.positive(patch_weight=patch_weight)
         settings.share(mask_share=mask_share)
         settings.at_least(0, koleo_weight=koleo_weight)
+        settings.at_least(1, head_hidden=head_hidden, head_bottleneck=head_bottleneck)
+        patch_count = prototypes if patch_prototypes is None else patch_prototypes
+        settings.at_least(2, prototypes=prototypes, patch_prototypes=patch_count)
         settings.one_of("centering", centering, ("sinkhorn", "softmax"))
         self.teaching = Teaching(
             student_temperature=student_temperature,
@@ -102,7 +106,7 @@ class DINOv2(nnx.Module):
         self.mask_token = nnx.Param(jnp.zeros((backbone.features,), jnp.float32))
         self.target_backbone, self.target_head = teacher_of(self.backbone), teacher_of(self.head)
         self.target_patch_head = teacher_of(self.patch_head)
-        self.center, self.patch_center = targets.center(prototypes), targets.center(patch_prototypes or prototypes)
+        self.center, self.patch_center = targets.center(prototypes), targets.center(patch_count)
         self.done = targets.step_count()
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:

@@ -60,8 +60,8 @@ class IBOT(nnx.Module):
           student_temperature: of the student.
           teacher_temperature: of the teacher's class tokens, after the warm-up.
           patch_temperature: of the teacher's patches, after the warm-up.
-          warmup_teacher_temperature: of both at the first step; they rise along a line.
-          warmup_teacher_steps: length of that warm-up. The official code raises them once an epoch.
+          warmup_teacher_temperature: of both at the first step of a warm-up; they rise along a line.
+          warmup_teacher_steps: length of that warm-up; 0 for none. The official code raises them once an epoch.
           mask_share: probability that something is hidden of a large view.
           mask_ratio: then, the range of the part that is hidden, in blocks (`masking.block_patches`).
           patch_weight: weight of the patches' loss.
@@ -76,6 +76,9 @@ class IBOT(nnx.Module):
         check_class_token("iBOT", backbone)
         settings.positive(patch_temperature=patch_temperature, patch_weight=patch_weight)
         settings.share(mask_share=mask_share)
+        settings.at_least(1, head_hidden=head_hidden, head_bottleneck=head_bottleneck)
+        patch_count = prototypes if patch_prototypes is None else patch_prototypes
+        settings.at_least(2, prototypes=prototypes, patch_prototypes=patch_count)
         self.teaching = Teaching(
             student_temperature=student_temperature,
             teacher_temperature=teacher_temperature,
@@ -98,7 +101,7 @@ class IBOT(nnx.Module):
         self.mask_token = nnx.Param(jnp.zeros((backbone.features,), jnp.float32))
         self.target_backbone, self.target_head = teacher_of(self.backbone), teacher_of(self.head)
         self.target_patch_layer = teacher_of(self.patch_layer)
-        self.center, self.patch_center = targets.center(prototypes), targets.center(patch_prototypes or prototypes)
+        self.center, self.patch_center = targets.center(prototypes), targets.center(patch_count)
         self.done = targets.step_count()
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:

@@ -19,6 +19,7 @@ class LeJEPA(nnx.Module):
     backbone, and all views share one of the projector, and so its batch statistics.
     """
 
+    least_batch = 2
     collapse_causes = "lambda_ is too small, or there are too few directions for the width of the projections"
 
     def __init__(

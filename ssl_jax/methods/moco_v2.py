@@ -57,7 +57,7 @@ class MoCoV2(nnx.Module):
           rngs: source of the parameters and of the first queue.
 
         Raises:
-          ValueError: a momentum outside of 0 to 1, a temperature that is not positive, a width below 1, a queue shorter
+          ValueError: a momentum not in [0, 1), a temperature that is not positive, a width below 1, a queue shorter
             than what enters it at a step, or groups that do not divide the batch.
         """
         settings.probability(momentum=momentum)

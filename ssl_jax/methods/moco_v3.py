@@ -17,6 +17,7 @@ class MoCoV3(nnx.Module):
     is the optimizer's: `config.optimizer.frozen = ("backbone.patch_embedding",)`.
     """
 
+    least_batch = 2
     collapse_causes = "the target's momentum is too low, or the learning rate of a ViT too high"
 
     def __init__(
@@ -48,7 +49,7 @@ class MoCoV3(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a momentum outside of 0 to 1, a temperature that is not positive, a width or depth below 1.
+          ValueError: a momentum not in [0, 1), a temperature that is not positive, a width or depth below 1.
         """
         settings.probability(momentum=momentum)
         settings.positive(temperature=temperature)

@@ -66,7 +66,8 @@ class MSN(nnx.Module):
         settings.probability(momentum=momentum)
         settings.positive(temperature=temperature, target_sharpening=target_sharpening)
         settings.at_least(0, sinkhorn_iterations=sinkhorn_iterations, me_max_weight=me_max_weight)
-        settings.at_least(1, prototypes=prototypes, projector_hidden=projector_hidden, projector_out=projector_out)
+        settings.at_least(1, projector_hidden=projector_hidden, projector_out=projector_out)
+        settings.at_least(2, prototypes=prototypes)
         self.backbone, self.view, self.mask_ratio = backbone, view, mask_ratio
         self.momentum, self.steps = momentum, steps
         self.compare = dict(

@@ -18,6 +18,7 @@ class NNCLR(nnx.Module):
     as in SimCLR; theirs has one.
     """
 
+    least_batch = 2
     collapse_causes = "the support set is too short for the batch, or the learning rate too high"
 
     def __init__(

@@ -16,6 +16,7 @@ class SimCLR(nnx.Module):
     with the backbone. Its momentum memory and its networks with selective kernels are not here.
     """
 
+    least_batch = 2
     collapse_causes = "the batch is too small for the temperature, or the views differ in too little"
 
     def __init__(

@@ -18,6 +18,7 @@ class SimSiam(nnx.Module):
     `config.optimizer.constant_rate=('predictor',)` (their `--fix-pred-lr`).
     """
 
+    least_batch = 2
     collapse_causes = (
         "gradients reach the projections that are predicted, or the predictor's learning rate decays or is too small"
     )

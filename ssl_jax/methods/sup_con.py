@@ -19,6 +19,7 @@ class SupCon(nnx.Module):
     multiplies the loss by the temperature.
     """
 
+    least_batch = 2
     learns_labels = True
     collapse_causes = "the temperature does not fit, or a batch holds hardly any two images of one label"
 

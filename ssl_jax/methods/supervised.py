@@ -42,7 +42,7 @@ class Supervised(nnx.Module):
             section 5.1).
 
         Raises:
-          ValueError: a smoothing outside of 0 to 1, an alpha below 0, or fewer than two classes.
+          ValueError: a smoothing not in [0, 1), an alpha below 0, or fewer than two classes.
         """
         settings.probability(label_smoothing=label_smoothing)
         settings.at_least(0, mixup=mixup, cutmix=cutmix)

@@ -26,6 +26,7 @@ class SwAV(nnx.Module):
     after each update.
     """
 
+    least_batch = 2
     collapse_causes = (
         "assignments are not balanced (sinkhorn_iterations), epsilon is too high, the prototypes move from the first"
         " step (freeze_prototypes_steps), or the batch is small beside the prototypes and has no queue"
@@ -45,6 +46,7 @@ class SwAV(nnx.Module):
         queue_start: int = 0,
         projector_hidden: int = 2048,
         projector_out: int = 128,
+        steps: int,
         batch_size: int,
         rngs: nnx.Rngs,
     ):
@@ -62,22 +64,23 @@ class SwAV(nnx.Module):
           queue_start: step (counted from 0) from which it is filled. It is used once it is full.
           projector_hidden: width of the projector's hidden layer.
           projector_out: width D of prototypes and of what they are compared with.
+          steps: of the whole run.
           batch_size: global.
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a setting is negative, or not positive where it has to be, or the queue is shorter than a batch.
+          ValueError: a setting is negative, or not positive where it has to be, there is a single prototype, or the
+            queue is shorter than a batch, or full only when the run has ended, or has a start without a size.
         """
         settings.positive(temperature=temperature, epsilon=epsilon)
         settings.at_least(0, sinkhorn_iterations=sinkhorn_iterations, freeze_prototypes_steps=freeze_prototypes_steps)
         settings.at_least(0, queue_size=queue_size, queue_start=queue_start)
         settings.at_least(1, projector_hidden=projector_hidden, projector_out=projector_out)
-        if 0 < queue_size < batch_size:
-            raise ValueError(f"queue_size {queue_size} is below the batch_size {batch_size}; 0 is for none")
+        settings.at_least(2, prototypes=prototypes)
         self.backbone, self.view = backbone, view
         self.balance = dict(temperature=temperature, epsilon=epsilon, iterations=sinkhorn_iterations)
         self.freeze_prototypes_steps, self.queue_start = freeze_prototypes_steps, queue_start
-        self.queue_used = queue_start - (-queue_size // batch_size)  # the first step at which it is full
+        self.queue_used = _first_full(queue_size, queue_start, steps, batch_size)
         self.projector = heads.Projector(
             backbone.features, hidden=projector_hidden, out=projector_out, last_batch_norm=False, rngs=rngs
         )
@@ -128,3 +131,16 @@ class SwAV(nnx.Module):
     def assign(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """The predicted probabilities of prototypes (equation 2) of images as they are: float32 [B, K]."""
         return jax.nn.softmax(self.prototypes(self.project(inputs)) / self.balance["temperature"])
+
+
+def _first_full(queue_size: int, queue_start: int, steps: int, batch_size: int) -> int:
+    """The first step, counted from 0, at which the queue is full."""
+    if 0 < queue_size < batch_size:
+        raise ValueError(f"queue_size {queue_size} is below the batch_size {batch_size}; 0 is for none")
+    if queue_start and not queue_size:
+        raise ValueError(f"queue_start {queue_start} needs a queue: set queue_size above 0, or leave it out")
+    full = queue_start - (-queue_size // batch_size)
+    if queue_size and full >= steps:
+        late = f"the queue of {queue_size} is full from step {full} on, and the run ends after {steps} steps"
+        raise ValueError(f"queue_start {queue_start} is too late: {late}")
+    return full

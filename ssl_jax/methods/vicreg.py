@@ -17,6 +17,7 @@ class VICReg(nnx.Module):
     here.
     """
 
+    least_batch = 2
     held_deviation = 1.0  # by the variance terms
     collapse_causes = "the weight of the variance terms is 0 or too small beside that of the invariance"
 
@@ -46,15 +47,14 @@ class VICReg(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a negative weight, a width or a number of layers below 1.
+          ValueError: a negative weight, a hidden width or a number of layers below 1, or projections narrower than 2.
         """
         weights = dict(
             invariance_weight=invariance_weight, variance_weight=variance_weight, covariance_weight=covariance_weight
         )
         settings.at_least(0, **weights)
-        settings.at_least(
-            1, projector_hidden=projector_hidden, projector_out=projector_out, projector_layers=projector_layers
-        )
+        settings.at_least(1, projector_hidden=projector_hidden, projector_layers=projector_layers)
+        settings.at_least(2, projector_out=projector_out)
         self.backbone, self.view = backbone, view
         self.weights = {name.removesuffix("_weight"): weight for name, weight in weights.items()}
         sizes = dict(hidden=projector_hidden, out=projector_out, layers=projector_layers)

@@ -27,7 +27,7 @@ class Teaching:
       steps: of the whole run.
 
     Raises:
-      ValueError: a temperature that is not positive, a warm-up below 0, or a momentum outside of 0 to 1.
+      ValueError: a temperature that is not positive, a warm-up below 0, or a momentum not in [0, 1).
     """
 
     student_temperature: float

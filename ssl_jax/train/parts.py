@@ -93,19 +93,22 @@ def check_parts(
     Args:
       params: of the method, arrays or shapes.
       constant_rate: as for `by_part`, like the following.
-      frozen: parts.
+      frozen: parts; not all that there are.
       late: parts.
       patch_rate: other than 1, it needs a backbone with a patch embedding.
       layer_decay: other than 1, it needs a backbone of blocks.
 
     Raises:
-      ValueError: a part has no parameters; names the setting, the part, and those that there are in its place.
+      ValueError: a part has no parameters (names the setting, the part, and those that there are in its place), or
+        nothing is left to train.
     """
     paths = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     for setting, names in dict(constant_rate=constant_rate, frozen=frozen, late=late).items():
         for name in names:
             if not any(_of(path, (name,)) for path in paths):
                 raise ValueError(str(unknown(setting, name, _beside(name, paths))))
+    if paths and all(_of(path, frozen) for path in paths):
+        raise ValueError(f"frozen {frozen} leaves nothing to train")
     if layer_decay != 1 and not _depth(params):
         raise ValueError(f"layer_decay {layer_decay} needs a backbone of blocks, as a vit is")
     if patch_rate != 1 and not any(_of(path, (PATCHES,)) for path in paths):

@@ -29,7 +29,7 @@ class Features(nnx.Module):
 
 def swav_with_weights(head, prototypes, **settings):
     sizes = dict(projector_hidden=HIDDEN, projector_out=OUT, prototypes=PROTOTYPES, freeze_prototypes_steps=0)
-    ours = SwAV(Features(), None, **sizes, **settings, batch_size=N, rngs=nnx.Rngs(0))
+    ours = SwAV(Features(), None, **sizes, **settings, batch_size=N, steps=9, rngs=nnx.Rngs(0))
     weights = {name: jnp.asarray(tensor.detach().numpy()) for name, tensor in head.named_parameters()}
     first, last = ours.projector.linears
     first.kernel[...], last.kernel[...] = weights["layers.0.weight"].T, weights["layers.3.weight"].T

@@ -177,7 +177,7 @@ def test_what_is_diagnosed_is_the_teachers():
         (dict(centering="mean"), "centering 'mean' is not one of softmax, sinkhorn, none"),
         (dict(momentum=1.0), "momentum 1.0"),
         (dict(center_momentum=-0.1), "center_momentum -0.1"),
-        (dict(prototypes=0), "prototypes 0 is below 1"),
+        (dict(prototypes=0), "prototypes 0 is below 2"),
     ],
 )
 def test_impossible_settings(settings, message):

@@ -113,7 +113,7 @@ def test_what_is_diagnosed_is_the_teachers():
         (dict(koleo_weight=-0.1), "koleo_weight -0.1 is below 0"),
         (dict(mask_ratio=(0.1,)), r"mask_ratio \(0.1,\) must be two ratios"),
         (dict(teacher_temperature=0.0), "teacher_temperature 0.0 must be positive"),
-        (dict(patch_prototypes=0), "prototypes 0 is below 1"),
+        (dict(patch_prototypes=0), "patch_prototypes 0 is below 2"),
     ],
 )
 def test_impossible_settings(settings, message):

@@ -122,7 +122,7 @@ def test_what_is_diagnosed_is_the_teachers():
         (dict(mask_share=0.0), "mask_share 0.0 is not in 0 < mask_share <= 1"),
         (dict(patch_temperature=0.0), "patch_temperature 0.0 must be positive"),
         (dict(patch_weight=-1.0), "patch_weight -1.0 must be positive"),
-        (dict(patch_prototypes=0), "prototypes 0 is below 1"),
+        (dict(patch_prototypes=0), "patch_prototypes 0 is below 2"),
     ],
 )
 def test_impossible_settings(settings, message):
