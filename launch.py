@@ -60,16 +60,16 @@ def _train(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int
             configs.override(config, leaf, value)
         from ssl_jax import experiment
 
-        workdir = options.workdir or _default_workdir(spec)
+        workdir = options.workdir or f"runs/{name_of(spec)}"
         if options.dry_run:
             return experiment.dry_run(configs.plain(config), workdir, data_dir=options.data_dir)
         return experiment.run(configs.plain(config), workdir, data_dir=options.data_dir, stop=stop)
 
 
-def _default_workdir(spec: str) -> str:
-    """runs/simclr for configs/simclr.py, runs/simclr_smoke for configs/simclr.py:smoke."""
+def name_of(spec: str) -> str:
+    """What the folder of a run is called: simclr for configs/simclr.py, simclr_smoke for configs/simclr.py:smoke."""
     path, _, variant = spec.partition(":")
-    return "_".join(filter(None, (f"runs/{pathlib.Path(path).stem}", variant)))
+    return "_".join(filter(None, (pathlib.Path(path).stem, variant)))
 
 
 def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:

@@ -19,6 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from launch import name_of  # noqa: E402
 from ssl_jax import config as configs  # noqa: E402
 from ssl_jax.report import names  # noqa: E402
 
@@ -71,14 +72,14 @@ def _cell(measure: str, values: np.ndarray | None) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", help="config file")
+    parser.add_argument("config", metavar="FILE[:VARIANT]", help="config file, and which of its variants")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
     parser.add_argument("--workdir", type=Path, default=ROOT / "runs" / "margins")
     options, overrides = parser.parse_known_args()
     promised = configs.plain(configs.load(options.config))["expected"].get("margins")
     if not promised:
         sys.exit(f"{options.config} promises nothing: it has no config.expected.margins.")
-    folder = options.workdir / Path(options.config).stem
+    folder = options.workdir / name_of(options.config)
     results = [train(options.config, seed, folder / f"seed{seed}", overrides) for seed in range(max(1, options.seeds))]
     return 0 if compare(results, promised) else 1
 

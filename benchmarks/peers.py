@@ -1,6 +1,6 @@
 """Joint-embedding methods beside those of other libraries: speed of whole training steps, and accuracy.
 
-    python benchmarks/peers.py throughput [--networks vit resnet18] [--methods simclr byol] [--rounds 5]
+    python benchmarks/peers.py throughput [--networks vit resnet18] [--methods simclr byol] [--rounds 3]
     python benchmarks/peers.py accuracy [--tables small_openmoji] [--methods simclr byol] [--seeds 3]
 
 Peers are lightly on PyTorch and the JAX backend of stable-pretraining, where they are installed
@@ -118,7 +118,7 @@ def _options() -> argparse.Namespace:
         command.add_argument("--data_dir", default=None, help="where TFDS data lies")
         if name == "throughput":
             command.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
-            command.add_argument("--rounds", type=int, default=5)
+            command.add_argument("--rounds", type=int, default=3)
         else:
             command.add_argument("--tables", nargs="+", choices=list(TABLES), default=["small_openmoji"])
             command.add_argument("--contenders", nargs="+", choices=list(CLASSES), default=list(CLASSES))

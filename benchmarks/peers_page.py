@@ -33,15 +33,13 @@ What differs:
 
 - Here, batches of uint8 pictures come from this project's feed, and views are made in the compiled step.
 - lightly's transforms work on PIL pictures, one at a time, in a DataLoader; crops are resized bilinearly (for DINO
-  bicubically), and so they are by everyone. Networks are timm's ViT and torchvision's
-  ResNet blocks (in channels_last), initialised as ours; heads, losses and target updates are lightly's, as in its
-  examples, which run them eagerly.
+  bicubically), and so they are by everyone. Networks are timm's ViT and torchvision's ResNet blocks (in channels_last),
+  initialised as ours; heads, losses and target updates are lightly's, as in its examples, which run them eagerly.
 - stable-pretraining's JAX backend has no batch normalisation in its projectors and predictors, approximates GELU,
   and trains the positions of its ViT. Its views on the device neither turn hue nor change saturation, and their
   strength cannot be set, so that its accuracy is measured with lightly's views from a DataLoader, at the strength of
-  the others. It has no DINO. Its ResNets have fixed widths; where the network has others, its blocks are put together.
-  Its networks start as flax's layers do. Its BYOL is judged by the teacher's features, as its own evaluation does, and
-  not by those of the online network as the others.
+  the others. It has no DINO. Its networks start as flax's layers do. Its BYOL is judged as the others are, by features
+  of the online network, where its own evaluation takes the teacher's.
 - Heads start as in each method's official code here (SimCLR normal with a deviation of 0.01, BYOL as Haiku's layers,
   the others as PyTorch's); in lightly as PyTorch's layers do, but for DINO's, which are truncated normals of 0.02.
 - The heads of SimCLR and DINO take batch statistics of all views together here, of each view in lightly.
@@ -59,8 +57,8 @@ ACCURACY = """
 ## Accuracy
 
 Per cent of held-out pictures, mean ± standard deviation over seeds; features of all contenders are judged by this
-project's kNN of 20 neighbours and its linear probe. "Holds": our mean is not below the peer's by more than the spread,
-the root of the sum of both variances.
+project's kNN of 20 neighbours and its linear probe. "Holds": none of our runs became NaN, and our mean is not below the
+peer's by more than the spread, the root of the sum of both variances.
 """
 
 
@@ -80,17 +78,23 @@ def hardware() -> str:
     return ", ".join((methods_page.hardware(), *versions))
 
 
-def write(found: dict[str, dict]) -> None:
-    """Writes docs/peers.md."""
-    page = TOP
+def page(found: dict[str, dict]) -> str:
+    """docs/peers.md."""
+    text = TOP
     speeds = {key: entry for key, entry in found.items() if key.startswith("throughput/")}
     scores = {key: entry for key, entry in found.items() if key.startswith("accuracy/")}
     if speeds:
-        page += THROUGHPUT + "".join(_speeds(network, speeds) for network in sorted(_parts(speeds, 1)))
+        text += THROUGHPUT + "".join(_speeds(network, speeds) for network in sorted(_parts(speeds, 1)))
     if scores:
-        page += ACCURACY + "".join(_scores(table, scores) for table in sorted(_parts(scores, 1)))
-    page += "\nMeasured on: " + "; ".join(sorted({entry["hardware"] for entry in found.values()})) + ".\n"
-    write_atomically(PAGE, page)
+        text += ACCURACY + "".join(_scores(table, scores) for table in sorted(_parts(scores, 1)))
+    return text + "\nMeasured on: " + "; ".join(sorted({entry["hardware"] for entry in found.values()})) + ".\n"
+
+
+def write(found: dict[str, dict]) -> None:
+    """Writes docs/peers.md."""
+    if not found:
+        raise SystemExit("There are no results yet: run benchmarks/peers.py.")
+    write_atomically(PAGE, page(found))
 
 
 def _parts(keys: dict, index: int) -> list[str]:
@@ -151,30 +155,39 @@ def _scores(table: str, found: dict) -> str:
         lines.append("| method | " + " | ".join(contenders) + " | holds |")
         lines.append("|---|" + "---|" * (len(contenders) + 1))
         for method in sorted(_parts(keys, 2)):
-            runs, cells = {}, []
+            runs = {}
             for name in contenders:
                 entries = [entry for key, entry in sorted(keys.items()) if key.split("/")[2:4] == [method, name]]
-                runs[name] = 100 * np.array([entry[measure] for entry in entries if measure in entry])
-                cells.append(_spread(runs[name], len(entries)))
-            lines.append(f"| {method} | " + " | ".join(cells) + f" | {_verdict(runs)} |")
+                runs[name] = 100 * np.array([entry.get(measure, np.nan) for entry in entries])
+            lines.append(f"| {method} | " + " | ".join(map(_spread, runs.values())) + f" | {_verdict(runs)} |")
         text += "\n".join(lines) + "\n"
     return text
 
 
-def _spread(values: np.ndarray, runs: int) -> str:
+def _ended(values: np.ndarray) -> np.ndarray:
+    """The scores of the runs that ended well; of the others they are NaN."""
+    return values[~np.isnan(values)]
+
+
+def _spread(values: np.ndarray) -> str:
     """Mean and deviation of the runs that ended well, and how many did not."""
-    text = f"{values.mean():.1f}" if len(values) else ""
-    text += f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
-    return text if len(values) == runs else f"{text} ({runs - len(values)} of {runs} runs became NaN)".strip()
+    ended, runs = _ended(values), len(values)
+    text = f"{ended.mean():.1f}" if len(ended) else ""
+    text += f" ± {ended.std(ddof=1):.1f}" if len(ended) > 1 else ""
+    return text if len(ended) == runs else f"{text} ({runs - len(ended)} of {runs} runs became NaN)".strip()
 
 
 def _verdict(runs: dict[str, np.ndarray]) -> str:
-    """Whether ours is at least each peer's within the spread of seeds; nothing where a spread is unknown."""
-    peers = [values for name, values in runs.items() if name != "ours" and len(values) > 1]
-    if not peers or len(runs["ours"]) < 2:
+    """Whether all of ours ended well, and are at least each peer's within the spread; '' where that is unknown."""
+    ours = runs["ours"]
+    if np.isnan(ours).any():
+        return "NO"
+    peers = [_ended(values) for name, values in runs.items() if name != "ours"]
+    peers = [values for values in peers if len(values) > 1]
+    if not peers or len(ours) < 2:
         return ""
-    allowed = lambda theirs: np.hypot(runs["ours"].std(ddof=1), theirs.std(ddof=1))
-    return "yes" if all(runs["ours"].mean() >= theirs.mean() - allowed(theirs) for theirs in peers) else "NO"
+    allowed = lambda theirs: np.hypot(ours.std(ddof=1), theirs.std(ddof=1))
+    return "yes" if all(ours.mean() >= theirs.mean() - allowed(theirs) for theirs in peers) else "NO"
 
 
 if __name__ == "__main__":

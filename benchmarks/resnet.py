@@ -81,11 +81,8 @@ def theirs(batch: int, side: int) -> Callable[[], object]:
 
 
 def _torch_resnet18():
+    import tests.fidelity.conftest  # noqa: F401  # isort: skip  (makes torchvision importable)
     import torch
-
-    library = torch.library.Library("torchvision", "DEF")  # torchvision has no build for the CPU build of torch,
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # and asks for these on import
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     import torchvision
 
     model = torchvision.models.resnet18()

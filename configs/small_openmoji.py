@@ -2,13 +2,13 @@
 
     python launch.py --config=configs/small_openmoji.py:byol
 
-The network is a ViT of three layers, 96 wide, on patches of 8 pixels; a batch is 128 pictures, a run 600 steps. BYOL
-and SimSiam, whose targets move with every step, have batches of half the size and twice the steps. What a method has of
-its own is in `METHODS`: what differs between methods was found on Fashion-MNIST, and rates were then chosen among two
-or three by kNN and linear probe on fifths of the training split that were held out in turn. With some 300 pictures
-each, their scores are uncertain by 2 to 3 %; heads started with three times the variance then, but for those of BYOL
-and SimSiam, whose settings were chosen anew after BYOL had been measured on the test split and was below its untrained
-network; there both still are.
+The network is a ViT of three layers, 96 wide, on patches of 8 pixels; a batch is 128 pictures, a run 600 steps. What a
+method has of its own is in `METHODS`: what differs between methods was found on Fashion-MNIST, and rates were then
+chosen among two or three by kNN and linear probe on fifths of the training split that were held out in turn. With some
+300 pictures each, their scores are uncertain by 2 to 3 %; heads started with three times the variance then. BYOL and
+SimSiam have heads as they start now, and batches of half the size with twice the steps: their settings were chosen
+anew, on the training split too, after BYOL had been measured on the test split and was below its untrained network;
+there both still are.
 """
 
 import ml_collections

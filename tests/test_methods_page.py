@@ -1,5 +1,6 @@
 """docs/methods.md, docs/methods.json and what the configs of its runs promise say the same."""
 
+import numpy as np
 import pytest
 
 from benchmarks import methods_page
@@ -39,3 +40,19 @@ def test_promises_were_kept(method):
     parallel = FOUND[f"{FIRST}/{method}/parallel"]
     assert parallel["early_difference"] < 1e-4 and parallel["difference"] < 0.02
     assert not any(run["alarm"] for table in MEASURED for run in methods_page.runs_of(FOUND, table, method))
+
+
+def test_readme_says_with_how_many_methods_neighbours_gain_on_openmoji():
+    """By more than the root of the sum of both variances; of the rest it says which are below the untrained network."""
+    gains, spreads = {}, {}
+    for method in methods_page.methods_of("small_openmoji"):
+        runs = methods_page.runs_of(FOUND, "small_openmoji", method)
+        seen, untrained = (methods_page.over_seeds(runs, f"{stage}/knn_full") for stage in ("pretrained", "untrained"))
+        gains[method] = seen.mean() - untrained.mean()
+        spreads[method] = np.hypot(seen.std(ddof=1), untrained.std(ddof=1))
+    gained = {method for method in gains if gains[method] > spreads[method]}
+    text = " ".join((methods_page.ROOT / "README.md").read_text().split())
+    assert f"gain on the untrained network with {len(gained)} of the {len(gains)} by more than the spread" in text
+    assert "with DINO by less; BYOL and SimSiam are below it there" in text
+    assert gains.keys() - gained == {"dino", "byol", "simsiam"}
+    assert {method for method in gains if gains[method] < 0} == {"byol", "simsiam"}

@@ -1,18 +1,25 @@
 """benchmarks/peers.py and its contenders: they train the same thing, and say so where they cannot."""
 
+import concurrent.futures
+import importlib
+import multiprocessing
 import types
+import warnings
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
-from benchmarks import methods_page, peers_page
+from benchmarks import methods_page, peers, peers_page
 from benchmarks.contenders import jobs
 from benchmarks.contenders import setup as setups
-from benchmarks.contenders.process import Contender, installed
+from benchmarks.contenders.process import CLASSES, Contender, installed
 from ssl_jax import augment
 from ssl_jax.errors import UserError
+from ssl_jax.experiment import build
 from tests import tiny
 
 VIEWS = dict(
@@ -57,11 +64,74 @@ def test_ours_and_lightly_train(data_dir):
         assert judge(*features).keys() == {"knn_full", "linear"}
 
 
+def table_config(method: str, **leaves) -> dict:
+    """The config of a method that contenders meet on OpenMoji, with a tiny ViT, eight made-up pictures a batch."""
+    model = dict(jobs.VIT, width=12, depth=1, mlp_dim=24)
+    plain = jobs.config_of("small_openmoji", method, steps=20, batch_size=8, model=model)
+    plain["data"] |= dict(mock=16)
+    for part, settings in leaves.items():
+        plain[part] |= settings
+    return plain
+
+
+def quiet() -> None:
+    """What the process of `apart` begins with."""
+    warnings.simplefilter("ignore")
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(scope="module")
+def apart():
+    """Calls functions in a process that all contenders share: what they import and set stays there."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context, quiet) as pool:
+        yield lambda *call: pool.submit(*call).result()
+
+
+def two_steps(name: str, setup: setups.Setup, workers: int | None) -> tuple[list[float], set[str], int]:
+    """The losses of a contender's first two steps, the weights that stayed as they were, the number of all weights."""
+    module, chosen = CLASSES[name][:2]
+    contender = getattr(importlib.import_module(f"benchmarks.contenders.{module}"), chosen)(setup, workers)
+    before = weights(contender)
+    losses = [contender.run(1) for _ in range(2)]
+    after = weights(contender)
+    return losses, {path for path in before if (before[path] == after[path]).all()}, len(before)
+
+
+def weights(contender) -> dict[str, np.ndarray]:
+    """The weights of a contender and of its target networks."""
+    if hasattr(contender, "method"):
+        return {path: weight.detach().numpy().copy() for path, weight in contender.method.named_parameters()}
+    flat = nnx.to_flat_state(nnx.state(contender.module))  # its target networks have a type of their own
+    floats = [(path, weight[...]) for path, weight in flat if jnp.issubdtype(weight[...].dtype, jnp.floating)]
+    return {".".join(map(str, path)): np.array(weight) for path, weight in floats}
+
+
+LIGHTLY = [("lightly", method, 0) for method in peers.METHODS["lightly"]]
+STABLE = [("stable-pretraining", method, 0) for method in peers.METHODS["stable-pretraining"]]
+NEVER_TRAINED = {
+    "backbone.pos_embed",  # sines and cosines
+    "target_backbone.pos_embed",
+    "head.last_layer.weight_g",  # DINO's prototypes are of length 1
+    "target_head.last_layer.weight_g",
+}
+
+
+@pytest.mark.parametrize("name, method, workers", [*LIGHTLY, *STABLE, ("stable-pretraining", "simclr", None)])
+def test_each_method_of_each_peer_trains_all_of_its_weights(name, method, workers, apart, data_dir):
+    """Its first steps are not of rate 0, as in a warm-up."""
+    if not installed(name):
+        pytest.skip("needs requirements-peers.txt and -nodeps")
+    setup = setups.make(table_config(method, schedule=dict(warmup_steps=0)), data_dir)[0]
+    losses, still, number = apart(two_steps, name, setup, workers)
+    assert np.isfinite(losses).all() and losses[0] != losses[1]
+    assert number > 20 and still <= NEVER_TRAINED, still
+
+
 @needs_lightly
 @pytest.mark.parametrize("model", [VIT, RESNET], ids=["vit", "resnet"])
 def test_network_in_pytorch_has_as_many_parameters(model, data_dir):
     from benchmarks.contenders import torch_networks
-    from ssl_jax.experiment import build
     from ssl_jax.train.state import parameter_count
 
     theirs = torch_networks.backbone(setups.make(config(model), data_dir)[0])
@@ -87,6 +157,49 @@ def test_vit_in_pytorch_gives_our_features_of_the_same_weights(data_dir):
     view = augment.VIEWS["simclr"](types.SimpleNamespace(shapes={"image": (8, 8, 1)}), **settings)
     evaluated = jax.vmap(view.evaluate)({"image": images[:16]})
     np.testing.assert_allclose(evaluated, pixels.permute(0, 2, 3, 1), atol=1e-6)
+
+
+SHAPES = {
+    "backbone.kernel": (3, 3, 2, 4), "backbone.scale": (4,), "backbone.bias": (4,),
+    "predictor.kernel": (4, 5), "predictor.bias": (5,),
+}  # fmt: skip
+
+
+@needs_lightly
+@pytest.mark.parametrize(
+    "method, settings",
+    [("barlow_twins", {}), ("simsiam", {}), ("simsiam", dict(bias_rate=0.3, clip_norm=2.0))],
+    ids=["plain", "predictor_at_constant_rate", "bias_rate_and_clipping"],
+)
+def test_adamw_in_pytorch_updates_as_ours(method, settings, data_dir):
+    """Decay and what it leaves out, rates by step and by part, clipping; one gradient is of the size of eps.
+
+    An update is about the rate, 0.1 or less. 1 - b2**t, a double in PyTorch, has an error of 2**-25 / (1 - b2) = 3e-5
+    in float32 and the update half of that: 9e-6 after six steps, and 4e-6 is seen. A step of decay is 5e-3 of a weight.
+    """
+    import torch
+
+    from benchmarks.contenders import torch_optimizers
+
+    plain = table_config(method, optimizer=dict(settings, learning_rate=0.1), schedule=dict(warmup_steps=2))
+    setup, draw = setups.make(plain, data_dir)[0], np.random.default_rng(0)
+    drawn = lambda: {path: draw.normal(size=shape).astype(np.float32) for path, shape in SHAPES.items()}
+    ours, update = jax.tree.map(jnp.asarray, drawn()), build(plain, data_dir=data_dir).recipe.optimizer
+    theirs = torch.nn.ModuleDict({"backbone": torch.nn.ParameterDict(), "predictor": torch.nn.ParameterDict()})
+    for path, weight in ours.items():
+        part, name = path.split(".")
+        theirs[part][name] = torch.tensor(np.asarray(weight))
+    optimizer, state = setup.build(torch_optimizers.OPTIMIZERS, "optimizer", setup, theirs), update.init(ours)
+    for number in range(6):
+        gradients = drawn()
+        gradients["backbone.bias"] *= 1e-8
+        for path, weight in theirs.named_parameters():
+            weight.grad = torch.tensor(gradients[path])
+        optimizer.step(number)
+        updates, state = update.update(gradients, state, ours)
+        ours = optax.apply_updates(ours, updates)
+        for path, weight in theirs.named_parameters():
+            np.testing.assert_allclose(ours[path], weight.detach(), rtol=0, atol=1e-5, err_msg=f"{path}, {number}")
 
 
 @pytest.mark.parametrize("part, leaves", [("views", dict(solarize=0.2)), ("optimizer", dict(clip_each=1.0))])

@@ -7,15 +7,12 @@ import itertools
 import jax
 import numpy as np
 
-from benchmarks.contenders.setup import Setup
+from benchmarks.contenders.setup import CHUNK, Setup, chunks
 from ssl_jax import evaluate
 from ssl_jax.experiment import build
 from ssl_jax.train import mesh
-from ssl_jax.train.loop import jit_train_step
+from ssl_jax.train.loop import AHEAD, jit_train_step
 from ssl_jax.train.state import TrainState
-
-AHEAD = 2  # steps that the host runs ahead of the device, as in `train.loop`
-CHUNK = 256
 
 
 class Ours:
@@ -38,8 +35,7 @@ class Ours:
         return float(running[-1])
 
     def embed(self, images: np.ndarray) -> np.ndarray:
-        parts = (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
-        batches = ({"image": part, "label": np.zeros(len(part))} for part in parts)
+        batches = ({"image": part, "label": np.zeros(len(part))} for part in chunks(images))
         return evaluate.embed(functools.partial(self._features, self.state), batches, batch_size=CHUNK)[0]
 
     @functools.partial(jax.jit, static_argnums=0)

@@ -13,6 +13,7 @@ from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 
 Split = tuple[np.ndarray, np.ndarray]
+CHUNK = 256  # pictures that contenders take features of at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +84,11 @@ def make(config: Mapping[str, Any], data_dir: str | None) -> tuple[Setup, Callab
     setup = Setup(dict(config), defaults, rates, float(rates.max()), np.asarray(images), data_dir)
     judge = dataclasses.replace(experiment.plan, tasks=("knn_full", "linear"), diagnostics=False)
     return setup, judge, (_split(data.eval_train, labelled_rows(experiment)), _split(data.eval))
+
+
+def chunks(images: np.ndarray) -> list[np.ndarray]:
+    """Pictures [N, ...] in parts of `CHUNK`, the last one with what is left."""
+    return [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
 
 
 def _split(source: Any, rows: np.ndarray | None = None) -> Split:

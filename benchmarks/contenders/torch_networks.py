@@ -9,8 +9,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock
 
 from benchmarks.contenders.setup import Setup
-
-STAGE_SIZES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+from ssl_jax.errors import UserError
 
 
 def backbone(setup: Setup) -> nn.Module:
@@ -31,6 +30,8 @@ def vit(
     pooling: str,
 ) -> nn.Module:
     """timm's ViT as ours is by default: fixed sine-cosine positions, Xavier uniform matrices, biases 0."""
+    if pooling != "mean":
+        raise UserError("torch_networks has ViTs that average patches only")
     model = timm.models.VisionTransformer(
         img_size=image_size,
         patch_size=patch_size,
@@ -40,8 +41,8 @@ def vit(
         depth=depth,
         num_heads=heads,
         mlp_ratio=mlp_dim / width,
-        class_token=pooling == "cls",
-        global_pool={"cls": "token", "mean": "avg"}[pooling],
+        class_token=False,
+        global_pool="avg",
         fc_norm=False,
         dynamic_img_size=True,
     )
@@ -51,7 +52,7 @@ def vit(
             nn.init.zeros_(module.bias)
     nn.init.xavier_uniform_(model.patch_embed.proj.weight.data.flatten(1))
     nn.init.zeros_(model.patch_embed.proj.bias)
-    initialize_2d_sine_cosine_positional_embedding(model.pos_embed, has_class_token=pooling == "cls")
+    initialize_2d_sine_cosine_positional_embedding(model.pos_embed, has_class_token=False)
     return model
 
 
@@ -68,9 +69,10 @@ class ResNet(nn.Sequential):
         channels: int,
         zero_init_residual: bool,
     ):
-        assert stem == "small"
+        if stem != "small" or stage_sizes is None and depth != 18:
+            raise UserError("torch_networks has ResNet-18 and those of given stages, with the stem for small pictures")
         stages, inputs = [], base_width
-        for number, blocks in enumerate(stage_sizes or STAGE_SIZES[depth]):
+        for number, blocks in enumerate(stage_sizes or (2, 2, 2, 2)):
             for index in range(blocks):
                 stages.append(_block(inputs, base_width * 2**number, 2 if number and not index else 1))
                 inputs = base_width * 2**number

@@ -84,23 +84,4 @@ def adamw(
     return Optimizer(setup, make, method, weight_decay=weight_decay, **parts)
 
 
-def sgd(
-    setup: Setup,
-    method: nn.Module,
-    *,
-    learning_rate: float,
-    reference_batch_size: int | None,
-    weight_decay: float,
-    momentum: float,
-    nesterov: bool,
-    constant_rate: tuple[str, ...],
-    bias_rate: float,
-    clip_norm: float | None,
-) -> Optimizer:
-    del learning_rate, reference_batch_size
-    make = lambda groups: torch.optim.SGD(groups, lr=setup.peak, momentum=momentum, nesterov=nesterov)
-    parts = dict(constant_rate=constant_rate, bias_rate=bias_rate, clip_norm=clip_norm)
-    return Optimizer(setup, make, method, weight_decay=weight_decay, **parts)
-
-
-OPTIMIZERS = dict(adamw=adamw, sgd=sgd)
+OPTIMIZERS = dict(adamw=adamw)

@@ -7,10 +7,8 @@ import torch
 
 from benchmarks.contenders import torch_networks, torch_views
 from benchmarks.contenders.lightly_methods import METHODS
-from benchmarks.contenders.setup import Setup
+from benchmarks.contenders.setup import Setup, chunks
 from benchmarks.contenders.torch_optimizers import OPTIMIZERS
-
-CHUNK = 256
 
 
 class Lightly:
@@ -37,6 +35,5 @@ class Lightly:
     @torch.no_grad()
     def embed(self, images: np.ndarray) -> np.ndarray:
         encoder = self.method.encoder.eval()
-        parts = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-        wholes = (torch_views.whole(self.setup, part).to(self.device) for part in parts)
+        wholes = (torch_views.whole(self.setup, part).to(self.device) for part in chunks(images))
         return np.concatenate([encoder(whole).cpu().numpy() for whole in wholes])

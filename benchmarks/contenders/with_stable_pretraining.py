@@ -1,9 +1,8 @@
 """The JAX backend of stable-pretraining: its modules, forward functions, losses, views and trainer, as in its README.
 
-Its networks are the config's in shape, put together of its blocks where it has no such widths, with differences that
-cannot be set: no normalisation in projectors, GELU in its approximate form, positions that start from sines and cosines
-but are trained. Its own views, made with the step,
-lack hue, saturation and settings; views from a DataLoader, which its example makes too, are those of lightly.
+Its networks are the config's in shape, with differences that cannot be set: no normalisation in projectors, GELU in its
+approximate form, positions that start from sines and cosines but are trained. Its own views, made with the step, lack
+hue, saturation and settings; views from a DataLoader, which its example makes too, are those of lightly.
 """
 
 import itertools
@@ -15,14 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import stable_pretraining.jax as spj
 from flax import nnx
-from stable_pretraining.jax.trainer import _eval_step
 
-from benchmarks.contenders.setup import Setup
+from benchmarks.contenders.setup import Setup, chunks
 from ssl_jax.errors import UserError
 from ssl_jax.experiment import build
 from ssl_jax.models.positions import sincos2d
 
-CHUNK = 256
 EPOCHS = 10
 """What a run counts as, for the momentum of BYOL's target; each epoch with another momentum compiles the step again."""
 Parts = dict[str, Any]
@@ -36,8 +33,8 @@ class StablePretraining:
             raise UserError("with_stable_pretraining has no counterpart of views: mean and std")
         self.per_epoch = -(-setup.config["steps"] // EPOCHS)
         rngs = nnx.Rngs(setup.config["seed"])
-        backbone = setup.build(BACKBONES, "model", rngs)
-        parts = setup.build(METHODS, "method", backbone, rngs)
+        self.encoder = setup.build(BACKBONES, "model", rngs)
+        parts = setup.build(METHODS, "method", self.encoder, rngs)
         own = spj.augment.two_view_transform(setup.images.shape[1], normalize_output=False)
         optimizer = build(setup.config, data_dir=setup.data_dir).recipe.optimizer
         self.module = spj.Module(
@@ -60,9 +57,14 @@ class StablePretraining:
         return self.trainer.callback_metrics["fit/loss"]
 
     def embed(self, images: np.ndarray) -> np.ndarray:
-        parts = [images[start : start + CHUNK].astype(np.float32) / 255 for start in range(0, len(images), CHUNK)]
-        states = [_eval_step(self.module, {"image": jnp.asarray(part)})[0] for part in parts]
-        return np.concatenate([np.asarray(state["embedding"], np.float32) for state in states])
+        """By the network that is trained; its own evaluation takes the teacher of BYOL."""
+        self.module.eval()  # until the next step
+        return np.concatenate([_features(self.encoder, part.astype(np.float32) / 255) for part in chunks(images)])
+
+
+@nnx.jit
+def _features(encoder: nnx.Module, pictures: jax.Array) -> jax.Array:
+    return encoder(pictures)
 
 
 def _pictures(setup: Setup) -> Iterator[dict]:
@@ -106,7 +108,9 @@ def vit(
     mlp_dim: int,
     pooling: str,
 ) -> nnx.Module:
-    network = {"cls": spj.backbone.ViT, "mean": MeanViT}[pooling](
+    if pooling != "mean":
+        raise UserError("with_stable_pretraining has ViTs that average patches only")
+    network = MeanViT(
         rngs=rngs,
         img_size=image_size,
         patch_size=patch_size,
@@ -121,45 +125,10 @@ def vit(
     return network
 
 
-class SmallResNet(nnx.Module):
-    """Its residual blocks in any number and width, after its stem for small pictures."""
-
-    def __init__(self, sizes: tuple[int, ...], width: int, channels: int, rngs: nnx.Rngs):
-        stem = dict(kernel_size=(3, 3), padding=[(1, 1), (1, 1)], use_bias=False)
-        self.stem = nnx.Conv(channels, width, **stem, rngs=rngs)
-        self.stem_norm = nnx.BatchNorm(width, momentum=0.9, epsilon=1e-5, rngs=rngs)
-        self.blocks, self.embed_dim = nnx.List([]), width
-        for stage, blocks in enumerate(sizes):
-            for index in range(blocks):
-                stride = 2 if stage and not index else 1
-                self.blocks.append(spj.backbone.BasicBlock(self.embed_dim, width * 2**stage, stride, rngs))
-                self.embed_dim = width * 2**stage
-
-    def __call__(self, images: jax.Array) -> jax.Array:
-        x = jax.nn.relu(self.stem_norm(self.stem(images)))
-        for block in self.blocks:
-            x = block(x)
-        return jnp.mean(x, axis=(1, 2))
-
-
-def resnet(
-    rngs: nnx.Rngs,
-    *,
-    depth: int,
-    stage_sizes: tuple[int, ...] | None,
-    base_width: int,
-    stem: str,
-    channels: int,
-    zero_init_residual: bool,
-) -> nnx.Module:
-    if stem != "small":
-        raise UserError("with_stable_pretraining has the stem for small pictures only")
-    if stage_sizes is None and depth == 18 and base_width == 64 and not zero_init_residual:
-        return spj.backbone.resnet18(rngs=rngs, in_channels=channels, low_resolution=True)
-    network = SmallResNet(stage_sizes or {18: (2, 2, 2, 2)}[depth], base_width, channels, rngs)
-    for block in network.blocks if zero_init_residual else ():
-        block.bn2.scale[...] = jnp.zeros_like(block.bn2.scale[...])
-    return network
+def resnet(rngs: nnx.Rngs, *, depth: int, stem: str, channels: int, zero_init_residual: bool) -> nnx.Module:
+    if depth != 18 or stem != "small" or zero_init_residual:
+        raise UserError("with_stable_pretraining has ResNet-18 only, for small pictures, without zero_init_residual")
+    return spj.backbone.resnet18(rngs=rngs, in_channels=channels, low_resolution=True)
 
 
 BACKBONES = dict(vit=vit, resnet=resnet)

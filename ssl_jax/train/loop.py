@@ -22,6 +22,7 @@ from ssl_jax.train.step import first_bad_tensor, make_train_step
 
 HostBatch = dict[str, np.ndarray]
 SPEED = "examples_per_second"
+AHEAD = 2  # steps that the host may run ahead of the devices, so that batches do not pile up on them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,10 +189,10 @@ class _Between:
         self.checkpoints.save(done, state, scores)
         self.saved = done
 
-    def _hold_back(self, loss: jax.Array, ahead: int = 2) -> None:
-        """Lets the host run at most `ahead` steps ahead of the devices, so that batches do not pile up on them."""
+    def _hold_back(self, loss: jax.Array) -> None:
+        """Waits until the host is at most `AHEAD` steps ahead of the devices."""
         self.running.append(loss)
-        if len(self.running) > ahead:
+        if len(self.running) > AHEAD:
             self.running.popleft().block_until_ready()
 
     def _speed(self, done: int) -> dict[str, float]:

@@ -73,4 +73,4 @@ def test_swav_equals_lightly(queue, record_property):
         "prototypes": relative_error(gradient["prototypes"]["kernel"][...].T, prototypes.heads[0].weight.grad),
     }
     record_property("max_relative_error", max(errors.values()))
-    assert max(errors.values()) < 1e-4, errors
+    assert max(errors.values()) < 1e-5, errors  # 6e-7 is seen

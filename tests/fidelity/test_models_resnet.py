@@ -24,14 +24,27 @@ def pair(depth):
     return ours, peer
 
 
+def nchw(images):
+    return torch.tensor(images.transpose(0, 3, 1, 2))
+
+
 @pytest.mark.parametrize("depth", [18, 50])
-@pytest.mark.parametrize("train", [False, True])
-def test_forward_equals_torchvision(depth, train, record_property):
+def test_forward_equals_torchvision(depth, record_property):
     ours, peer = pair(depth)
-    theirs = peer.train(train)(torch.tensor(IMAGES.transpose(0, 3, 1, 2)))
-    error = relative_error(run(ours, IMAGES, train=train), theirs)
-    record_property("max_relative_error", float(error))
-    assert error < 1e-4
+    error = relative_error(run(ours, IMAGES), peer.eval()(nchw(IMAGES)))
+    record_property("max_relative_error", error)
+    assert error < 1e-5  # 7e-7 is seen
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_forward_in_training_is_as_near_to_double_precision_as_torchvision(depth, record_property):
+    """Each normalisation by the batch passes the rounding before it on: 3e-6 is seen of 18 layers, 3e-5 of 50."""
+    ours, peer = pair(depth)
+    theirs = peer.train()(nchw(IMAGES)).detach().numpy()
+    exact = peer.double()(nchw(IMAGES).double())
+    error, rounding = relative_error(run(ours, IMAGES, train=True), exact), relative_error(theirs, exact)
+    record_property("max_relative_error", error)
+    assert error < 3 * rounding and rounding < 1e-4, (error, rounding)
 
 
 def test_gradient_equals_torchvision(record_property):
@@ -40,7 +53,7 @@ def test_gradient_equals_torchvision(record_property):
     graph, params, rest = nnx.split(ours, nnx.Param, ...)
     loss = lambda params: (nnx.merge(graph, params, rest, copy=True)(IMAGES, train=True) ** 2).mean()
     gradients = jax.jit(jax.grad(loss))(params)
-    (peer.double().train()(torch.tensor(IMAGES.transpose(0, 3, 1, 2)).double()) ** 2).mean().backward()
+    (peer.double().train()(nchw(IMAGES).double()) ** 2).mean().backward()
     nnx.update(ours, gradients)
     ours = interop.resnet.to_torchvision(ours)
     errors = {name: relative_error(ours[name], p.grad) for name, p in peer.named_parameters()}
@@ -49,12 +62,23 @@ def test_gradient_equals_torchvision(record_property):
 
 
 def test_running_averages_differ_by_the_unbiased_variance_only():
+    """torchvision's is n / (n - 1) times ours, of the n values of a channel in a batch: 32 in the last layers."""
     ours, peer = pair(18)
-    for _ in range(2):
-        run(ours, IMAGES, train=True), peer.train()(torch.tensor(IMAGES.transpose(0, 3, 1, 2)))
+    before, counts, steps = state_dict(peer), {}, 2
+    for name, module in peer.named_modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_hook(lambda _, inputs, out, name=name: counts.update({name: out[:, 0].numel()}))
+    for _ in range(steps):
+        run(ours, IMAGES, train=True), peer.train()(nchw(IMAGES))
     ours, theirs = interop.resnet.to_torchvision(ours), state_dict(peer)
-    np.testing.assert_allclose(ours["bn1.running_mean"], theirs["bn1.running_mean"], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(ours["bn1.running_var"], theirs["bn1.running_var"], rtol=1e-3)
+    assert len(counts) == 20
+    for name, n in counts.items():
+        mean, var = f"{name}.running_mean", f"{name}.running_var"
+        assert relative_error(ours[mean], theirs[mean]) < 1e-5, name
+        kept = 0.9**steps * before[var]
+        assert relative_error(ours[var], kept + (theirs[var] - kept) * (n - 1) / n) < 1e-5, name
+        if name.startswith("layer4"):
+            assert relative_error(ours[var], theirs[var]) > 1e-3, "the conventions can be told apart"
 
 
 @pytest.mark.parametrize("depth", [18, 50])
