@@ -88,10 +88,23 @@ def apart():
         yield lambda *call: pool.submit(*call).result()
 
 
+def made(name: str, setup: setups.Setup, workers: int | None):
+    """The contender of that name, in this process."""
+    module, chosen = CLASSES[name][:2]
+    return getattr(importlib.import_module(f"benchmarks.contenders.{module}"), chosen)(setup, workers)
+
+
+def judged_student_teacher(setup: setups.Setup) -> tuple[np.ndarray, ...]:
+    """Features of stable-pretraining's BYOL after two steps: those that are judged, the student's, the teacher's."""
+    contender, pictures = made("stable-pretraining", setup, 0), setup.images[:8].astype(np.float32) / 255
+    contender.run(2)
+    judged, networks = contender.embed(setup.images[:8]), contender.module.backbone
+    return judged, *(np.asarray(forward(pictures)) for forward in (networks.forward_student, networks.forward_teacher))
+
+
 def two_steps(name: str, setup: setups.Setup, workers: int | None) -> tuple[list[float], set[str], int]:
     """The losses of a contender's first two steps, the weights that stayed as they were, the number of all weights."""
-    module, chosen = CLASSES[name][:2]
-    contender = getattr(importlib.import_module(f"benchmarks.contenders.{module}"), chosen)(setup, workers)
+    contender = made(name, setup, workers)
     before = weights(contender)
     losses = [contender.run(1) for _ in range(2)]
     after = weights(contender)
@@ -126,6 +139,15 @@ def test_each_method_of_each_peer_trains_all_of_its_weights(name, method, worker
     losses, still, number = apart(two_steps, name, setup, workers)
     assert np.isfinite(losses).all() and losses[0] != losses[1]
     assert number > 20 and still <= NEVER_TRAINED, still
+
+
+def test_the_student_of_stable_pretraining_is_judged(apart, data_dir):
+    if not installed("stable-pretraining"):
+        pytest.skip("needs requirements-peers.txt and -nodeps")
+    setup = setups.make(table_config("byol", schedule=dict(warmup_steps=0)), data_dir)[0]
+    judged, student, teacher = apart(judged_student_teacher, setup)
+    np.testing.assert_allclose(judged, student, atol=1e-5)
+    assert np.abs(judged - teacher).max() > 1e-3
 
 
 @needs_lightly
