@@ -1,7 +1,6 @@
 """benchmarks/margins.py: which runs it takes for those of a config."""
 
 from benchmarks import margins
-from tests.test_configs import ROOT
 
 
 def test_variants_of_a_config_have_folders_of_their_own(tmp_path, monkeypatch):
@@ -14,7 +13,7 @@ def test_variants_of_a_config_have_folders_of_their_own(tmp_path, monkeypatch):
 
     monkeypatch.setattr(margins, "train", train)
     for variant in ("simclr", "dcl"):
-        spec = f"{ROOT / 'configs' / 'small_openmoji.py'}:{variant}"
+        spec = f"{margins.ROOT / 'configs' / 'small_openmoji.py'}:{variant}"
         monkeypatch.setattr("sys.argv", ["margins.py", spec, "--seeds=1", f"--workdir={tmp_path}"])
         assert margins.main() == 0
     assert folders == ["small_openmoji_simclr/seed0", "small_openmoji_dcl/seed0"]

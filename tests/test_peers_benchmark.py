@@ -46,7 +46,11 @@ def config(model: dict = VIT) -> dict:
     return plain | {"views": dict(VIEWS), "model": dict(model)}
 
 
-needs_lightly = pytest.mark.skipif(not installed("lightly"), reason="needs requirements-peers.txt and -nodeps")
+def needs(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not installed(name), reason="needs requirements-peers.txt and -nodeps")
+
+
+needs_lightly = needs("lightly")
 
 
 @pytest.mark.slow
@@ -120,8 +124,8 @@ def weights(contender) -> dict[str, np.ndarray]:
     return {".".join(map(str, path)): np.array(weight) for path, weight in floats}
 
 
-LIGHTLY = [("lightly", method, 0) for method in peers.METHODS["lightly"]]
-STABLE = [("stable-pretraining", method, 0) for method in peers.METHODS["stable-pretraining"]]
+PEERS = [(name, method, 0) for name in ("lightly", "stable-pretraining") for method in peers.METHODS[name]]
+PEERS.append(("stable-pretraining", "simclr", None))
 NEVER_TRAINED = {
     "backbone.pos_embed",  # sines and cosines
     "target_backbone.pos_embed",
@@ -130,20 +134,17 @@ NEVER_TRAINED = {
 }
 
 
-@pytest.mark.parametrize("name, method, workers", [*LIGHTLY, *STABLE, ("stable-pretraining", "simclr", None)])
+@pytest.mark.parametrize("name, method, workers", [pytest.param(*peer, marks=needs(peer[0])) for peer in PEERS])
 def test_each_method_of_each_peer_trains_all_of_its_weights(name, method, workers, apart, data_dir):
     """Its first steps are not of rate 0, as in a warm-up."""
-    if not installed(name):
-        pytest.skip("needs requirements-peers.txt and -nodeps")
     setup = setups.make(table_config(method, schedule=dict(warmup_steps=0)), data_dir)[0]
     losses, still, number = apart(two_steps, name, setup, workers)
     assert np.isfinite(losses).all() and losses[0] != losses[1]
     assert number > 20 and still <= NEVER_TRAINED, still
 
 
+@needs("stable-pretraining")
 def test_the_student_of_stable_pretraining_is_judged(apart, data_dir):
-    if not installed("stable-pretraining"):
-        pytest.skip("needs requirements-peers.txt and -nodeps")
     setup = setups.make(table_config("byol", schedule=dict(warmup_steps=0)), data_dir)[0]
     judged, student, teacher = apart(judged_student_teacher, setup)
     np.testing.assert_allclose(judged, student, atol=1e-5)

@@ -239,52 +239,51 @@ WRONG_CONFIGS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "method, override, fragments", [(m, o, f) for m, o, *f in WRONG_CONFIGS], ids=lambda v: str(v)[:40]
-)
-def test_wrong_config(method, override, fragments, tmp_path, data_dir, capsys):
+WRONG_TOGETHER = [
+    (
+        "simclr",
+        ("on_collapse=stop", "evaluate.every=10", "evaluate.diagnostics=False"),
+        "config.on_collapse 'stop' needs diagnoses",
+        "set config.evaluate.diagnostics to True",
+    ),
+    (
+        "simclr",
+        ("on_collapse=stop", "steps=100", "evaluate.every=60", "evaluate.collapse_patience=50"),
+        "'stop' can never act",
+        "lie 40 steps, and config.evaluate.collapse_patience is 50",
+    ),
+    (
+        "simclr",
+        ("steps=100", "evaluate.every=60", "evaluate.collapse_patience=50"),
+        "config.evaluate.collapse_patience can never act",
+        "lie 40 steps",
+    ),
+    (
+        "byol",
+        ("views.name=swav", "views.out_size=8", "views.local_size=8", "views.mean=(0.3,)", "views.std=(0.4,)"),
+        "config.views.local_crops is 6, but byol takes no small views",
+    ),
+    (
+        "supervised",
+        (
+            *("views.name=simclr", "views.strength=0.0", "views.jitter=0.0", "views.grayscale=0.0"),
+            *("views.blur=0.0", "views.second_blur=0.5"),
+        ),
+        "supervised takes one view: set second_blur and second_solarize to None",
+    ),
+]
+WRONG = [(method, (leaf,), fragments) for method, leaf, *fragments in WRONG_CONFIGS]
+WRONG += [(method, leaves, fragments) for method, leaves, *fragments in WRONG_TOGETHER]
+
+
+@pytest.mark.parametrize("method, leaves, fragments", WRONG, ids=lambda v: str(v)[:40])
+def test_wrong_config(method, leaves, fragments, tmp_path, data_dir, capsys):
     workdir = tmp_path / "run"
     places = [f"--workdir={workdir}", f"--data_dir={data_dir}"]
-    line = refused(capsys, f"--config={TINY}:{method}", f"--config.{override}", *places)
+    line = refused(capsys, f"--config={TINY}:{method}", *(f"--config.{leaf}" for leaf in leaves), *places)
     for fragment in fragments:
         assert fragment in line
     assert not (workdir / "config.json").exists(), "a config that cannot run keeps the folder"
-
-
-def test_stopping_on_collapse_needs_the_diagnostics(tmp_path, data_dir, capsys):
-    leaves = ("on_collapse=stop", "evaluate.every=10", "evaluate.diagnostics=False")
-    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
-    line = refused(capsys, f"--config={TINY}", *(f"--config.{leaf}" for leaf in leaves), *places)
-    assert "config.on_collapse 'stop' needs diagnoses" in line and "set config.evaluate.diagnostics to True" in line
-
-
-def test_small_views_that_nobody_would_see(tmp_path, data_dir, capsys):
-    leaves = ("views.name=swav", "views.out_size=8", "views.local_size=8", "views.mean=(0.3,)", "views.std=(0.4,)")
-    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
-    line = refused(capsys, f"--config={TINY}:byol", *(f"--config.{leaf}" for leaf in leaves), *places)
-    assert "config.views.local_crops is 6, but byol takes no small views" in line
-
-
-def test_a_second_view_that_nobody_would_see(tmp_path, data_dir, capsys):
-    leaves = ("views.name=simclr", "views.strength=0.0", "views.blur=0.0", "views.second_blur=0.5")
-    leaves += ("views.jitter=0.0", "views.grayscale=0.0")
-    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
-    line = refused(capsys, f"--config={TINY}:supervised", *(f"--config.{leaf}" for leaf in leaves), *places)
-    assert "supervised takes one view: set second_blur and second_solarize to None" in line
-
-
-def test_stopping_on_collapse_needs_evaluations_far_enough_apart(tmp_path, data_dir, capsys):
-    leaves = ("on_collapse=stop", "steps=100", "evaluate.every=60", "evaluate.collapse_patience=50")
-    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
-    line = refused(capsys, f"--config={TINY}", *(f"--config.{leaf}" for leaf in leaves), *places)
-    assert "'stop' can never act" in line and "lie 40 steps, and config.evaluate.collapse_patience is 50" in line
-
-
-def test_a_warning_that_would_never_come(tmp_path, data_dir, capsys):
-    leaves = ("steps=100", "evaluate.every=60", "evaluate.collapse_patience=50")
-    places = [f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
-    line = refused(capsys, f"--config={TINY}", *(f"--config.{leaf}" for leaf in leaves), *places)
-    assert "config.evaluate.collapse_patience can never act" in line and "lie 40 steps" in line
 
 
 def test_mae_takes_a_vit(tmp_path, data_dir, capsys):
