@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "fidelity")]
+sys.path.insert(0, str(ROOT))
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
@@ -188,7 +188,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.flops:
         return flops(options.size, options.canvas, FLOPS_BATCH)
-    import conftest  # noqa: F401  makes torchvision importable
+    import tests.fidelity.conftest  # noqa: F401  # isort: skip  (makes torchvision importable)
     import torch
 
     torch.set_num_threads(1)

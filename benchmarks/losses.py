@@ -98,14 +98,12 @@ def torch_peer(loss: str, batch: int) -> Callable[[], object]:
 
     views = [torch.from_numpy(x).requires_grad_() for x in inputs(batch)]
     if loss == "nt_xent":
-        sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fidelity"))
-        import conftest  # noqa: F401  makes torchvision importable, which lightly imports
+        import tests.fidelity.conftest  # noqa: F401  # isort: skip  (makes torchvision importable, for lightly)
         from lightly.loss.ntx_ent_loss import NTXentLoss
 
         call = NTXentLoss(temperature=TEMPERATURE)
     else:
-        sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fidelity"))
-        from peers import bare
+        from tests.fidelity.peers import bare
 
         bare("open_clip")
         from open_clip.loss import ClipLoss, SigLipLoss

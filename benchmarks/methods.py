@@ -36,6 +36,7 @@ from ssl_jax.experiment import build  # noqa: E402
 from ssl_jax.experiment.dry_run import step_multiply_adds  # noqa: E402
 from ssl_jax.train import mesh as meshes  # noqa: E402
 from ssl_jax.train.state import parameter_count  # noqa: E402
+from ssl_jax.train.workdir import DIAGNOSIS  # noqa: E402
 from tests.killed import assert_same, finish, last_step, outcome, start, wait_for_step  # noqa: E402
 from tests.stepping import Stepper, relative_difference  # noqa: E402
 
@@ -52,7 +53,7 @@ def score(spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool
       workdir: emptied first, as a run that goes on would be timed from there on.
       data_dir: where TFDS data lies.
       quick: does not evaluate during training, which changes no result but the time; so no seconds are given, nor
-        whether the run raised the alarm of a collapse.
+        whether the run raised the alarm of a collapse, nor what the last diagnosis was.
     """
     shutil.rmtree(workdir, ignore_errors=True)
     command = [sys.executable, str(ROOT / "launch.py"), f"--config={spec}", f"--config.seed={seed}"]
@@ -62,7 +63,10 @@ def score(spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"XLA_FLAGS": ""}, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"{spec}, seed {seed}: {done.stderr.strip()}")
-    during = {} if quick else {"seconds": time.monotonic() - begun, "alarm": "Collapse, " in done.stderr}
+    seconds, during = time.monotonic() - begun, {}
+    if not quick:
+        found = json.loads((workdir / DIAGNOSIS).read_text())["evaluations"]
+        during = {"seconds": seconds, "alarm": "Collapse, " in done.stderr, "verdict": found[-1]["verdict"]}
     results = json.loads((workdir / "results.json").read_text())
     mesh = meshes.make_mesh(jax.devices()[:1])
     method = build(methods_page.config_of(spec), data_dir=data_dir, mesh=mesh).method
@@ -137,17 +141,23 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
                 yield f"{name}/resume", functools.partial(resume, spec, random.Random(name), options.data_dir)
 
 
-def main() -> None:
+def _options() -> argparse.Namespace:
+    tables = methods_page.tables()
+    methods = sorted({method for table in tables for method in methods_page.methods_of(table)})
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", default=None, help="only these; all where it is left out")
-    parser.add_argument("--tables", nargs="+", default=methods_page.tables())
+    parser.add_argument("--methods", nargs="+", choices=methods, help="only these; all where it is left out")
+    parser.add_argument("--tables", nargs="+", choices=tables, default=tables)
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
     parser.add_argument("--workdir", type=Path, default=ROOT / "runs" / "methods")
     parser.add_argument("--data_dir", default=None, help="where TFDS data lies")
     parser.add_argument(
         "--quick", action="store_true", help="scores alone, without seconds: no evaluations in training"
     )
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = _options()
     found = methods_page.read()
     lacks_seconds = lambda key: not options.quick and "results" in found[key] and "seconds" not in found[key]
     todo = [(key, job) for key, job in jobs(options) if key not in found or lacks_seconds(key)]

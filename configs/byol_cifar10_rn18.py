@@ -11,10 +11,9 @@ Where the numbers come from: lightly's benchmark.
   200 epochs, batch 128, SGD with momentum 0.9, learning rate 0.06, weight decay 5e-4 of all parameters, a cosine
   without warm-up. lightly's loss is half the sum of two negative cosines: its gradient is a quarter of equation 2's, so
   that a quarter of the rate and four times the decay are the same updates here. Projector and predictor 1024 wide,
-  256 out.
+  256 out, with biases in the last layers, started as PyTorch's layers are.
   Views: BYOL's without blur.
-Known differences: lightly keeps the momentum at 0.99 where this rises from 0.99 to 1, its last layers have biases, and
-its heads start as PyTorch's layers do, ours as Haiku's.
+Known difference: lightly keeps the momentum at 0.99 where this rises from 0.99 to 1.
 """
 
 import ml_collections
@@ -34,7 +33,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.data = dict(modality="image", name="cifar10", image_size=32, workers=0, mock=0)
     config.views = dict(name="byol", out_size=32, blur=0.0, second_blur=0.0, interpolation="bilinear")
     config.model = dict(name="resnet", depth=18, stem="small", zero_init_residual=False, kernel_init="torch")
-    config.method = dict(name="byol", momentum=0.99, projector_hidden=1024, projector_out=256)
+    config.method = dict(name="byol", momentum=0.99, projector_hidden=1024, projector_out=256, head_layers="torch")
     config.optimizer = dict(
         name="sgd",
         learning_rate=0.06 / 4,

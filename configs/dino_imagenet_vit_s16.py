@@ -2,8 +2,9 @@
 
 Expected: 77.0 % top-1 of a linear classifier on frozen features, 74.5 % of the 20 nearest neighbours, from 21 M
 parameters (also in the official README). Our probe is a logistic regression on the class token of a tenth of the
-labelled images. Hardware: the batch of 1024 is 64 for each of 16 GPUs in the official commands; the README gives 2.6
-days for 300 epochs with 8 small crops on these, and no duration for this run.
+labelled images, among which neighbours are sought too; the paper's are sought among all, as with
+`--config.evaluate.limit=None`. Hardware: the batch of 1024 is 64 for each of 16 GPUs in the official commands; the
+README gives 2.6 days for 300 epochs with 8 small crops on these, and no duration for this run.
 
     python launch.py prepare imagenet2012
     python launch.py --config=configs/dino_imagenet_vit_s16.py

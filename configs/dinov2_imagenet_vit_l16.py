@@ -2,7 +2,8 @@
 
 Expected: 82.9 % top-1 of a linear classifier on frozen features, 81.6 % of nearest neighbours, from 303 M parameters.
 About one day on 32 A100-80GB GPUs (4 nodes). Both from the official README. Our probe is a logistic regression on the
-class token of a tenth of the labelled images.
+class token of a tenth of the labelled images, among which neighbours are sought too; the official ones are sought
+among all, as with `--config.evaluate.limit=None`.
 
     python launch.py prepare imagenet2012
     python launch.py --config=configs/dinov2_imagenet_vit_l16.py

@@ -2,7 +2,8 @@
 
 Expected: 77.9 % top-1 of a linear classifier on frozen features, 75.2 % of nearest neighbours, from 21 M parameters
 (the official README, which gives the command as well). Our probe is a logistic regression on the class token of a
-tenth of the labelled images. Hardware: 2 nodes of 8 GPUs; no duration is stated.
+tenth of the labelled images, among which neighbours are sought too; the paper's are sought among all, as with
+`--config.evaluate.limit=None`. Hardware: 2 nodes of 8 GPUs; no duration is stated.
 
     python launch.py prepare imagenet2012
     python launch.py --config=configs/ibot_imagenet_vit_s16.py

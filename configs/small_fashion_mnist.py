@@ -8,7 +8,8 @@ method has of its own is in `METHODS`: rates, momenta, temperatures, weights and
 kNN and linear probe on the last fifth of the training split, among 3 to 13 trials a method, most of them with heads
 that started with three times the variance. iBOT's teacher is the slower of two: trials with the faster one (momentum
 0.9) had better scores, but two of three runs with it on the test split warned of a dimensional collapse, so that iBOT's
-alone was measured twice there.
+alone was measured twice there. BYOL's `head_layers` are those of the libraries it is compared with; the official code's
+came out the same on that fifth (neighbours 72.8 and 73.1 %, linear probe 79.2 and 79.0 %).
 """
 
 import ml_collections
@@ -22,7 +23,7 @@ _DINO_HEAD = dict(prototypes=512, head_hidden=256, head_bottleneck=64, teacher_t
 METHODS = dict(
     simclr=dict(method=dict(temperature=0.2, **_HEAD), optimizer=dict(learning_rate=2e-3)),
     barlow_twins=dict(method=dict(lambda_=0.02, projector_hidden=256, projector_out=256)),
-    byol=dict(method=dict(momentum=0.9, **_WIDE_HEAD)),
+    byol=dict(method=dict(momentum=0.9, head_layers="torch", **_WIDE_HEAD)),
     dcl=dict(method=dict(temperature=0.1, **_HEAD), optimizer=dict(learning_rate=3e-3)),
     dino=dict(views=_CROPS, method=dict(head_batch_norm=True, momentum=0.99, **_DINO_HEAD)),
     dinov2=dict(

@@ -32,9 +32,12 @@ def load(spec: str) -> ml_collections.ConfigDict:
     """Returns `get_config()` of a file; 'file.py:variant' calls `get_config('variant')`.
 
     Raises:
-      UserError: no such file, no Python file, a syntax error, no `get_config`, a variant that the config does not have.
+      UserError: no path, no such file, no Python file, a syntax error, no `get_config`, a variant that the config does
+        not have.
     """
     name, _, variant = spec.partition(":")
+    if not name:
+        raise UserError("--config is empty; write the path of a config file, which ends in .py.")
     path = pathlib.Path(name)
     if not path.is_file():
         raise _no_file(path)

@@ -9,30 +9,52 @@ def test_page_is_made_of_the_results():
     assert peers_page.PAGE.read_text() == peers_page.page(peers_page.read())
 
 
-def accuracies(**scores: list[float | None]) -> dict[str, dict]:
-    """Results of BYOL by contender, one run for each of its scores, which were not taken where the loss became NaN."""
+def accuracies(method: str = "byol", /, **scores: list[float | None]) -> dict[str, dict]:
+    """Results by contender, one run for each of its scores, which were not taken where the loss became NaN."""
     found = {}
     for name, values in scores.items():
         for seed, value in enumerate(values):
             run = {"loss": "nan"} if value is None else dict(knn_full=value, linear=value, loss=1.0)
-            found[f"accuracy/small_openmoji/byol/{name}/seed{seed}"] = run | {"hardware": "this"}
+            found[f"accuracy/small_openmoji/{method}/{name}/seed{seed}"] = run | {"hardware": "this"}
     return found
 
 
 @pytest.mark.parametrize(
     "ours, lightly, row",
     [
-        ([0.9, 0.8, 0.7], [0.5, 0.6, 0.7], "80.0 ± 10.0 | 60.0 ± 10.0 | yes"),
-        ([0.9, None, 0.8], [0.5, 0.6, 0.7], "85.0 ± 7.1 (1 of 3 runs became NaN) | 60.0 ± 10.0 | NO"),
-        ([0.9, None], [0.5, 0.6], "90.0 (1 of 2 runs became NaN) | 55.0 ± 7.1 | NO"),
-        ([None, None], [None, None], "(2 of 2 runs became NaN) | (2 of 2 runs became NaN) | NO"),
-        ([0.9, 0.8], [0.6, None], "85.0 ± 7.1 | 60.0 (1 of 2 runs became NaN) | "),
-        ([0.7, 0.7, 0.7], [0.6, None, 0.8], "70.0 ± 0.0 | 70.0 ± 14.1 (1 of 3 runs became NaN) | yes"),
+        ([0.9, 0.8, 0.7], [0.5, 0.6, 0.7], "3 | 80.0 ± 10.0 | 60.0 ± 10.0 | yes"),
+        ([0.9, None, 0.8], [0.5, 0.6, 0.7], "3 | 85.0 ± 7.1 (1 of 3 runs became NaN) | 60.0 ± 10.0 | NO"),
+        ([0.9, None], [0.5, 0.6], "2 | 90.0 (1 of 2 runs became NaN) | 55.0 ± 7.1 | NO"),
+        ([None, None], [None, None], "2 | (2 of 2 runs became NaN) | (2 of 2 runs became NaN) | NO"),
+        ([0.9, 0.8], [0.6, None], "2 | 85.0 ± 7.1 | 60.0 (1 of 2 runs became NaN) | "),
+        ([0.7, 0.7, 0.7], [0.6, None, 0.8], "3 | 70.0 ± 0.0 | 70.0 ± 14.1 (1 of 3 runs became NaN) | yes"),
     ],
 )
 def test_only_who_ends_every_run_holds(ours, lightly, row):
     text = peers_page.page(accuracies(ours=ours, lightly=lightly))
     assert text.count(f"| byol | {row} |\n") == len(peers_page.MEASURES)
+
+
+def test_contenders_with_other_numbers_of_seeds_are_told():
+    assert "| byol | 3 / 2 | 70.0" in peers_page.page(accuracies(ours=[0.7, 0.7, 0.7], lightly=[0.7, 0.7]))
+
+
+def test_a_contender_that_lacks_a_method_has_an_empty_cell():
+    found = accuracies(ours=[0.8, 0.8], lightly=[0.7, 0.7], other=[0.6, 0.6])
+    page = peers_page.page(found | accuracies("simclr", ours=[0.7, 0.7], lightly=[0.8, 0.8]))
+    assert "| byol | 2 | 80.0 ± 0.0 | 70.0 ± 0.0 | 60.0 ± 0.0 | yes |" in page
+    assert "| simclr | 2 | 70.0 ± 0.0 | 80.0 ± 0.0 |  | NO |" in page
+
+
+def test_speeds_are_medians_of_rounds_and_no_ratio_is_rounded_up_to_its_goal():
+    entry = {
+        "seconds": {"ours": [1.0, 1.0, 2.0], "lightly": [1.499, 1.25, 4.0]},
+        "workers": {"ours": None, "lightly": 2},
+        "batch_size": 128,
+        "hardware": "this",
+    }
+    page = peers_page.page({"throughput/vit/byol": entry})
+    assert "| byol | 1000 | 1499, 2 workers | 1.49 (1.25 to 2.00) | NO: lightly |" in page
 
 
 def test_no_page_is_made_of_nothing():

@@ -25,7 +25,6 @@ from ssl_jax import config as configs
 from ssl_jax import data, experiment
 from ssl_jax.errors import RunError, UserError
 from ssl_jax.experiment import build, run
-from ssl_jax.methods import METHODS
 from ssl_jax.methods.simclr import SimCLR
 from ssl_jax.train.checkpoints import CHECKSUMS, Checkpoints, to_flat
 from ssl_jax.train.signals import StopSignal
@@ -41,6 +40,10 @@ SHORT = dict(
     schedule=dict(warmup_steps=2),
     checkpoint=dict(every=2, keep=3),
     evaluate=dict(tasks=("knn_full",), diagnostics=False),
+)
+COMPARING = (  # methods that learn from how the examples of a batch differ
+    *("barlow_twins", "byol", "dcl", "dinov2", "lejepa", "moco_v3", "msn", "nnclr", "simclr", "simsiam", "sup_con"),
+    *("swav", "vicreg"),
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
@@ -180,8 +183,7 @@ WRONG_CONFIGS = [
     # sizes that do not go together
     *(
         (name, "batch_size=1", f"config.batch_size is 1; {name} compares the examples of a batch: at least 2.")
-        for name in tiny.METHODS
-        if getattr(METHODS[name], "least_batch", 1) == 2
+        for name in COMPARING
     ),
     ("simclr", "batch_size=30", "config.batch_size 30 does not split over 8 devices; 24 would"),
     ("simclr", "batch_size=2000", "config.batch_size: 2000 is more than the 1437 training examples"),
@@ -229,6 +231,8 @@ WRONG_CONFIGS = [
     ("ibot", "method.patch_prototypes=0", "config.method.patch_prototypes 0 is below 2"),
     ("dinov2", "method.patch_prototypes=0", "config.method.patch_prototypes 0 is below 2"),
     ("dinov2", "method.head_bottleneck=0", "config.method.head_bottleneck 0 is below 1"),
+    ("swav", "method.queue_size=2000", "config.method.queue_size 2000 is too large", "the run ends after 50 steps"),
+    ("dcl", "method.sigma=0", "config.method.sigma 0 must be positive"),
     ("msn", "method.prototypes=1", "config.method.prototypes 1 is below 2"),
     ("vicreg", "method.projector_out=1", "config.method.projector_out 1 is below 2"),
     ("barlow_twins", "method.projector_out=1", "config.method.projector_out 1 is below 2"),
@@ -251,12 +255,18 @@ WRONG_TOGETHER = [
         ("on_collapse=stop", "steps=100", "evaluate.every=60", "evaluate.collapse_patience=50"),
         "'stop' can never act",
         "lie 40 steps, and config.evaluate.collapse_patience is 50",
+        "Set it to 40 or less, or config.evaluate.every lower",
     ),
     (
         "simclr",
         ("steps=100", "evaluate.every=60", "evaluate.collapse_patience=50"),
         "config.evaluate.collapse_patience can never act",
         "lie 40 steps",
+    ),
+    (
+        "vicreg",
+        ("method.invariance_weight=0", "method.variance_weight=0", "method.covariance_weight=0"),
+        "config.method: invariance_weight, variance_weight, covariance_weight are all 0",
     ),
     (
         "byol",
@@ -310,6 +320,7 @@ WRONG_COMMANDS = [
     (["diff", "tests", "configs/quickstart.py"], "tests holds no run"),
     (["diff", "configs/quickstart.py:fast", "configs/quickstart.py"], "configs/quickstart.py has no variants"),
     (["diff", "configs/none.py", "configs/quickstart.py"], "--config: 'configs/none.py' does not exist. Valid:"),
+    (["--config=:"], "--config is empty; write the path of a config file"),
     (["--config=configs"], "--config: configs is a folder; write one of its files: configs/barlow_twins_cifar10_rn18"),
     (["configs/quickstart.py"], "a config is named by an option: --config=configs/quickstart.py"),
     (["--dry_run=yes"], "--dry_run: takes no value, but there is 'yes'"),

@@ -108,8 +108,19 @@ class SimSiam(nn.Module):
 
 
 class BYOL(nn.Module):
-    def __init__(self, backbone: nn.Module, *, momentum: float, projector_hidden: int, projector_out: int, steps: int):
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        momentum: float,
+        projector_hidden: int,
+        projector_out: int,
+        head_layers: str,
+        steps: int,
+    ):
         super().__init__()
+        if head_layers != "torch":
+            raise UserError(f"lightly's heads of BYOL have head_layers 'torch', the config's {head_layers!r}")
         self.backbone = self.encoder = backbone
         self.projector = heads.BYOLProjectionHead(backbone.num_features, projector_hidden, projector_out)
         self.predictor = heads.BYOLPredictionHead(projector_out, projector_hidden, projector_out)

@@ -86,14 +86,15 @@ def _serve(pipe: Any, name: str, setup: Setup, workers: int | None) -> None:
     while (message := pipe.recv()) is not None:
         command, arguments = message
         try:
-            contender = contender or _build(name, setup, workers)
+            contender = contender or built(name, setup, workers)
             answer = _time(contender, *arguments) if command == "time" else getattr(contender, command)(*arguments)
             pipe.send((answer, None))
         except Exception:
             pipe.send((None, traceback.format_exc()))
 
 
-def _build(name: str, setup: Setup, workers: int | None) -> Any:
+def built(name: str, setup: Setup, workers: int | None) -> Any:
+    """The contender of a name, in this process."""
     module, chosen = CLASSES[name][:2]
     return getattr(importlib.import_module(f"benchmarks.contenders.{module}"), chosen)(setup, workers)
 

@@ -1,4 +1,4 @@
-"""The same networks in PyTorch, with the same first weights in distribution: timm's ViT, torchvision's blocks."""
+"""The same networks in PyTorch, with the same first weights in distribution: timm's ViT, torchvision's ResNet."""
 
 import tests.fidelity.conftest  # noqa: F401  # isort: skip  (makes torchvision importable)
 
@@ -6,7 +6,7 @@ import timm
 import torch
 from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding
 from torch import nn
-from torchvision.models.resnet import BasicBlock
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from benchmarks.contenders.setup import Setup
 from ssl_jax.errors import UserError
@@ -14,7 +14,7 @@ from ssl_jax.errors import UserError
 
 def backbone(setup: Setup) -> nn.Module:
     """Pictures [B, C, H, W] -> features [B, `num_features`]."""
-    return setup.build({"vit": vit, "resnet": ResNet}, "model")
+    return setup.build({"vit": vit, "resnet": ResNet18}, "model")
 
 
 def vit(
@@ -56,42 +56,19 @@ def vit(
     return model
 
 
-class ResNet(nn.Sequential):
-    """torchvision's blocks in any number and width, with the stem for small pictures; in channels_last, the quicker."""
+class ResNet18(ResNet):
+    """torchvision's, with the stem for small pictures; in channels_last, the quicker."""
 
-    def __init__(
-        self,
-        *,
-        depth: int,
-        stage_sizes: tuple[int, ...] | None,
-        base_width: int,
-        stem: str,
-        channels: int,
-        zero_init_residual: bool,
-    ):
-        if stem != "small" or stage_sizes is None and depth != 18:
-            raise UserError("torch_networks has ResNet-18 and those of given stages, with the stem for small pictures")
-        stages, inputs = [], base_width
-        for number, blocks in enumerate(stage_sizes or (2, 2, 2, 2)):
-            for index in range(blocks):
-                stages.append(_block(inputs, base_width * 2**number, 2 if number and not index else 1))
-                inputs = base_width * 2**number
-        first = nn.Conv2d(channels, base_width, 3, padding=1, bias=False), nn.BatchNorm2d(base_width), nn.ReLU()
-        super().__init__(*first, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.num_features = inputs
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if isinstance(module, BasicBlock) and zero_init_residual:
-                nn.init.zeros_(module.bn2.weight)
+    num_features = 512
+
+    def __init__(self, *, depth: int, stem: str, channels: int, zero_init_residual: bool):
+        if depth != 18 or stem != "small" or zero_init_residual:
+            raise UserError("torch_networks has ResNet-18 only, for small pictures, without zero_init_residual")
+        super().__init__(BasicBlock, [2, 2, 2, 2])
+        self.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
+        self.maxpool = self.fc = nn.Identity()
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return super().forward(images.contiguous(memory_format=torch.channels_last))
-
-
-def _block(inputs: int, width: int, stride: int) -> nn.Module:
-    shortcut = None
-    if stride != 1 or inputs != width:
-        shortcut = nn.Sequential(nn.Conv2d(inputs, width, 1, stride, bias=False), nn.BatchNorm2d(width))
-    return BasicBlock(inputs, width, stride, shortcut)

@@ -206,7 +206,10 @@ def byol(
     momentum: float,
     projector_hidden: int,
     projector_out: int,
+    head_layers: str,
 ) -> Parts:
+    if head_layers != "torch":
+        raise UserError(f"last layers of stable-pretraining's heads have biases, unlike head_layers {head_layers!r}")
     projector = _mlp(backbone.embed_dim, projector_hidden, projector_out, 2, rngs)
     wrapped = {
         name: spj.TeacherStudentWrapper(network, momentum, 1.0)

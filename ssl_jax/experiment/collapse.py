@@ -22,6 +22,7 @@ _STOPPED = (
     "config.on_collapse to 'warn' in a new --workdir."
 )
 _FIGURES = ("spread", "effective_rank", "directions")
+_MORE = ("rank_me", "embedding_std", "alpha_req")  # of features alone
 _DEVIATION = "deviation"  # of projections alone
 _USAGE = ("prototype_perplexity", "prototype_information")
 
@@ -42,10 +43,10 @@ class Finding:
 
 
 def figure_names(method: object) -> tuple[str, ...]:
-    """The names of the figures that `examine` gives for a method."""
+    """The names of the figures that `examine` gives for a method with more than four features."""
     compared = (*_FIGURES, _DEVIATION) if hasattr(method, "held_deviation") else _FIGURES
     projections = tuple(f"projection_{name}" for name in compared) if hasattr(method, "project") else ()
-    return (*_FIGURES, *projections, *(_USAGE if hasattr(method, "assign") else ()))
+    return (*_FIGURES, *_MORE, *projections, *(_USAGE if hasattr(method, "assign") else ()))
 
 
 def examine(
@@ -80,7 +81,8 @@ def examine(
         prefix = "" if name == "features" else "projection_"
         seen = diagnosis.figures
         figures |= {f"{prefix}{figure}": seen[figure] for figure in (*_FIGURES, _DEVIATION) if figure in seen}
-        figures |= {figure: seen[figure] for figure in _USAGE if figure in seen}
+        more = _USAGE if prefix else (*_MORE, *_USAGE)
+        figures |= {figure: seen[figure] for figure in more if figure in seen}
     text = " ".join(f"{name.capitalize()}: {each.verdict}. {each.sentence}" for name, each in found.items())
     worst = max((each.verdict for each in found.values()), key=SEVERITY.index)
     return figures, Finding(step, worst, text)

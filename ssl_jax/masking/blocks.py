@@ -77,7 +77,8 @@ def _rectangle(key, grid, low, high, log_aspect):
 def spread_ratios(key: jax.Array, count: int, *, share: float = 0.5, low: float = 0.1, high: float = 0.5) -> jax.Array:
     """How much to hide of each image of a batch: nothing of some, and of the others ratios that fill a range evenly.
 
-    Of `int(share * count)` images, one ratio is drawn from each of as many equal parts of the range; all are shuffled.
+    Of `int(share * count)` images, one at least, one ratio is drawn from each of as many equal parts of the range;
+    all are shuffled.
 
     Source: DINOv2's official code (`data/collate.py`), within a device's batch there.
 
@@ -92,8 +93,8 @@ def spread_ratios(key: jax.Array, count: int, *, share: float = 0.5, low: float 
       float32 [count].
     """
     draw_key, order_key = jax.random.split(key)
-    hiding = int(share * count)
-    parts = (jnp.arange(hiding) + jax.random.uniform(draw_key, (hiding,))) / max(hiding, 1)
+    hiding = max(int(share * count), 1)
+    parts = (jnp.arange(hiding) + jax.random.uniform(draw_key, (hiding,))) / hiding
     ratios = jnp.concatenate([low + (high - low) * parts, jnp.zeros((count - hiding,))])
     return jax.random.permutation(order_key, ratios)
 

@@ -1,6 +1,6 @@
 """BYOL: Grill et al. 2020, Bootstrap Your Own Latent, arXiv:2006.07733."""
 
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from flax import nnx
@@ -26,6 +26,7 @@ class BYOL(nnx.Module):
         momentum: float = 0.996,
         projector_hidden: int = 4096,
         projector_out: int = 256,
+        head_layers: Literal["haiku", "torch"] = "haiku",
         predictor: bool = True,
         steps: int,
         rngs: nnx.Rngs,
@@ -37,18 +38,22 @@ class BYOL(nnx.Module):
           momentum: tau_base, the target's momentum at the first step; it rises to 1 along a cosine (section 3.3).
           projector_hidden: width of the hidden layer of projector and predictor.
           projector_out: width of what is predicted.
+          head_layers: how linear layers of projector and predictor start, and whether the last ones have biases: as in
+            the official code ('haiku', which has none), or as in lightly's heads ('torch').
           predictor: False leaves it out, which collapses (section 5 and appendix F.4).
           steps: of the whole run.
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a momentum not in [0, 1), or a width below 1.
+          ValueError: a momentum not in [0, 1), a width below 1, or head_layers that do not exist.
         """
         settings.probability(momentum=momentum)
         settings.at_least(1, projector_hidden=projector_hidden, projector_out=projector_out)
         self.backbone, self.view, self.momentum, self.steps = backbone, view, momentum, steps
-        sizes = dict(hidden=projector_hidden, out=projector_out, last_batch_norm=False, last_bias=False)
-        sizes |= dict(kernel_init=haiku_kernel, rngs=rngs)
+        settings.one_of("head_layers", head_layers, ("haiku", "torch"))
+        layers = {"haiku": dict(kernel_init=haiku_kernel, last_bias=False), "torch": dict(last_bias=True)}
+        sizes = dict(hidden=projector_hidden, out=projector_out, last_batch_norm=False, rngs=rngs)
+        sizes |= layers[head_layers]
         self.projector = heads.Projector(backbone.features, **sizes)
         self.predictor = heads.Projector(projector_out, **sizes) if predictor else nnx.data(None)
         self.target_backbone = targets.target_copy(self.backbone)

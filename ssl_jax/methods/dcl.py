@@ -17,7 +17,6 @@ class DCL(SimCLR):
     twice this one; it weights by the same w for both.
     """
 
-    least_batch = 2
     collapse_causes = "the learning rate is too high for the temperature, or the views differ in too little"
 
     def __init__(
@@ -26,8 +25,7 @@ class DCL(SimCLR):
         view: Any,
         *,
         temperature: float = 0.1,
-        weighted: bool = False,
-        sigma: float = 0.5,
+        sigma: float | None = None,
         projector_hidden: int | None = None,
         projector_out: int = 128,
         projector_layers: int = 2,
@@ -38,8 +36,8 @@ class DCL(SimCLR):
           backbone: images [B, H, W, C] -> features [B, F]; has `features` = F.
           view: draws one view of one image (`augment.VIEWS`).
           temperature: tau of equation 6.
-          weighted: DCLW: pairs count more the less alike they are.
-          sigma: of the weights; the smaller, the more they differ. Without effect on DCL.
+          sigma: None for DCL. A number for DCLW, in which pairs count more the less alike they are, and the more so
+            the smaller it is; 0.5 in the paper.
           projector_hidden, projector_out, projector_layers: as for `SimCLR`, but the projector starts as PyTorch's
             layers do, as in that code.
           rngs: source of the parameters.
@@ -47,13 +45,14 @@ class DCL(SimCLR):
         Raises:
           ValueError: a temperature or sigma that is not positive, or a projector without layers.
         """
-        settings.positive(sigma=sigma)
+        if sigma is not None:
+            settings.positive(sigma=sigma)
         sizes = dict(projector_hidden=projector_hidden, projector_out=projector_out, projector_layers=projector_layers)
         super().__init__(backbone, view, temperature=temperature, projector_deviation=None, **sizes, rngs=rngs)
-        self.weighted, self.sigma = weighted, sigma
+        self.sigma = sigma
 
     def compare(self, z1: jax.Array, z2: jax.Array) -> jax.Array:
         """The loss of two views' projections [B, P]: equation 6 or its weighted form, a float32 scalar."""
-        if self.weighted:
-            return losses.dclw(z1, z2, temperature=self.temperature, sigma=self.sigma)
-        return losses.dcl(z1, z2, temperature=self.temperature)
+        if self.sigma is None:
+            return losses.dcl(z1, z2, temperature=self.temperature)
+        return losses.dclw(z1, z2, temperature=self.temperature, sigma=self.sigma)

@@ -54,7 +54,8 @@ class DINOv2(nnx.Module):
           backbone: a ViT with a class token.
           view: draws two large views and `view.local_crops` small ones of one image ('dino' in `augment.VIEWS`).
           prototypes: K, of the head for class tokens.
-          patch_prototypes: of a head of its own for patches; None: the same head.
+          patch_prototypes: of a head of its own for patches, whose `patch_head.last_layer` is for `optimizer.late` to
+            name too; None: the same head.
           head_hidden: width of the heads' hidden layers.
           head_bottleneck: width of their layer before the prototypes.
           student_temperature: of the student.

@@ -53,7 +53,8 @@ class IBOT(nnx.Module):
           view: draws two large views and `view.local_crops` small ones of one image ('dino' in `augment.VIEWS`).
           prototypes: K, what the head gives scores for.
           patch_prototypes: None shares the head between class tokens and patches, as the published models do; a number
-            gives patches a last layer of their own with so many outputs.
+            gives patches a last layer of their own with so many outputs, `patch_layer`, which `optimizer.late` should
+            name too.
           head_hidden: width of the head's hidden layers.
           head_bottleneck: width of its layer before the prototypes.
           learn_gains: whether the lengths of the prototypes are trained (`heads.WeightNormLinear`).

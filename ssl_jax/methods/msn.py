@@ -20,6 +20,7 @@ class MSN(nnx.Module):
     has its own batch statistics. There all images of a batch lose the same patches, here each loses its own.
     """
 
+    least_batch = 2
     collapse_causes = "me_max_weight is 0 while targets are not balanced, or target_sharpening is not below 1"
 
     def __init__(

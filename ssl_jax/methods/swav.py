@@ -141,6 +141,8 @@ def _first_full(queue_size: int, queue_start: int, steps: int, batch_size: int) 
         raise ValueError(f"queue_start {queue_start} needs a queue: set queue_size above 0, or leave it out")
     full = queue_start - (-queue_size // batch_size)
     if queue_size and full >= steps:
-        late = f"the queue of {queue_size} is full from step {full} on, and the run ends after {steps} steps"
-        raise ValueError(f"queue_start {queue_start} is too late: {late}")
+        late = f"the queue is full from step {full} on, and the run ends after {steps} steps"
+        in_time = full - queue_start < steps
+        what = f"queue_start {queue_start} is too late" if in_time else f"queue_size {queue_size} is too large"
+        raise ValueError(f"{what}: {late}")
     return full

@@ -47,12 +47,15 @@ class VICReg(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: a negative weight, a hidden width or a number of layers below 1, or projections narrower than 2.
+          ValueError: a negative weight, no weight above 0, a hidden width or a number of layers below 1, or projections
+            narrower than 2.
         """
         weights = dict(
             invariance_weight=invariance_weight, variance_weight=variance_weight, covariance_weight=covariance_weight
         )
         settings.at_least(0, **weights)
+        if not any(weights.values()):
+            raise ValueError(f"{', '.join(weights)} are all 0: nothing is left to minimise")
         settings.at_least(1, projector_hidden=projector_hidden, projector_layers=projector_layers)
         settings.at_least(2, projector_out=projector_out)
         self.backbone, self.view = backbone, view

@@ -34,6 +34,7 @@ METRICS = {
     "linear": "Linear probe",
     "rank_me": "Effective rank",
     "embedding_std": "Embedding spread",
+    "alpha_req": "Decay of the spectrum",
     "spread": "Spread of features",
     "projection_spread": "Spread of projections",
     "projection_deviation": "Deviation of projections",

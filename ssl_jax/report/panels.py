@@ -51,6 +51,12 @@ _KNOWN = (
         "How many directions the embeddings use. A fall towards 1 is collapse, whatever the loss says.",
     ),
     Panel(
+        "Decay of the spectrum of the embeddings (alpha-ReQ)",
+        ("eval/alpha_req",),
+        "Variance along the k-th direction falls as k to the power of minus this. Its paper finds about 1 best; "
+        "far above it few directions hold all.",
+    ),
+    Panel(
         "Spread of directions",
         ("eval/spread", "eval/projection_spread"),
         "1 where embeddings point everywhere; below 0.01 they are all alike: a complete collapse.",

@@ -138,7 +138,7 @@ def test_nnclr_is_solo_learns_with_lightlys_heads_over_some_steps():
     [
         ("simclr", {}, "ntx_ent_loss.NTXentLoss", {}),
         ("dcl", {}, "dcl_loss.DCLLoss", {}),
-        ("dcl", dict(weighted=True, sigma=0.4), "dcl_loss.DCLWLoss", dict(sigma=0.4)),
+        ("dcl", dict(sigma=0.4), "dcl_loss.DCLWLoss", dict(sigma=0.4)),
     ],
 )
 def test_simclr_and_dcl_are_lightlys_over_some_steps(name, settings, loss, options):

@@ -75,7 +75,7 @@ def test_ratios_fill_the_range_evenly_for_the_share():
     assert (ratios[:20] == 0).all()
     np.testing.assert_array_equal(np.floor((ratios[20:] - 0.1) / 0.02 + 1e-4), np.arange(20))
     assert (masking.spread_ratios(KEYS[0], 40) != masking.spread_ratios(KEYS[1], 40)).any()
-    assert (masking.spread_ratios(KEYS[0], 4, share=0.1) == 0).all()
+    assert (masking.spread_ratios(KEYS[0], 4, share=0.1) > 0).sum() == 1
 
 
 def test_hidden_patches_come_first_and_count():

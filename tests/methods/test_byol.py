@@ -1,5 +1,7 @@
 """BYOL: the online network predicts the target's projection of the other view; the target follows."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,6 +53,12 @@ def test_heads_are_the_papers(data_dir):
         assert head.norms[0].scale is not None and head.norms[0].bias is not None
 
 
+def test_pytorchs_heads_have_biases_in_their_last_layers(data_dir):
+    method, _ = probe.made("byol", data_dir, projector_hidden=12, projector_out=10, head_layers="torch")
+    for head in (method.projector, method.predictor, method.target_projector):
+        assert head.linears[0].bias is None and head.linears[1].bias.shape == (10,)
+
+
 @pytest.mark.parametrize("step, momentum", [(0, 0.9), (25, 0.95), (50, 1.0)])
 def test_target_follows_by_the_schedule(step, momentum, data_dir):
     """tiny has 50 steps and momentum 0.9: half way, 1 - 0.1 * (cos(pi / 2) + 1) / 2 = 0.95."""
@@ -78,8 +86,9 @@ def test_an_evaluation_changes_nothing(data_dir):
         ("momentum", 1.0, "momentum 1.0 is not in"),
         ("projector_hidden", 0, "projector_hidden 0 is below 1"),
         ("projector_out", 0, "projector_out 0 is below 1"),
+        ("head_layers", "pytorch", "head_layers is 'pytorch' (str); it must be one of 'haiku', 'torch'"),
     ],
 )
 def test_impossible_settings(name, value, message, data_dir):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=re.escape(message)):
         probe.made("byol", data_dir, **{name: value})

@@ -81,10 +81,12 @@ def test_methods_whose_code_draws_from_a_normal_distribution(name, deviation):
         assert linear.bias is None or not linear.bias[...].any()
 
 
-def test_simclr_and_dcl_may_start_as_pytorch_does():
-    for head in projector("dcl"), projector("simclr", projector_deviation=None):
+def test_simclr_dcl_and_byol_may_start_as_pytorch_does():
+    byol = projector("byol", head_layers="torch")
+    for head in projector("dcl"), projector("simclr", projector_deviation=None), byol:
         for linear in head.linears:
             assert_uniform(linear.kernel[...], linear.kernel.shape[0] ** -0.5)
+    assert_uniform(byol.linears[-1].bias[...], byol.linears[-1].kernel.shape[0] ** -0.5)
 
 
 def test_haiku_cuts_at_two_deviations():
