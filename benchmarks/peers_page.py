@@ -174,8 +174,9 @@ def _scores(table: str, found: dict) -> str:
 
 
 def _seeds(runs: dict[str, np.ndarray]) -> str:
-    """How many runs each contender has that has any: one number where they are as many."""
-    return " / ".join(dict.fromkeys(str(len(values)) for values in runs.values() if len(values)))
+    """How many runs each contender has that has any: one number where all have as many."""
+    counts = [str(len(values)) for values in runs.values() if len(values)]
+    return counts[0] if len(set(counts)) == 1 else " / ".join(counts)
 
 
 def _ended(values: np.ndarray) -> np.ndarray:

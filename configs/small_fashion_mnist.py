@@ -60,7 +60,7 @@ METHODS = dict(
 """By method, what differs from the common settings: part -> leaf -> value."""
 EXPECTED = dict(
     barlow_twins=(0.758, 0.801, 0.11, 0.04),
-    byol=(0.718, 0.779, 0.06, 0.01),
+    byol=(0.715, 0.774, 0.06, 0.01),
     dcl=(0.769, 0.807, 0.13, 0.05),
     dino=(0.724, 0.785, 0.07, 0.02),
     dinov2=(0.768, 0.765, 0.12, 0),

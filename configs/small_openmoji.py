@@ -68,7 +68,7 @@ METHODS = dict(
 """By method, what differs from the common settings: leaf -> value, or part -> leaf -> value."""
 EXPECTED = dict(
     barlow_twins=(0.537, 0.549, 0.03, 0),
-    byol=(0.471, 0.523, 0, 0),
+    byol=(0.494, 0.540, 0, 0),
     dcl=(0.531, 0.553, 0.02, 0.02),
     dino=(0.495, 0.538, 0, 0),
     dinov2=(0.548, 0.496, 0.05, 0),

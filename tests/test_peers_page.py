@@ -1,5 +1,6 @@
 """docs/peers.md and docs/peers.json say the same, and who holds."""
 
+import numpy as np
 import pytest
 
 from benchmarks import peers_page
@@ -60,3 +61,48 @@ def test_speeds_are_medians_of_rounds_and_no_ratio_is_rounded_up_to_its_goal():
 def test_no_page_is_made_of_nothing():
     with pytest.raises(SystemExit, match="run benchmarks/peers.py"):
         peers_page.write({})
+
+
+def ratios(network: str, peer: str) -> list[float]:
+    """How many times as long as a peer's our step takes, median of rounds, by method."""
+    entries = [entry for key, entry in peers_page.read().items() if key.startswith(f"throughput/{network}/")]
+    return [1 / float(np.median(peers_page._ratios(entry, peer))) for entry in entries if peer in entry["seconds"]]
+
+
+def readme() -> str:
+    return " ".join((peers_page.ROOT / "README.md").read_text().split())
+
+
+@pytest.mark.parametrize(
+    "network, peer, words",
+    [
+        ("vit", "lightly", "With a ViT a step takes {} times as long as lightly's"),
+        ("vit", "stable-pretraining", "and {} times as long as stable-pretraining's, whose views do less"),
+        ("resnet18", "lightly", "with a ResNet-18 it takes {} times as long as lightly's"),
+        ("resnet18", "stable-pretraining", "and {} times as long as stable-pretraining's. Accuracy"),
+    ],
+)
+def test_readme_says_how_long_steps_take(network, peer, words):
+    found = ratios(network, peer)
+    assert words.format(f"{min(found):.1f} to {max(found):.1f}") in readme()
+
+
+def means(measure: str) -> dict[str, dict[str, float]]:
+    """By method and contender, on OpenMoji."""
+    prefix, values = "accuracy/small_openmoji/", {}
+    for key, entry in peers_page.read().items():
+        if key.startswith(prefix):
+            method, contender, _ = key.removeprefix(prefix).split("/")
+            values.setdefault(method, {}).setdefault(contender, []).append(entry[measure])
+    return {method: {name: np.mean(each) for name, each in of.items()} for method, of in values.items()}
+
+
+def test_readme_says_how_accuracies_compare():
+    assert "within the spread over seeds for all six methods" in readme()
+    verdicts = peers_page.page(peers_page.read()).partition("## Accuracy")[2]
+    assert verdicts.count("| yes |") == 12 and "| NO |" not in verdicts
+    ahead = {}
+    for measure in peers_page.MEASURES:
+        ahead[measure] = {method for method, of in means(measure).items() if of["lightly"] > of["ours"]}
+    assert "by nearest neighbours for BYOL, DINO and VICReg, by a linear probe for all but SimSiam" in readme()
+    assert ahead == {"knn_full": {"byol", "dino", "vicreg"}, "linear": set(means("linear")) - {"simsiam"}}
