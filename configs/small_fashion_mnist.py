@@ -59,7 +59,7 @@ METHODS = dict(
 )
 """By method, what differs from the common settings: part -> leaf -> value."""
 EXPECTED = dict(
-    barlow_twins=(0.758, 0.801, 0.11, 0.04),
+    barlow_twins=(0.759, 0.799, 0.11, 0.04),
     byol=(0.715, 0.774, 0.06, 0.01),
     dcl=(0.769, 0.807, 0.13, 0.05),
     dino=(0.724, 0.785, 0.07, 0.02),
@@ -67,15 +67,15 @@ EXPECTED = dict(
     ibot=(0.668, 0.768, 0.02, 0),
     lejepa=(0.765, 0.806, 0.11, 0.04),
     moco_v2=(0.753, 0.788, 0.11, 0.03),
-    moco_v3=(0.764, 0.803, 0.12, 0.04),
+    moco_v3=(0.762, 0.801, 0.12, 0.04),
     msn=(0.736, 0.778, 0.09, 0.01),
-    nnclr=(0.748, 0.792, 0.1, 0.03),
+    nnclr=(0.751, 0.794, 0.1, 0.03),
     simclr=(0.769, 0.803, 0.12, 0.04),
-    simsiam=(0.731, 0.780, 0.08, 0.02),
+    simsiam=(0.728, 0.778, 0.08, 0.02),
     sup_con=(0.789, 0.812, 0.14, 0.05),
     supervised=(0.775, 0.798, 0.13, 0.04),
     swav=(0.746, 0.790, 0.1, 0.03),
-    vicreg=(0.769, 0.807, 0.11, 0.04),
+    vicreg=(0.771, 0.807, 0.11, 0.04),
 )
 """By method: kNN and linear accuracy, means over seeds 0 to 2 (docs/methods.md), and the least that each is above the
 untrained network's, 0 where nothing is promised."""
