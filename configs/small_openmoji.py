@@ -8,8 +8,8 @@ chosen among two or three by kNN and linear probe on fifths of the training spli
 300 pictures each, their scores are uncertain by 2 to 3 %; heads started with three times the variance then. BYOL and
 SimSiam have heads as they start now, and batches of half the size with twice the steps: their settings were chosen
 anew, on the training split too, after BYOL had been measured on the test split and was below its untrained network.
-BYOL's `head_layers` were chosen last, when its neighbours had been below lightly's on the test split: with three seeds
-on each of two fifths of the training split they found 49.6 % with 'torch' and 47.8 % with 'haiku'.
+BYOL's `head_layers` were chosen last, when it had been below lightly's there: neighbours were right for 49.6 % with
+'torch' and 47.8 % with 'haiku', means of three seeds on each of two fifths of the training split.
 """
 
 import ml_collections

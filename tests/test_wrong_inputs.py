@@ -255,7 +255,7 @@ WRONG_TOGETHER = [
         ("on_collapse=stop", "steps=100", "evaluate.every=60", "evaluate.collapse_patience=50"),
         "'stop' can never act",
         "lie 40 steps, and config.evaluate.collapse_patience is 50",
-        "Set it to 40 or less, or config.evaluate.every lower",
+        "Set config.evaluate.collapse_patience to 40 or less, or config.evaluate.every lower",
     ),
     (
         "simclr",

@@ -164,7 +164,8 @@ def _check_patience(plan: EvaluationPlan, config: Mapping[str, Any]) -> None:
     between, patience = max(steps - plan.every, 0), plan.patience(steps)
     if between < patience:
         never = f"lie {between} steps, and config.evaluate.collapse_patience is {patience}"
-        instead = f"Set it to {between} or less, or config.evaluate.every lower"
+        less = " or less" if between else ""
+        instead = f"Set config.evaluate.collapse_patience to {between}{less}, or config.evaluate.every lower"
         raise UserError(f"{what} can never act: between the first and the last evaluation {never}. {instead}.")
 
 

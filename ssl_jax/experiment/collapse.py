@@ -22,7 +22,7 @@ _STOPPED = (
     "config.on_collapse to 'warn' in a new --workdir."
 )
 _FIGURES = ("spread", "effective_rank", "directions")
-_MORE = ("rank_me", "embedding_std", "alpha_req")  # of features alone
+_MORE = ("alpha_req",)  # of features alone
 _DEVIATION = "deviation"  # of projections alone
 _USAGE = ("prototype_perplexity", "prototype_information")
 
@@ -43,7 +43,7 @@ class Finding:
 
 
 def figure_names(method: object) -> tuple[str, ...]:
-    """The names of the figures that `examine` gives for a method with more than four features."""
+    """The names of the figures that `examine` gives for a method, with more than four features of five examples."""
     compared = (*_FIGURES, _DEVIATION) if hasattr(method, "held_deviation") else _FIGURES
     projections = tuple(f"projection_{name}" for name in compared) if hasattr(method, "project") else ()
     return (*_FIGURES, *_MORE, *projections, *(_USAGE if hasattr(method, "assign") else ()))

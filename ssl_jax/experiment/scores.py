@@ -17,6 +17,7 @@ from ssl_jax.train.state import TrainState
 
 Split = tuple[np.ndarray, np.ndarray]
 NGRAM_TOKENS = 20_000_000  # that n-grams are counted in; their table is in memory
+DIAGNOSTICS = ("rank_me", "embedding_std")
 COMPARED = {"projections": "project", "prototypes": "assign"}  # what is diagnosed beside features: name -> who gives it
 
 
@@ -41,10 +42,10 @@ class Scorer:
 
     def during(self, state: TrainState) -> tuple[dict[str, float], collapse.Finding | None]:
         """The tasks that are run on a schedule, as 'eval/NAME', and the diagnosis where the plan has diagnostics."""
-        plan = dataclasses.replace(self.experiment.plan, tasks=self.experiment.plan.during, diagnostics=False)
+        plan = dataclasses.replace(self.experiment.plan, tasks=self.experiment.plan.during)
         splits = self.splits(state)
         scores, found = plan(*splits) | self.held_out(state), None
-        if self.experiment.plan.diagnostics:
+        if plan.diagnostics:
             rows = _spread(len(splits[1][0]), collapse.EXAMPLES)
             held = getattr(self.experiment.method, "held_deviation", None)
             figures, found = collapse.examine(int(state.step), splits[1][0][rows], self.compared(state, rows), held)
@@ -71,7 +72,8 @@ class Scorer:
         _, params, variables = nnx.split(self.experiment.method, nnx.Param, ...)
         own = jax.eval_shape(self._held_out, params, variables, next(iter(self._held_out_batches())), 0)
         during = self.experiment.plan.during if self.experiment.data.spec.num_classes else ()
-        figures = collapse.figure_names(self.experiment.method) if self.experiment.plan.diagnostics else ()
+        figures = (*DIAGNOSTICS, *collapse.figure_names(self.experiment.method))
+        figures = figures if self.experiment.plan.diagnostics else ()
         names = evaluate.prefixed("eval", dict.fromkeys([*during, *own, *figures]))
         if best not in names:
             raise unknown("config.checkpoint.best", best, names)

@@ -80,12 +80,13 @@ def spread_ratios(key: jax.Array, count: int, *, share: float = 0.5, low: float 
     Of `int(share * count)` images, one at least, one ratio is drawn from each of as many equal parts of the range;
     all are shuffled.
 
-    Source: DINOv2's official code (`data/collate.py`), within a device's batch there.
+    Source: DINOv2's official code (`data/collate.py`), within a device's batch there, where too small a share of few
+    images hides nothing.
 
     Args:
       key: of this step.
       count: number of images.
-      share: of the images of which something is hidden.
+      share: of the images of which something is hidden, above 0.
       low: least ratio.
       high: largest ratio.
 

@@ -49,8 +49,8 @@ class BYOL(nnx.Module):
         """
         settings.probability(momentum=momentum)
         settings.at_least(1, projector_hidden=projector_hidden, projector_out=projector_out)
-        self.backbone, self.view, self.momentum, self.steps = backbone, view, momentum, steps
         settings.one_of("head_layers", head_layers, ("haiku", "torch"))
+        self.backbone, self.view, self.momentum, self.steps = backbone, view, momentum, steps
         layers = {"haiku": dict(kernel_init=haiku_kernel, last_bias=False), "torch": dict(last_bias=True)}
         sizes = dict(hidden=projector_hidden, out=projector_out, last_batch_norm=False, rngs=rngs)
         sizes |= layers[head_layers]

@@ -36,8 +36,8 @@ class DCL(SimCLR):
           backbone: images [B, H, W, C] -> features [B, F]; has `features` = F.
           view: draws one view of one image (`augment.VIEWS`).
           temperature: tau of equation 6.
-          sigma: None for DCL. A number for DCLW, in which pairs count more the less alike they are, and the more so
-            the smaller it is; 0.5 in the paper.
+          sigma: None for DCL. A number for DCLW, in which pairs count more the less alike they are; the smaller sigma,
+            the more these weights differ. 0.5 in the paper.
           projector_hidden, projector_out, projector_layers: as for `SimCLR`, but the projector starts as PyTorch's
             layers do, as in that code.
           rngs: source of the parameters.
