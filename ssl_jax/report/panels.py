@@ -51,7 +51,7 @@ _KNOWN = (
         "How many directions the embeddings use. A fall towards 1 is collapse, whatever the loss says.",
     ),
     Panel(
-        "Decay of the spectrum of the embeddings (alpha-ReQ)",
+        "Decay of the spectrum (alpha-ReQ)",
         ("eval/alpha_req",),
         "Variance along the k-th direction falls as k to the power of minus this. Its paper finds about 1 best; "
         "far above it few directions hold all.",
