@@ -109,6 +109,12 @@ def write(found: dict[str, dict]) -> None:
     write_atomically(PAGE, page(found))
 
 
+def over_seeds(found: dict[str, dict], table: str, method: str, contender: str, measure: str) -> np.ndarray:
+    """One score of each run of a contender, NaN where the run became NaN."""
+    runs = f"accuracy/{table}/{method}/{contender}/"
+    return np.array([found[key].get(measure, np.nan) for key in sorted(found) if key.startswith(runs)])
+
+
 def _parts(keys: dict, index: int) -> list[str]:
     """The different names that stand at one place of the keys, in order of appearance."""
     return list(dict.fromkeys(key.split("/")[index] for key in keys))
@@ -130,7 +136,7 @@ def _speeds(network: str, found: dict) -> str:
     return "\n".join(lines) + "\n\nReached: a throughput of at least " + " and ".join(goals) + ".\n"
 
 
-def _ratios(entry: dict, peer: str) -> np.ndarray:
+def ratios(entry: dict, peer: str) -> np.ndarray:
     """How many times as long as ours a peer's step takes, by round."""
     return np.array(entry["seconds"][peer]) / np.array(entry["seconds"]["ours"])
 
@@ -138,7 +144,7 @@ def _ratios(entry: dict, peer: str) -> np.ndarray:
 def _reached(network: str, entry: dict) -> str:
     """Whether the median ratio to each peer that was timed is its goal at least."""
     goals = {peer: GOALS[network, peer] for peer in entry["seconds"] if (network, peer) in GOALS}
-    verdicts = {peer: np.median(_ratios(entry, peer)) >= goal for peer, goal in goals.items()}
+    verdicts = {peer: np.median(ratios(entry, peer)) >= goal for peer, goal in goals.items()}
     if all(verdicts.values()):
         return "yes"
     return "NO: " + ", ".join(peer for peer, reached in verdicts.items() if not reached)
@@ -147,10 +153,9 @@ def _reached(network: str, entry: dict) -> str:
 def _beside(entry: dict, peer: str) -> list[str]:
     if peer not in entry["seconds"]:
         return ["", ""]
-    ratios = _ratios(entry, peer)
     way = entry["workers"][peer]
     how = "on the device" if way is None else f"{way} workers"
-    least, middle, most = np.floor(100 * np.quantile(ratios, [0, 0.5, 1])) / 100
+    least, middle, most = np.floor(100 * np.quantile(ratios(entry, peer), [0, 0.5, 1])) / 100
     ratio = f"{middle:.2f} ({least:.2f} to {most:.2f})"
     return [f"{_milliseconds(entry['seconds'][peer])}, {how}", ratio]
 
@@ -168,10 +173,7 @@ def _scores(table: str, found: dict) -> str:
         lines.append("| method | seeds | " + " | ".join(contenders) + " | holds |")
         lines.append("|---|---|" + "---|" * (len(contenders) + 1))
         for method in sorted(_parts(keys, 2)):
-            runs = {}
-            for name in contenders:
-                entries = [entry for key, entry in sorted(keys.items()) if key.split("/")[2:4] == [method, name]]
-                runs[name] = 100 * np.array([entry.get(measure, np.nan) for entry in entries])
+            runs = {name: 100 * over_seeds(found, table, method, name, measure) for name in contenders}
             cells = [method, _seeds(runs), *map(_spread, runs.values()), _verdict(runs)]
             lines.append("| " + " | ".join(cells) + " |")
         text += "\n".join(lines) + "\n"

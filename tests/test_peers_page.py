@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
-from benchmarks import peers_page
+from benchmarks import peers, peers_page
+from tests.readme import WORDS
+
+FOUND = peers_page.read()
 
 
 def test_page_is_made_of_the_results():
-    assert peers_page.PAGE.read_text() == peers_page.page(peers_page.read())
+    assert peers_page.PAGE.read_text() == peers_page.page(FOUND)
 
 
 def accuracies(method: str = "byol", /, **scores: list[float | None]) -> dict[str, dict]:
@@ -47,6 +50,11 @@ def test_a_contender_that_lacks_a_method_has_an_empty_cell():
     assert "| simclr | 2 | 70.0 ± 0.0 | 80.0 ± 0.0 |  | NO |" in page
 
 
+def test_a_peer_whose_only_run_became_nan_decides_nothing():
+    page = peers_page.page(accuracies(ours=[0.8, 0.81], lightly=[0.8, 0.81], other=[None]))
+    assert "| byol | 2 / 2 / 1 | 80.5 ± 0.7 | 80.5 ± 0.7 | (1 of 1 runs became NaN) | yes |" in page
+
+
 def test_speeds_are_medians_of_rounds_and_no_ratio_is_rounded_up_to_its_goal():
     entry = {
         "seconds": {"ours": [1.0, 1.0, 2.0], "lightly": [1.499, 1.25, 4.0]},
@@ -63,16 +71,6 @@ def test_no_page_is_made_of_nothing():
         peers_page.write({})
 
 
-def ratios(network: str, peer: str) -> list[float]:
-    """How many times as long as a peer's our step takes, median of rounds, by method."""
-    entries = [entry for key, entry in peers_page.read().items() if key.startswith(f"throughput/{network}/")]
-    return [1 / float(np.median(peers_page._ratios(entry, peer))) for entry in entries if peer in entry["seconds"]]
-
-
-def readme() -> str:
-    return " ".join((peers_page.ROOT / "README.md").read_text().split())
-
-
 @pytest.mark.parametrize(
     "network, peer, words",
     [
@@ -83,31 +81,25 @@ def readme() -> str:
     ],
 )
 def test_readme_says_how_long_steps_take(network, peer, words):
-    found = ratios(network, peer)
-    assert words.format(f"{min(found):.1f} to {max(found):.1f}") in readme()
+    """Medians of rounds, of the method with the shortest and with the longest."""
+    entries = [entry for key, entry in FOUND.items() if key.startswith(f"throughput/{network}/")]
+    found = [1 / np.median(peers_page.ratios(entry, peer)) for entry in entries if peer in entry["seconds"]]
+    assert words.format(f"{min(found):.1f} to {max(found):.1f}") in WORDS
 
 
-def means(measure: str) -> dict[str, dict[str, float]]:
-    """By method and contender, on OpenMoji."""
-    prefix, values = "accuracy/small_openmoji/", {}
-    for key, entry in peers_page.read().items():
-        if key.startswith(prefix):
-            method, contender, _ = key.removeprefix(prefix).split("/")
-            values.setdefault(method, {}).setdefault(contender, []).append(entry[measure])
-    return {method: {name: np.mean(each) for name, each in of.items()} for method, of in values.items()}
+def ahead(peer: str, measure: str) -> set[str]:
+    """The methods with which a peer's mean on OpenMoji is above ours."""
+    mean = lambda method, name: peers_page.over_seeds(FOUND, "small_openmoji", method, name, measure).mean()
+    return {method for method in peers.METHODS[peer] if mean(method, peer) > mean(method, "ours")}
 
 
 def test_readme_says_how_accuracies_compare():
-    assert "within the spread over seeds for all six methods" in readme()
-    verdicts = peers_page.page(peers_page.read()).partition("## Accuracy")[2]
+    assert "within the spread over seeds for all six methods" in WORDS
+    verdicts = peers_page.page(FOUND).partition("## Accuracy")[2]
     assert verdicts.count("| yes |") == 12 and "| NO |" not in verdicts
-
-    def ahead(peer: str, measure: str) -> set[str]:
-        return {method for method, of in means(measure).items() if of.get(peer, 0) > of["ours"]}
-
-    assert "by nearest neighbours for BYOL, DINO and VICReg, by a linear probe for all but SimSiam" in readme()
+    assert "by nearest neighbours for BYOL, DINO and VICReg, by a linear probe for all but SimSiam" in WORDS
     assert ahead("lightly", "knn_full") == {"byol", "dino", "vicreg"}
-    assert ahead("lightly", "linear") == means("linear").keys() - {"simsiam"}
-    assert "by nearest neighbours for SimSiam, by a linear probe for SimCLR" in readme()
+    assert ahead("lightly", "linear") == set(peers.METHODS["lightly"]) - {"simsiam"}
+    assert "by nearest neighbours for SimSiam, by a linear probe for SimCLR" in WORDS
     assert ahead("stable-pretraining", "knn_full") == {"simsiam"}
     assert ahead("stable-pretraining", "linear") == {"simclr"}

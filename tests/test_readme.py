@@ -15,10 +15,10 @@ from ssl_jax.experiment import build
 from ssl_jax.methods import METHODS
 from ssl_jax.train.loop import jit_train_step
 from ssl_jax.train.mesh import make_mesh, put_rows
+from tests.readme import TEXT
 from tests.test_configs import PAPERS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-TEXT = (ROOT / "README.md").read_text()
 
 
 def python_block(containing: str) -> dict:

@@ -22,7 +22,7 @@ _STOPPED = (
     "config.on_collapse to 'warn' in a new --workdir."
 )
 _FIGURES = ("spread", "effective_rank", "directions")
-_MORE = ("alpha_req",)  # of features alone
+_DECAY = "alpha_req"  # of features alone
 _DEVIATION = "deviation"  # of projections alone
 _USAGE = ("prototype_perplexity", "prototype_information")
 
@@ -43,10 +43,10 @@ class Finding:
 
 
 def figure_names(method: object) -> tuple[str, ...]:
-    """The names of the figures that `examine` gives for a method, with more than four features of five examples."""
+    """The names of the figures that `examine` gives for a method, where features are over 4 and examples over 5."""
     compared = (*_FIGURES, _DEVIATION) if hasattr(method, "held_deviation") else _FIGURES
     projections = tuple(f"projection_{name}" for name in compared) if hasattr(method, "project") else ()
-    return (*_FIGURES, *_MORE, *projections, *(_USAGE if hasattr(method, "assign") else ()))
+    return (*_FIGURES, _DECAY, *projections, *(_USAGE if hasattr(method, "assign") else ()))
 
 
 def examine(
@@ -78,11 +78,10 @@ def examine(
         found = {"features": diagnose(features), "projections": of_projections}
     figures = {}
     for name, diagnosis in found.items():
-        prefix = "" if name == "features" else "projection_"
+        prefix, own = ("", _DECAY) if name == "features" else ("projection_", _DEVIATION)
         seen = diagnosis.figures
-        figures |= {f"{prefix}{figure}": seen[figure] for figure in (*_FIGURES, _DEVIATION) if figure in seen}
-        more = _USAGE if prefix else (*_MORE, *_USAGE)
-        figures |= {figure: seen[figure] for figure in more if figure in seen}
+        figures |= {f"{prefix}{figure}": seen[figure] for figure in (*_FIGURES, own) if figure in seen}
+        figures |= {figure: seen[figure] for figure in _USAGE if figure in seen}
     text = " ".join(f"{name.capitalize()}: {each.verdict}. {each.sentence}" for name, each in found.items())
     worst = max((each.verdict for each in found.values()), key=SEVERITY.index)
     return figures, Finding(step, worst, text)
