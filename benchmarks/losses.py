@@ -4,11 +4,13 @@
     python benchmarks/losses.py --loss clip siglip sup_con --batch=4096      # the forms of other losses
     python benchmarks/losses.py --batch=65536 --form blocks --rounds=1       # what only blocks can do
     python benchmarks/losses.py --devices 1 2 4 8 --form blocks --batch=16384 --rounds=1  # memory a device
+    python benchmarks/losses.py --platform=cuda --batch 16384 --block_size=4096           # on a GPU
 
 A batch of N is N pairs of views, that is 2N embeddings of 128 numbers, float32. Every measurement has a process of its
 own. Memory is what the process has at its peak beyond what it had with the inputs made and the program compiled; with
-several devices it is XLA's own count of temporary memory a device. Time is the best of some rounds, between which all
-forms take turns, so that what else the machine does weighs on all alike. `lightly` needs requirements-peers.txt.
+several devices, or on a GPU, it is XLA's own count of temporary memory a device, and PyTorch's of what its allocator
+gave at the peak beyond the inputs. Time is the best of some rounds, between which all forms take turns, so that what
+else the machine does weighs on all alike. All multiply in float32. `lightly` needs requirements-peers.txt.
 """
 
 import argparse
@@ -19,12 +21,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 WIDTH, TEMPERATURE = 128, 0.1
 EXTRA = {"nt_xent": ("optax",)}
 """Not by default: optax's needs memory for N^2 times the width."""
+Measurable = tuple[Callable[[], object], int | None]
+"""A call that computes value and gradient, and the temporary bytes on the device that its library counted, if any."""
 PEERS = {"nt_xent": ("textbook", "lightly"), "clip": ("open_clip",), "siglip": ("open_clip",)}
 
 
@@ -35,8 +40,8 @@ def inputs(batch: int):
     return np.random.default_rng(0).standard_normal((2, batch, WIDTH), dtype=np.float32)
 
 
-def ours(loss: str, batch: int, block_size: int | None, devices: int) -> tuple[Callable[[], object], int | None]:
-    """A call that computes value and gradient, and XLA's count of temporary bytes."""
+def ours(loss: str, batch: int, block_size: int | None, devices: int) -> Measurable:
+    """This library's form, in blocks or, without their size, plain."""
     import functools
 
     import jax
@@ -57,11 +62,17 @@ def ours(loss: str, batch: int, block_size: int | None, devices: int) -> tuple[C
         mesh = jax.sharding.Mesh(jax.devices()[:devices], ("data",))
         call = jax.shard_map(call, mesh=mesh, in_specs=P("data"), out_specs=P())
         views = jax.device_put(views, NamedSharding(mesh, P("data")))
-    compiled = jax.jit(jax.value_and_grad(call, (0, 1))).lower(*views).compile()
-    return lambda: jax.block_until_ready(compiled(*views)), compiled.memory_analysis().temp_size_in_bytes
+    return _compiled(jax.value_and_grad(call, (0, 1)), *views)
 
 
-def textbook(loss: str, batch: int) -> Callable[[], object]:
+def _compiled(function: Callable, *inputs: Any) -> Measurable:
+    import jax
+
+    compiled = jax.jit(function).lower(*inputs).compile()
+    return lambda: jax.block_until_ready(compiled(*inputs)), compiled.memory_analysis().temp_size_in_bytes
+
+
+def textbook(loss: str, batch: int) -> Measurable:
     """NT-Xent in JAX as the authors' code (google-research/simclr) writes it: masks and labels as whole matrices."""
     import jax
     import jax.numpy as jnp
@@ -76,11 +87,10 @@ def textbook(loss: str, batch: int) -> Callable[[], object]:
         return loss
 
     views = [jnp.asarray(x) for x in inputs(batch)]
-    compiled = jax.jit(jax.value_and_grad(nt_xent, (0, 1))).lower(*views).compile()
-    return lambda: jax.block_until_ready(compiled(*views))
+    return _compiled(jax.value_and_grad(nt_xent, (0, 1)), *views)
 
 
-def optax(loss: str, batch: int) -> Callable[[], object]:
+def optax(loss: str, batch: int) -> Measurable:
     """optax's NT-Xent, which takes all embeddings and their labels."""
     import jax
     import jax.numpy as jnp
@@ -88,15 +98,16 @@ def optax(loss: str, batch: int) -> Callable[[], object]:
 
     labels = jnp.tile(jnp.arange(batch), 2)
     z = jnp.concatenate([jnp.asarray(x) for x in inputs(batch)])
-    compiled = jax.jit(jax.value_and_grad(lambda z: ntxent(z, labels, TEMPERATURE))).lower(z).compile()
-    return lambda: jax.block_until_ready(compiled(z))
+    return _compiled(jax.value_and_grad(lambda z: ntxent(z, labels, TEMPERATURE)), z)
 
 
-def torch_peer(loss: str, batch: int) -> Callable[[], object]:
+def torch_peer(loss: str, batch: int) -> Measurable:
     """lightly's NT-Xent, or open_clip's losses."""
     import torch
 
-    views = [torch.from_numpy(x).requires_grad_() for x in inputs(batch)]
+    on_gpu = os.environ["JAX_PLATFORMS"] == "cuda"
+    device = torch.device("cuda" if on_gpu else "cpu")
+    views = [torch.from_numpy(x).to(device).requires_grad_() for x in inputs(batch)]
     if loss == "nt_xent":
         import tests.fidelity.conftest  # noqa: F401  # isort: skip  (makes torchvision importable, for lightly)
         from lightly.loss.ntx_ent_loss import NTXentLoss
@@ -109,16 +120,22 @@ def torch_peer(loss: str, batch: int) -> Callable[[], object]:
         from open_clip.loss import ClipLoss, SigLipLoss
 
         unit = lambda x: torch.nn.functional.normalize(x, dim=1)
-        extra = (torch.tensor(-10.0),) if loss == "siglip" else ()
+        extra = (torch.tensor(-10.0, device=device),) if loss == "siglip" else ()
         peer = SigLipLoss() if loss == "siglip" else ClipLoss()
-        call = lambda a, b: peer(unit(a), unit(b), torch.tensor(1 / TEMPERATURE), *extra)
+        call = lambda a, b: peer(unit(a), unit(b), torch.tensor(1 / TEMPERATURE, device=device), *extra)
 
     def run() -> None:
         for view in views:
             view.grad = None
         call(*views).backward()
+        if on_gpu:
+            torch.cuda.synchronize()
 
-    return run
+    if not on_gpu:
+        return run, None
+    before = torch.cuda.memory_allocated()
+    run()
+    return run, torch.cuda.max_memory_allocated() - before
 
 
 def memory(what: str) -> int:
@@ -129,11 +146,11 @@ def memory(what: str) -> int:
 
 def serve(loss: str, form: str, batch: int, block_size: int, devices: int) -> None:
     """Answers each line of input with the seconds of one run; the first with its memory, too."""
-    temporary = None
     if form in ("blocks", "plain"):
         run, temporary = ours(loss, batch, block_size if form == "blocks" else None, devices)
     else:
-        run = {"textbook": textbook, "optax": optax}.get(form, torch_peer)(loss, batch)
+        run, temporary = {"textbook": textbook, "optax": optax}.get(form, torch_peer)(loss, batch)
+    counted = devices > 1 or os.environ["JAX_PLATFORMS"] != "cpu"  # not all is the process's memory
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
     peak = None
@@ -142,7 +159,7 @@ def serve(loss: str, form: str, batch: int, block_size: int, devices: int) -> No
         run()
         seconds = time.perf_counter() - begun
         peak = memory("VmHWM") - before if peak is None else peak
-        print(json.dumps({"seconds": seconds, "peak": temporary if devices > 1 else peak}), flush=True)
+        print(json.dumps({"seconds": seconds, "peak": temporary if counted else peak}), flush=True)
 
 
 class Measured:
@@ -154,6 +171,7 @@ class Measured:
         command += ["--batch", str(batch), "--devices", str(devices), "--block_size", str(options.block_size)]
         flags = f"--xla_force_host_platform_device_count={devices}"
         environment = {**os.environ, "JAX_PLATFORMS": options.platform, "XLA_FLAGS": flags}
+        environment |= {"JAX_DEFAULT_MATMUL_PRECISION": "highest", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.process = subprocess.Popen(command, env=environment, **pipes)
 
@@ -197,7 +215,7 @@ def main() -> None:
     parser.add_argument("--devices", nargs="+", type=int, default=[1], help="host devices to spread the batch over")
     parser.add_argument("--block_size", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--platform", default="cpu")
+    parser.add_argument("--platform", default="cpu", choices=["cpu", "cuda", "tpu"], help="tpu: JAX's forms alone")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     for loss in options.loss:

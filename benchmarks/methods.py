@@ -4,7 +4,7 @@
 
 For each method of `configs/small_*.py`: one run of `launch.py` a seed on each data set; what a run multiplies; the
 largest difference between 1 and 8 devices over the first steps; and a run that is killed with SIGKILL and continued,
-against an undisturbed one.
+against an undisturbed one. On a machine with GPUs all is done there, and one of them is compared with 8 CPU devices.
 What was found goes to docs/methods.json, one entry a job, and what is there already of the same config is not done
 again, so the command may be stopped and repeated. docs/methods.md is made of it (`benchmarks/methods_page.py`).
 """
@@ -41,6 +41,7 @@ from tests.killed import assert_same, finish, last_step, outcome, start, wait_fo
 from tests.stepping import Stepper, relative_difference  # noqa: E402
 
 EARLY_STEPS, PARALLEL_STEPS, KILL_STEPS, KILLS = 5, 20, 120, 3
+JOBS = ("seeds", "cost", "parallel", "resume")
 FEW = "--config.evaluate.limit=500"  # examples, where the sameness of results is looked at and not how good they are
 
 
@@ -87,7 +88,7 @@ def parallel(spec: str, data_dir: str | None) -> dict:
     Given for fewer steps too: AdamW's first steps divide by gradients that are near 0, so that rounding grows.
     """
     config = methods_page.config_of(spec)
-    one, eight = (_curve(config, devices, data_dir) for devices in (jax.devices()[:1], jax.devices()))
+    one, eight = (_curve(config, devices, data_dir) for devices in (jax.devices()[:1], jax.devices("cpu")))
     found = relative_difference(config["method"]["name"], one, eight)
     early = {"early_difference": float(found[:EARLY_STEPS].max()), "early_steps": EARLY_STEPS}
     return {"difference": float(found.max()), "steps": PARALLEL_STEPS} | early
@@ -132,13 +133,17 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
             if options.methods and method not in options.methods:
                 continue
             spec, name = methods_page.spec_of(table, method), f"{table}/{method}"
-            for seed in range(options.seeds):
+            for seed in range(options.seeds if "seeds" in options.jobs else 0):
                 given = (seed, options.workdir / table / f"{method}_seed{seed}", options.data_dir, options.quick)
                 yield f"{name}/seed{seed}", functools.partial(score, spec, *given)
-            yield f"{name}/cost", functools.partial(cost, spec, options.data_dir)
-            yield f"{name}/parallel", functools.partial(parallel, spec, options.data_dir)
-            if table == options.tables[0]:
-                yield f"{name}/resume", functools.partial(resume, spec, random.Random(name), options.data_dir)
+            once = {
+                "cost": functools.partial(cost, spec, options.data_dir),
+                "parallel": functools.partial(parallel, spec, options.data_dir),
+                "resume": functools.partial(resume, spec, random.Random(name), options.data_dir),
+            }
+            if table != options.tables[0]:
+                del once["resume"]
+            yield from ((f"{name}/{job}", once[job]) for job in once if job in options.jobs)
 
 
 def _options() -> argparse.Namespace:
@@ -147,6 +152,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", choices=methods, help="only these; all where it is left out")
     parser.add_argument("--tables", nargs="+", choices=tables, default=tables)
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=JOBS, help="what is done for each method")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
     parser.add_argument("--workdir", type=Path, default=ROOT / "runs" / "methods")
     parser.add_argument("--data_dir", default=None, help="where TFDS data lies")

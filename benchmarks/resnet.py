@@ -1,50 +1,73 @@
-"""A bare training step of ResNet-18, ours beside PyTorch's: forward, backward and an update by SGD, in float32.
+"""A bare training step of a ResNet, ours beside PyTorch's: forward, backward and an update by SGD.
 
     python benchmarks/resnet.py [--sides 32 96] [--batches 128 16] [--rounds=20] [--threads=2]
+    python benchmarks/resnet.py --depth=50 --sides 224 --batches 256 --dtype=bfloat16  # on a GPU
 
-Both are torchvision's ResNet-18 with the stem for small pictures (a 3x3 convolution, no pooling) and without a
-classifier; PyTorch's is in channels_last, its quicker layout. Rounds of one step each take turns in one process. The
+All are torchvision's ResNet without a classifier, at depth 18 with the stem for small pictures (a 3x3 convolution, no
+pooling); PyTorch's is in channels_last, its quicker layout. "flax's norm" is ours with Flax's batch normalisation,
+whose gradient is that of autodiff, in place of the closed form. Rounds of one step each take turns in one process. The
 median and the best round are shown, of wall time and of the time of all processors: where the machine does much else,
-the best says more. Needs requirements-peers.txt.
+the best says more.
+
+In float32 GPUs multiply in TF32 in convolutions, as both libraries do by default there; bfloat16 is PyTorch's autocast
+and our `dtype`. Needs requirements-peers.txt.
 """
 
 import argparse
+import dataclasses
 import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 RATE, MOMENTUM = 1e-3, 0.9
 
 
-def pictures(batch: int, side: int):
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """Of a network and its input."""
+
+    side: int
+    batch: int
+    depth: int = 18
+    dtype: str = "float32"
+
+
+def pictures(shape: Shape):
     """Random pictures, a NumPy array [batch, side, side, 3]."""
     import numpy as np
 
-    return np.random.default_rng(0).standard_normal((batch, side, side, 3), dtype=np.float32)
+    return np.random.default_rng(0).standard_normal((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
 
 
-def ours(batch: int, side: int, options: dict[str, str] | None = None) -> Callable[[], object]:
-    """A call that makes one step; compiled with the options of the train step, or with `options`."""
+def ours(shape: Shape, norm: Callable | None = None) -> Callable[[], object]:
+    """A call that makes one step, compiled as the train step is; `norm` may take the place of our BatchNorm."""
     import jax
     import jax.numpy as jnp
     import optax
     from flax import nnx
 
-    from ssl_jax.models import ResNet
+    from ssl_jax.models import resnet
     from ssl_jax.train import compiler, mesh
 
-    build = nnx.jit(lambda: ResNet(depth=18, stem="small", zero_init_residual=False, rngs=nnx.Rngs(0)))
-    graph, params, statistics = nnx.split(build(), nnx.Param, ...)
+    def build() -> nnx.Module:
+        stem = "small" if shape.depth == 18 else "imagenet"
+        settings = dict(depth=shape.depth, stem=stem, zero_init_residual=False, dtype=shape.dtype)
+        with mock.patch.object(resnet, "BatchNorm", norm or resnet.BatchNorm):
+            return resnet.ResNet(**settings, rngs=nnx.Rngs(0))
+
+    graph, params, statistics = nnx.split(nnx.jit(build)(), nnx.Param, ...)
     optimizer = optax.sgd(RATE, momentum=MOMENTUM)
 
     def loss(params, statistics, images):
         model = nnx.merge(graph, params, statistics, copy=True)
-        return jnp.mean(jnp.square(model(images, train=True))), nnx.state(model, nnx.BatchStat)
+        return jnp.mean(jnp.square(model(images, train=True)), dtype=jnp.float32), nnx.state(model, nnx.BatchStat)
 
     def step(state, images):
         params, statistics, momenta = state
@@ -52,9 +75,9 @@ def ours(batch: int, side: int, options: dict[str, str] | None = None) -> Callab
         updates, momenta = optimizer.update(grads, momenta)
         return optax.apply_updates(params, updates), statistics, momenta
 
-    images = jnp.asarray(pictures(batch, side))
+    images = jnp.asarray(pictures(shape))
     state = (params, statistics, optimizer.init(params))
-    options = compiler.options(mesh.make_mesh(), params) if options is None else options
+    options = compiler.options(mesh.make_mesh(), params)
     compiled = jax.jit(step, donate_argnums=0, compiler_options=options).lower(state, images).compile()
 
     def call():
@@ -64,30 +87,55 @@ def ours(batch: int, side: int, options: dict[str, str] | None = None) -> Callab
     return call
 
 
-def theirs(batch: int, side: int) -> Callable[[], object]:
+def flax_norm(features: int, *, scale_init: float = 1.0, axis_name: None = None) -> Callable:
+    """Flax's batch normalisation, called as ours is."""
+    import jax
+    from flax import nnx
+
+    class Norm(nnx.Module):
+        def __init__(self):
+            start = nnx.initializers.constant(scale_init)
+            self.norm = nnx.BatchNorm(features, momentum=0.9, scale_init=start, rngs=nnx.Rngs(0))
+
+        def __call__(self, x: jax.Array, *, train: bool, relu: bool = False) -> jax.Array:
+            y = self.norm(x, use_running_average=not train).astype(x.dtype)
+            return jax.nn.relu(y) if relu else y
+
+    return Norm()
+
+
+def theirs(shape: Shape) -> Callable[[], object]:
     """The same in PyTorch."""
     import torch
 
-    model = _torch_resnet18().to(memory_format=torch.channels_last)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = _torch_resnet(shape.depth).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM)
-    images = torch.from_numpy(pictures(batch, side)).permute(0, 3, 1, 2)  # already channels_last
+    images = torch.from_numpy(pictures(shape)).to(device).permute(0, 3, 1, 2)  # already channels_last
+    half = torch.autocast(device.type, torch.bfloat16, enabled=shape.dtype == "bfloat16")
 
     def call():
         optimizer.zero_grad()
-        model(images).square().mean().backward()
+        with half:
+            loss = model(images).square().mean()
+        loss.backward()
         optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
     return call
 
 
-def _torch_resnet18():
+def _torch_resnet(depth: int) -> Any:
     import tests.fidelity.conftest  # noqa: F401  # isort: skip  (makes torchvision importable)
     import torch
     import torchvision
 
-    model = torchvision.models.resnet18()
-    model.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
-    model.maxpool = model.fc = torch.nn.Identity()
+    model = getattr(torchvision.models, f"resnet{depth}")()
+    model.fc = torch.nn.Identity()
+    if depth == 18:
+        model.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        model.maxpool = torch.nn.Identity()
     return model.train()
 
 
@@ -118,16 +166,24 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[128, 16], help="pictures a step, one for each side")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--depth", type=int, default=18, choices=[18, 50])
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     options = parser.parse_args()
     use_processors(options.threads)
-    print(f"{'ms a step':28}{'ours':>10}{'torch':>10}{'torch/ours':>12}")
+    print(f"{'ms a step':28}{'ours':>10}{'flax norm':>14}{'ratio':>8}{'torch':>10}{'ratio':>8}")
     for side, batch in zip(options.sides, options.batches, strict=True):
-        found = measure({"ours": ours(batch, side), "torch": theirs(batch, side)}, options.rounds)
-        for what, reduce in ("median", statistics.median), ("best", min):
-            for index, clock in enumerate(("wall", "processor")):
-                a, b = (reduce([seconds[index] for seconds in found[name]]) * 1e3 for name in ("ours", "torch"))
-                print(f"{side} px x {batch}, {what} {clock:10}"[:28].ljust(28) + f"{a:10.0f}{b:10.0f}{b / a:12.2f}")
-        sys.stdout.flush()
+        compare(Shape(side, batch, options.depth, options.dtype), options.rounds)
+
+
+def compare(shape: Shape, rounds: int) -> None:
+    """Prints the lines of one shape."""
+    calls = {"ours": ours(shape), "flax": ours(shape, norm=flax_norm), "torch": theirs(shape)}
+    found = measure(calls, rounds)
+    for what, reduce in ("median", statistics.median), ("best", min):
+        for index, clock in enumerate(("wall", "processor")):
+            a, b, c = (reduce([seconds[index] for seconds in found[name]]) * 1e3 for name in calls)
+            title = f"{shape.side} px x {shape.batch}, {what} {clock}"
+            print(f"{title:28}{a:10.1f}{b:14.1f}{b / a:8.2f}{c:10.1f}{c / a:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ METHODS = dict(
 )
 """By method, what differs from the common settings: leaf -> value, or part -> leaf -> value."""
 EXPECTED = dict(
-    barlow_twins=(0.537, 0.549, 0.03, 0),
+    barlow_twins=(0.521, 0.552, 0.02, 0),
     byol=(0.494, 0.540, 0, 0),
     dcl=(0.531, 0.553, 0.02, 0.02),
     dino=(0.495, 0.538, 0, 0),
@@ -75,15 +75,15 @@ EXPECTED = dict(
     ibot=(0.490, 0.536, 0, 0),
     lejepa=(0.523, 0.537, 0.01, 0),
     moco_v2=(0.513, 0.527, 0, 0),
-    moco_v3=(0.549, 0.562, 0.02, 0.01),
+    moco_v3=(0.541, 0.568, 0.02, 0.01),
     msn=(0.506, 0.530, 0.02, 0),
-    nnclr=(0.542, 0.550, 0.04, 0),
+    nnclr=(0.542, 0.564, 0.04, 0),
     simclr=(0.543, 0.544, 0.04, 0),
-    simsiam=(0.471, 0.524, 0, 0),
+    simsiam=(0.485, 0.517, 0, 0),
     sup_con=(0.544, 0.527, 0.02, 0),
     supervised=(0.562, 0.550, 0.05, 0),
     swav=(0.524, 0.545, 0.01, 0),
-    vicreg=(0.550, 0.557, 0.04, 0),
+    vicreg=(0.544, 0.565, 0.04, 0),
 )
 """By method: kNN and linear accuracy, means over seeds 0 to 2 (docs/methods.md), and the least that each is above the
 untrained network's, 0 where nothing is promised."""

@@ -80,3 +80,19 @@ def test_readme_says_with_how_many_methods_neighbours_gain_on_openmoji():
     assert gains.keys() - gained == {"dino", "byol", "simsiam"}
     assert {method for method in gains if gains[method] < 1e-9} == {"byol", "simsiam"}
     assert abs(gains["byol"]) < 1e-9 and gains["simsiam"] < 0
+
+
+def test_readme_says_which_methods_pass_raw_pixels():
+    passed = {}
+    for table in MEASURED:
+        for measure in methods_page.MEASURES:
+            runs = {method: methods_page.runs_of(FOUND, table, method) for method in methods_page.methods_of(table)}
+            seen = {m: methods_page.over_seeds(runs[m], f"pretrained/{measure}").mean() for m in runs}
+            raw = {m: methods_page.over_seeds(runs[m], f"raw/{measure}").mean() for m in runs}
+            passed[table, measure] = {method for method in runs if seen[method] > raw[method]}
+    assert "passed by supervised training (neighbours) and by MoCo v3, NNCLR and VICReg (linear) alone" in WORDS
+    assert passed["small_openmoji", "knn_full"] == {"supervised"}
+    assert passed["small_openmoji", "linear"] == {"moco_v3", "nnclr", "vicreg"}
+    assert "passes that of raw pixels with most methods, nearest neighbours with SupCon's labels alone" in WORDS
+    assert passed["small_fashion_mnist", "knn_full"] == {"sup_con"}
+    assert len(passed["small_fashion_mnist", "linear"]) > len(methods_page.methods_of("small_fashion_mnist")) / 2
