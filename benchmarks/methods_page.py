@@ -53,14 +53,16 @@ COLUMNS = (
 PROMISED = """"1 and 8 devices": largest relative difference of the loss over the first {early} steps from the same
 state, and over {steps}{sizes}. Rounding grows where AdamW's first steps divide by gradients that are near 0.
 "Resumes exactly": a run killed with SIGKILL at random steps and continued ends with the same arrays, metrics and
-results, bit for bit, as one that was not disturbed."""
+results, bit for bit, as one that was not disturbed. "Paper's encoder": parameters that the source of the ImageNet
+config states; `tests/test_configs.py` holds that it builds with as many. How near the losses are to other codes, in
+value and gradient, says [losses.md](losses.md); what wrong settings are told, `tests/test_wrong_inputs.py`."""
 PROMISES = """
 ## What every method promises
 
 {text}
 
-| method | paper | 1 and 8 devices | resumes exactly | killed at steps |
-|---|---|---|---|---|
+| method | paper | paper's encoder | 1 and 8 devices | resumes exactly | killed at steps |
+|---|---|---|---|---|---|
 """
 
 
@@ -177,7 +179,8 @@ def _row(table: str, name: str, runs: list[dict], cost: dict | None) -> str:
 def _network(model: dict[str, Any]) -> str:
     if model["name"] == "resnet":
         return f"ResNet, blocks {'-'.join(map(str, model['stage_sizes']))}, width {model['base_width']}"
-    return f"ViT, depth {model['depth']}, width {model['width']}, patch {model['patch_size']}"
+    token = ", class token" if model["pooling"] == "cls" else ""
+    return f"ViT, depth {model['depth']}, width {model['width']}, patch {model['patch_size']}{token}"
 
 
 def _in_common(table: str) -> str:
@@ -204,7 +207,8 @@ def _promises(names: dict[str, list[str]], found: dict) -> str:
         parallel = of("parallel")
         differences = [max(entry[key] for entry in parallel) for key in ("early_difference", "difference") if parallel]
         resumed = [_resumed(entry) for entry in of("resume")] or [("", "")]
-        cells = (name, _paper(name), ", ".join(f"{difference:.0e}" for difference in differences), *resumed[0])
+        shown = ", ".join(f"{difference:.0e}" for difference in differences)
+        cells = (name, _paper(name), _papers_encoder(name), shown, *resumed[0])
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -221,6 +225,18 @@ def _paper(name: str) -> str:
     module = importlib.import_module(methods.METHODS[name].__module__)
     line = inspect.getdoc(module).split("\n\n")[0].replace("\n", " ").partition(": ")[2].rstrip(".")
     return re.sub(r",? arXiv:(\S+)", r", [\1](https://arxiv.org/abs/\1)", line) if "arXiv:" in line else "—"
+
+
+def _papers_encoder(name: str) -> str:
+    """Of each ImageNet config of the method, its network and the parameters that its source states."""
+    cells = []
+    for path in sorted((ROOT / "configs").glob("*_imagenet_*.py")):
+        config = config_of(str(path))
+        if config["method"]["name"] == name:
+            stated = config["expected"].get("parameters")
+            size = f"{stated / 1e6:g} M" if stated else "not stated"
+            cells.append(f"{path.stem.partition('_imagenet_')[2]}: {size}")
+    return ", ".join(dict.fromkeys(cells))
 
 
 if __name__ == "__main__":

@@ -103,3 +103,12 @@ def test_readme_says_how_accuracies_compare():
     assert "by nearest neighbours for SimSiam, by a linear probe for SimCLR" in WORDS
     assert ahead("stable-pretraining", "knn_full") == {"simsiam"}
     assert ahead("stable-pretraining", "linear") == {"simclr"}
+
+
+def test_pages_say_how_the_first_three_seeds_compared():
+    text = " ".join(peers_page.ACCURACY.split())
+    for method, row in ("dino", "(kNN {} to lightly's {}, "), ("vicreg", "and {} to {})"):
+        of = lambda name, method=method: peers_page.over_seeds(FOUND, "small_openmoji", method, name, "knn_full")[:3]
+        shown = (f"{100 * of(name).mean():.1f} ± {100 * of(name).std(ddof=1):.1f}" for name in ("ours", "lightly"))
+        assert row.format(*shown) in text
+    assert "DINO and VICReg did not hold by nearest neighbours with the first three" in WORDS

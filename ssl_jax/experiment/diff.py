@@ -8,7 +8,7 @@ import rich.table
 import rich.text
 
 from ssl_jax import config as configs
-from ssl_jax.errors import UserError
+from ssl_jax.errors import UserError, unknown
 from ssl_jax.experiment.resolve import resolved
 from ssl_jax.train.workdir import read_json
 
@@ -39,8 +39,18 @@ def table(found: dict[str, tuple[Any, Any]], first: str, second: str) -> rich.ta
 def _config(spec: str) -> dict[str, Any]:
     folder = pathlib.Path(spec).expanduser()
     if not folder.is_dir():
+        path = pathlib.Path(spec.partition(":")[0])
+        if not path.exists():
+            raise unknown("diff", str(path), _beside(path), likened=lambda name: pathlib.Path(name).name)
         return resolved(configs.plain(configs.load(spec)))
     config = read_json(folder / "config.json")
     if config is None:
         raise UserError(f"{folder} holds no run: there is no config.json in it.")
     return config
+
+
+def _beside(path: pathlib.Path) -> list[str]:
+    """Configs and runs in the folder of a path, or, where that is none, those of the usual folders."""
+    folders = [path.parent] if path.parent.is_dir() else [pathlib.Path("configs"), pathlib.Path("runs")]
+    found = [(*folder.glob("*.py"), *(file.parent for file in folder.glob("*/config.json"))) for folder in folders]
+    return [str(one) for ones in found for one in ones]

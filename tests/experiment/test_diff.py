@@ -61,6 +61,13 @@ def test_a_variant_and_values_that_look_like_markup(capsys):
     assert "('knn_full',)" in capsys.readouterr().out
 
 
+def test_a_misspelled_run_is_told_the_runs_beside_it(run_of_byol, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    pathlib.Path(run_of_byol).rename(runs / "mine")
+    with pytest.raises(UserError, match=f"diff: '{runs}/mien' does not exist. Did you mean '{runs}/mine'?"):
+        diff.differences(BYOL, str(runs / "mien"))
+
+
 def test_equal_configs_say_so(capsys):
     assert launch.main(["diff", QUICKSTART, QUICKSTART]) == 0
     assert capsys.readouterr().out == f"No leaf differs between {QUICKSTART} and {QUICKSTART}.\n"

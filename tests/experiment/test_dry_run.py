@@ -115,9 +115,14 @@ def test_the_picture_shows_what_the_method_sees(tmp_path, data_dir):
 
 
 @pytest.mark.slow
-def test_dry_run_of_a_paper(tmp_path, capsys):
-    path = ROOT / "configs" / "mae_imagenet_vit_b16.py"
+@pytest.mark.parametrize(
+    "name, target",
+    [("mae_imagenet_vit_b16", ""), ("moco_v2_cifar10_rn18", "target_"), ("dino_imagenet_vit_s16", "target_")],
+)
+def test_dry_run_of_a_paper(name, target, tmp_path, capsys):
+    path = ROOT / "configs" / f"{name}.py"
     assert launch.main([f"--config={path}", "--dry_run", f"--workdir={tmp_path}", f"--data_dir={tmp_path}"]) == 0
     out = capsys.readouterr().out
     print(out[out.index("Encoder") :])
-    assert "made-up examples stand in for it" in out and "Memory on each of" in out
+    assert "made-up examples stand in for it" in out and "Memory on each of" in out and target in out
+    assert (tmp_path / "dry_run" / "views.png").stat().st_size > 0
