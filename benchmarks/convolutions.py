@@ -1,15 +1,16 @@
-"""What the convolutions of a ResNet-18 step cost, ours beside PyTorch's: by stage and by direction, in float32.
+"""What the convolutions of a ResNet-18 step cost on CPUs, ours beside PyTorch's: by stage and direction, in float32.
 
     python benchmarks/convolutions.py [--side 32] [--batch 128] [--rounds=5]
 
-The network is that of `benchmarks/resnet.py`. Each different convolution is timed alone: forward, gradient with respect
-to its input (but the pictures'), and to its kernel; the best round counts, times how often the network has it. The rest
-of a step is what `benchmarks/resnet.py` takes beyond the sum: normalisation, activations, additions, the optimizer.
-Needs requirements-peers.txt.
+The network is that of `benchmarks/resnet.py` at depth 18. Each different convolution is timed alone: forward, gradient
+with respect to its input (but the pictures'), and to its kernel; the best round counts, times how often the network has
+it. The rest of a step is what `benchmarks/resnet.py` takes beyond the sum: normalisation, activations, additions, the
+optimizer. Needs requirements-peers.txt.
 """
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128, help="pictures a step")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    os.environ["JAX_PLATFORMS"] = "cpu"
     resnet.use_processors()
     # One library after the other: PyTorch's threads go on waiting busily for a while after each call.
     both = [spent(form, options.side, options.batch, options.rounds) for form in (ours, theirs)]

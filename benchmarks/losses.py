@@ -8,9 +8,10 @@
 
 A batch of N is N pairs of views, that is 2N embeddings of 128 numbers, float32. Every measurement has a process of its
 own. Memory is what the process has at its peak beyond what it had with the inputs made and the program compiled; with
-several devices, or on a GPU, it is XLA's own count of temporary memory a device, and PyTorch's of what its allocator
-gave at the peak beyond the inputs. Time is the best of some rounds, between which all forms take turns, so that what
-else the machine does weighs on all alike. All multiply in float32. `lightly` needs requirements-peers.txt.
+several devices, or on a GPU, it is XLA's own count of temporary memory a device, without the gradients, and PyTorch's
+of what its allocator gave at the peak beyond the inputs, gradients included. Time is the best of some rounds, between
+which all forms take turns, so that what else the machine does weighs on all alike. All multiply in float32. `lightly`
+needs requirements-peers.txt.
 """
 
 import argparse
@@ -26,10 +27,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 WIDTH, TEMPERATURE = 128, 0.1
-EXTRA = {"nt_xent": ("optax",)}
-"""Not by default: optax's needs memory for N^2 times the width."""
 Measurable = tuple[Callable[[], object], int | None]
 """A call that computes value and gradient, and the temporary bytes on the device that its library counted, if any."""
+EXTRA = {"nt_xent": ("optax",)}
+"""Not by default: optax's needs memory for N^2 times the width."""
 PEERS = {"nt_xent": ("textbook", "lightly"), "clip": ("open_clip",), "siglip": ("open_clip",)}
 
 
@@ -65,11 +66,11 @@ def ours(loss: str, batch: int, block_size: int | None, devices: int) -> Measura
     return _compiled(jax.value_and_grad(call, (0, 1)), *views)
 
 
-def _compiled(function: Callable, *inputs: Any) -> Measurable:
+def _compiled(function: Callable, *arrays: Any) -> Measurable:
     import jax
 
-    compiled = jax.jit(function).lower(*inputs).compile()
-    return lambda: jax.block_until_ready(compiled(*inputs)), compiled.memory_analysis().temp_size_in_bytes
+    compiled = jax.jit(function).lower(*arrays).compile()
+    return lambda: jax.block_until_ready(compiled(*arrays)), compiled.memory_analysis().temp_size_in_bytes
 
 
 def textbook(loss: str, batch: int) -> Measurable:
@@ -215,7 +216,7 @@ def main() -> None:
     parser.add_argument("--devices", nargs="+", type=int, default=[1], help="host devices to spread the batch over")
     parser.add_argument("--block_size", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--platform", default="cpu", choices=["cpu", "cuda", "tpu"], help="tpu: JAX's forms alone")
+    parser.add_argument("--platform", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     for loss in options.loss:

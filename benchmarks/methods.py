@@ -1,10 +1,10 @@
 """Trains every joint-embedding method on small real data, several seeds each, and checks what a method promises.
 
-    python benchmarks/methods.py [--methods simclr byol] [--tables small_openmoji] [--seeds 3] [--quick] [--data_dir D]
+    python benchmarks/methods.py [--methods simclr byol] [--tables small_openmoji] [--jobs seeds] [--seeds 3] [--quick]
 
 For each method of `configs/small_*.py`: one run of `launch.py` a seed on each data set; what a run multiplies; the
 largest difference between 1 and 8 devices over the first steps; and a run that is killed with SIGKILL and continued,
-against an undisturbed one. On a machine with GPUs all is done there, and one of them is compared with 8 CPU devices.
+against an undisturbed one.
 What was found goes to docs/methods.json, one entry a job, and what is there already of the same config is not done
 again, so the command may be stopped and repeated. docs/methods.md is made of it (`benchmarks/methods_page.py`).
 """
@@ -88,7 +88,7 @@ def parallel(spec: str, data_dir: str | None) -> dict:
     Given for fewer steps too: AdamW's first steps divide by gradients that are near 0, so that rounding grows.
     """
     config = methods_page.config_of(spec)
-    one, eight = (_curve(config, devices, data_dir) for devices in (jax.devices()[:1], jax.devices("cpu")))
+    one, eight = (_curve(config, devices, data_dir) for devices in (jax.devices()[:1], jax.devices()))
     found = relative_difference(config["method"]["name"], one, eight)
     early = {"early_difference": float(found[:EARLY_STEPS].max()), "early_steps": EARLY_STEPS}
     return {"difference": float(found.max()), "steps": PARALLEL_STEPS} | early
@@ -139,10 +139,9 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
             once = {
                 "cost": functools.partial(cost, spec, options.data_dir),
                 "parallel": functools.partial(parallel, spec, options.data_dir),
-                "resume": functools.partial(resume, spec, random.Random(name), options.data_dir),
             }
-            if table != options.tables[0]:
-                del once["resume"]
+            if table == options.tables[0]:
+                once["resume"] = functools.partial(resume, spec, random.Random(name), options.data_dir)
             yield from ((f"{name}/{job}", once[job]) for job in once if job in options.jobs)
 
 

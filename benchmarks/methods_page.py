@@ -37,10 +37,11 @@ Made by `python benchmarks/methods.py`, which trains each method with `configs/s
 held-out pictures, mean ± standard deviation over n seeds: kNN of 20 neighbours, and a linear probe, on frozen features.
 Parameters are all that are trained, and those of the encoder among them. Seconds are those of the quickest of the n
 runs of `launch.py`, from the command to its exit: start, data, compilation (or reading what an earlier run of the same
-program compiled, as seeds after the first do), baselines, training with its evaluations, and the report. Alarms are the
-runs that warned of a collapse (`config.on_collapse`). Settings were chosen on parts of the training split. After
-the test split had been seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and
-those of BYOL on OpenMoji twice. `supervised` and `sup_con` learn from the labels.
+program compiled, as seeds after the first do), baselines, training with its evaluations, and the report; they were
+taken on several days, on which the machine was up to a sixth slower or faster. Alarms are the runs that warned of a
+collapse (`config.on_collapse`). Settings were chosen on parts of the training split. After the test split had been
+seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and those of BYOL on
+OpenMoji twice. `supervised` and `sup_con` learn from the labels.
 
 What is the same for all methods of a table stands below it; the rest of each is in its config. Steps and batch say how
 many pictures are seen, not how much is computed: target networks and small crops cost more. TFLOPs are those of the
