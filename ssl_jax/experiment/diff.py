@@ -52,5 +52,7 @@ def _config(spec: str) -> dict[str, Any]:
 def _beside(path: pathlib.Path) -> list[str]:
     """Configs and runs in the folder of a path, or, where that is none, those of the usual folders."""
     folders = [path.parent] if path.parent.is_dir() else [pathlib.Path("configs"), pathlib.Path("runs")]
-    found = [(*folder.glob("*.py"), *(file.parent for file in folder.glob("*/config.json"))) for folder in folders]
-    return [str(one) for ones in found for one in ones]
+    found = []
+    for folder in folders:
+        found += [*folder.glob("*.py"), *(file.parent for file in folder.glob("*/config.json"))]
+    return list(map(str, found))
