@@ -1,4 +1,4 @@
-"""What views of images cost, in processor time a view: ours beside kornia's and torchvision's, in one process.
+"""What views of images cost on CPUs, in processor time a view: ours beside kornia's and torchvision's, in one process.
 
     python benchmarks/augment.py [--rounds=5] [--sizes 32 96]
     python benchmarks/augment.py --flops [--size=224] [--canvas=320]  # ours, as a part of a ResNet-50 SimCLR step
@@ -184,6 +184,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224, help="of the views, with --flops")
     parser.add_argument("--canvas", type=int, default=320, help="size of the images, with --flops")
     options = parser.parse_args()
+    jax.config.update("jax_platforms", "cpu")
     if options.flops:
         given, whole = flops(options.size, options.canvas, FLOPS_BATCH)
         print(f"ResNet-50, SimCLR, images of {options.canvas} pixels, views of {options.size}, compiled GFLOP a view:")

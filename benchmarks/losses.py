@@ -189,7 +189,7 @@ class Measured:
 
 def compare(options: argparse.Namespace, loss: str, batch: int, devices: int) -> None:
     """A table of one loss at one batch size."""
-    forms = options.form or ("blocks", "plain", *PEERS.get(loss, ()))
+    forms = options.form or ("blocks", "plain", *(PEERS.get(loss, ()) if devices == 1 else ()))
     print(f"\n{loss}, batch {batch}" + (f", {devices} devices" if devices > 1 else ""))
     print(f"{'':12}{'seconds':>10}{'times blocks':>14}{'MB':>10}{'times blocks':>14}", flush=True)
     measured = [Measured(options, loss, form, batch, devices) for form in forms]
@@ -222,6 +222,8 @@ def main() -> None:
     for loss in options.loss:
         if unknown := set(options.form or ()) - {"blocks", "plain", *PEERS.get(loss, ()), *EXTRA.get(loss, ())}:
             parser.error(f"{loss} has no form {', '.join(unknown)}")
+    if max(options.devices) > 1 and set(options.form or ()) - {"blocks", "plain"}:
+        parser.error("only blocks and plain are spread over several devices")
     if options.serve:
         return serve(options.loss[0], options.form[0], options.batch[0], options.block_size, options.devices[0])
     for loss in options.loss:

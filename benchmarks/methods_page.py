@@ -55,8 +55,9 @@ PROMISED = """"1 and 8 devices": largest relative difference of the loss over th
 state, and over {steps}{sizes}. Rounding grows where AdamW's first steps divide by gradients that are near 0.
 "Resumes exactly": a run killed with SIGKILL at random steps and continued ends with the same arrays, metrics and
 results, bit for bit, as one that was not disturbed. "Paper's encoder": parameters that the source of the ImageNet
-config states; `tests/test_configs.py` holds that it builds with as many. How near the losses are to other codes, in
-value and gradient, says [losses.md](losses.md); what wrong settings are told, `tests/test_wrong_inputs.py`."""
+config states; where it states any, `tests/test_configs.py` holds that the config builds with as many. How near the
+losses are to other codes, in value and gradient, says [losses.md](losses.md); what wrong settings are told,
+`tests/test_wrong_inputs.py`."""
 PROMISES = """
 ## What every method promises
 
@@ -229,7 +230,7 @@ def _paper(name: str) -> str:
 
 
 def _papers_encoder(name: str) -> str:
-    """Of each ImageNet config of the method, its network and the parameters that its source states."""
+    """Of each different ImageNet config of the method, its network and the parameters that its source states."""
     cells = []
     for path in sorted((ROOT / "configs").glob("*_imagenet_*.py")):
         config = config_of(str(path))

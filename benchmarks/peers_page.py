@@ -36,7 +36,7 @@ What differs:
 - Here, batches of uint8 pictures come from this project's feed, and views are made in the compiled step.
 - lightly's transforms work on PIL pictures, one at a time, in a DataLoader; crops are resized bilinearly (for DINO
   bicubically), and so they are by everyone. This project's own default is bicubic, so that its accuracies here are not
-  those of [methods.md](methods.md), but for DINO's. Networks are timm's ViT and torchvision's ResNet-18 (with the stem
+  those of [methods.md](methods.md). Networks are timm's ViT and torchvision's ResNet-18 (with the stem
   for small pictures, in channels_last), initialised as ours; heads, losses and target updates are lightly's, as in its
   examples, which run them eagerly. For DINO's small crops timm resizes the table of positions, where ours takes sines
   at the places between.

@@ -102,9 +102,10 @@ def flax_norm(features: int, *, scale_init: float = 1.0, **_: Any) -> Any:
 
 def theirs(shape: Shape) -> Callable[[], object]:
     """The same in PyTorch."""
+    import jax
     import torch
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if jax.default_backend() == "gpu" else "cpu")
     model = _torch_resnet(shape.depth).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM)
     images = torch.from_numpy(pictures(shape)).to(device).permute(0, 3, 1, 2)  # already channels_last

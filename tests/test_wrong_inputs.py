@@ -320,6 +320,7 @@ WRONG_COMMANDS = [
     (["diff", "tests", "configs/quickstart.py"], "tests holds no run"),
     (["diff", "configs/quickstart.py:fast", "configs/quickstart.py"], "configs/quickstart.py has no variants"),
     (["diff", "configs/none.py", "configs/quickstart.py"], "diff: 'configs/none.py' does not exist. Valid: configs/"),
+    (["diff", "quickstrat", "configs/quickstart.py"], "diff: 'quickstrat'", "Did you mean 'configs/quickstart.py'?"),
     (["diff", "no/run", "configs/quickstart.py"], "diff: 'no/run' does not exist. Valid: configs/"),
     (["--config=:"], "--config is empty; write the path of a config file"),
     (["--config=configs"], "--config: configs is a folder; write one of its files: configs/barlow_twins_cifar10_rn18"),

@@ -39,7 +39,7 @@ def table(found: dict[str, tuple[Any, Any]], first: str, second: str) -> rich.ta
 def _config(spec: str) -> dict[str, Any]:
     folder = pathlib.Path(spec).expanduser()
     if not folder.is_dir():
-        path = pathlib.Path(spec.partition(":")[0])
+        path = pathlib.Path(spec.partition(":")[0]).expanduser()
         if not path.exists():
             raise unknown("diff", str(path), _beside(path), likened=lambda name: pathlib.Path(name).name)
         return resolved(configs.plain(configs.load(spec)))
@@ -50,9 +50,10 @@ def _config(spec: str) -> dict[str, Any]:
 
 
 def _beside(path: pathlib.Path) -> list[str]:
-    """Configs and runs in the folder of a path, or, where that is none, those of the usual folders."""
-    folders = [path.parent] if path.parent.is_dir() else [pathlib.Path("configs"), pathlib.Path("runs")]
-    found = []
-    for folder in folders:
-        found += [*folder.glob("*.py"), *(file.parent for file in folder.glob("*/config.json"))]
-    return list(map(str, found))
+    """Configs and runs in the folder of a path, or, where it names none or there are none, in the usual folders."""
+    here = _configs_and_runs(path.parent) if path.parent != pathlib.Path() else []
+    return here or [name for folder in ("configs", "runs") for name in _configs_and_runs(pathlib.Path(folder))]
+
+
+def _configs_and_runs(folder: pathlib.Path) -> list[str]:
+    return list(map(str, (*folder.glob("*.py"), *(file.parent for file in folder.glob("*/config.json")))))
