@@ -48,6 +48,13 @@ def test_promises_were_kept(table, method):
     assert {run["verdict"] for run in runs if "verdict" in run} <= {"healthy"}  # of runs since these are kept
 
 
+@pytest.mark.parametrize(
+    "method", ["barlow_twins", "byol", "dino", "dinov2", "ibot", "msn", "simsiam", "swav", "vicreg"]
+)
+def test_methods_without_negatives_end_healthy_on_openmoji(method):
+    assert {run["verdict"] for run in methods_page.runs_of(FOUND, "small_openmoji", method)} == {"healthy"}
+
+
 @pytest.mark.parametrize("method", methods_page.methods_of(FIRST))
 def test_every_method_resumes_exactly(method):
     """In the first table; in the others it is looked at for some."""
