@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import pytest
 
@@ -64,7 +65,8 @@ def test_a_variant_and_values_that_look_like_markup(capsys):
 def test_a_misspelled_run_is_told_the_runs_beside_it(run_of_byol, tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     pathlib.Path(run_of_byol).rename(runs / "mine")
-    with pytest.raises(UserError, match=f"diff: '{runs}/mien' does not exist. Did you mean '{runs}/mine'?"):
+    said = f"diff: '{runs}/mien' does not exist. Did you mean '{runs}/mine'? Valid: {runs}/mine."
+    with pytest.raises(UserError, match=f"^{re.escape(said)}$"):
         diff.differences(BYOL, str(runs / "mien"))
 
 
