@@ -2,7 +2,8 @@ PYTHON ?= python3
 DEMO := .venv
 TEST := .venv-test
 
-RUN := $(TEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# A test process that XLA ends leaves its reason on the terminal, and ends the run: xdist may wait for ever otherwise.
+RUN := $(TEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --capture=sys --max-worker-restart=0
 
 .PHONY: demo test quick clean docs/losses.md docs/views.md
 
