@@ -87,17 +87,23 @@ def test_readme_says_how_long_steps_take(network, peer, words):
     assert words.format(f"{min(found):.1f} to {max(found):.1f}") in WORDS
 
 
-def ahead(peer: str, measure: str) -> set[str]:
-    """The methods with which a peer's mean on OpenMoji is above ours."""
-    mean = lambda method, name: peers_page.over_seeds(FOUND, "small_openmoji", method, name, measure).mean()
+def ahead(peer: str, measure: str, table: str = "small_openmoji") -> set[str]:
+    """The methods with which a peer's mean is above ours."""
+    mean = lambda method, name: peers_page.over_seeds(FOUND, table, method, name, measure).mean()
     return {method for method in peers.METHODS[peer] if mean(method, peer) > mean(method, "ours")}
 
 
 def test_readme_says_how_accuracies_compare():
-    assert "within the spread over seeds for all six methods" in WORDS
+    assert "within the spread over seeds for all six methods, on OpenMoji and on Fashion-MNIST" in WORDS
     verdicts = peers_page.page(FOUND).partition("## Accuracy")[2]
-    assert verdicts.count("| yes |") == 12 and "| NO |" not in verdicts
-    assert "by nearest neighbours for BYOL, DINO and VICReg, by a linear probe for all but SimSiam" in WORDS
+    assert verdicts.count("| yes |") == 24 and "| NO |" not in verdicts
+    assert "by nearest neighbours for BYOL, DINO and VICReg on OpenMoji, for BYOL alone on Fashion-MNIST" in WORDS
+    assert ahead("lightly", "knn_full", "small_fashion_mnist") == {"byol"}
+    assert "by a linear probe for all but SimSiam on OpenMoji, for BYOL and SimCLR on Fashion-MNIST" in WORDS
+    assert ahead("lightly", "linear", "small_fashion_mnist") == {"byol", "simclr"}
+    assert "stable-pretraining's, which has no DINO, is so on OpenMoji alone" in WORDS
+    for measure in peers_page.MEASURES:
+        assert not ahead("stable-pretraining", measure, "small_fashion_mnist")
     assert ahead("lightly", "knn_full") == {"byol", "dino", "vicreg"}
     assert ahead("lightly", "linear") == set(peers.METHODS["lightly"]) - {"simsiam"}
     assert "by nearest neighbours for SimSiam, by a linear probe for SimCLR" in WORDS
@@ -107,8 +113,16 @@ def test_readme_says_how_accuracies_compare():
 
 def test_pages_say_how_the_first_three_seeds_compared():
     text = " ".join(peers_page.ACCURACY.split())
-    for method, row in ("dino", "(kNN {} to lightly's {}, "), ("vicreg", "and {} to {})"):
-        of = lambda name, method=method: peers_page.over_seeds(FOUND, "small_openmoji", method, name, "knn_full")[:3]
+    rows = {
+        ("small_openmoji", "dino"): "(kNN {} to lightly's {}, ",
+        ("small_openmoji", "vicreg"): "and {} to {})",
+        ("small_fashion_mnist", "byol"): "nor BYOL on Fashion-MNIST ({} to {})",
+    }
+    for (table, method), row in rows.items():
+        of = lambda name, table=table, method=method: peers_page.over_seeds(FOUND, table, method, name, "knn_full")[:3]
         shown = (f"{100 * of(name).mean():.1f} ± {100 * of(name).std(ddof=1):.1f}" for name in ("ours", "lightly"))
         assert row.format(*shown) in text
-    assert "DINO and VICReg did not hold by nearest neighbours with the first three" in WORDS
+    assert (
+        "did not hold by nearest neighbours with the first three: DINO and VICReg on OpenMoji, BYOL on Fashion-MNIST"
+        in WORDS
+    )
