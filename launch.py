@@ -8,18 +8,23 @@ stopped at any moment.
   python launch.py --config=... --config.optimizer.learning_rate=0.3 --workdir=runs/lr0.3
   python launch.py --config=... --dry_run                config, parameters, FLOPs, memory, views; trains nothing
   python launch.py prepare imagenet2012                  downloads and prepares a TFDS data set
-  python launch.py report --workdir=runs/quickstart      makes report.html again
+  python launch.py report runs/quickstart                makes report.html again, of a run or of a whole sweep
+  python launch.py sweep --config=... --on.jobs=2        the runs that the config's sweep() yields, some at a time
+  python launch.py sweep --config=... --search=tpe --search.trials=20     the runs that Optuna proposes to its search()
+  python launch.py plan --config=... --topology=v5e:16x16   memory, time and cost on a TPU slice that is not here
   python launch.py diff A B                              what differs between two configs, files or runs' folders
 """
 
 import argparse
 import contextlib
+import dataclasses
 import logging
 import os
 import pathlib
 import sys
+import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from ssl_jax.errors import RunError, UserError, unknown
@@ -51,6 +56,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _train(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    if options.processes is not None and options.process_id is None and options.coordinator is None:
+        return _together(options)
     with _stoppable() as stop:
         from ssl_jax import config as configs
 
@@ -59,17 +66,119 @@ def _train(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int
         for leaf, value in overrides:
             configs.override(config, leaf, value)
         from ssl_jax import experiment
+        from ssl_jax.train import processes, runs
 
+        processes.join(_place(options))
+        if not processes.first():
+            sys.stdout = open(os.devnull, "w")  # one of them speaks
         workdir = options.workdir or f"runs/{name_of(spec)}"
+        runs.remember_own(workdir, _literals(overrides))
         if options.dry_run:
             return experiment.dry_run(configs.plain(config), workdir, data_dir=options.data_dir)
         return experiment.run(configs.plain(config), workdir, data_dir=options.data_dir, stop=stop)
+
+
+def _together(options: argparse.Namespace) -> int:
+    """Starts the same command as several processes of one run on this machine."""
+    from ssl_jax.launchers import together
+
+    if options.processes < 1:
+        raise UserError(f"--processes is {options.processes}; it must be at least 1.")
+    return together.run([sys.executable, _beside("launch.py"), *options.arguments], options.processes)
+
+
+def _place(options: argparse.Namespace) -> Any:
+    """Where the command says that this process stands among others of its run, None where it does not."""
+    given = {name: getattr(options, name) for name in ("coordinator", "processes", "process_id")}
+    if all(value is None for value in given.values()):
+        return None
+    missing = [f"--{name}" for name, value in given.items() if value is None]
+    if missing:
+        raise UserError(
+            f"{' and '.join(missing)} is missing: a process of several takes --coordinator=HOST:PORT, "
+            "--processes=N and --process_id=I. For several processes on this machine write --processes=N alone."
+        )
+    from ssl_jax.train.processes import Place
+
+    return Place(**given)
 
 
 def name_of(spec: str) -> str:
     """What the folder of a run is called: simclr for configs/simclr.py, simclr_smoke for configs/simclr.py:smoke."""
     path, _, variant = spec.partition(":")
     return "_".join(filter(None, (pathlib.Path(path).stem, variant)))
+
+
+def _sweep(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    from ssl_jax import config as configs
+    from ssl_jax.experiment.resolve import resolved
+    from ssl_jax.launchers import engines, local
+    from ssl_jax.train import runs, workdir
+
+    spec = options.config or _beside(DEFAULT_CONFIG)
+    folder = pathlib.Path(options.workdir or f"runs/{name_of(spec)}_sweep").expanduser().absolute()
+    common = _literals(overrides)
+
+    def check(run: runs.Run) -> None:
+        workdir.check_config(run.folder, resolved(configs.plain(configs.overridden(spec, run.overrides))))
+
+    sweep = runs.Sweep((sys.executable, _beside("launch.py")), spec, (), options.data_dir)
+    if options.search:
+        return _search(options, sweep, folder, common, check)
+    sweep = dataclasses.replace(sweep, runs=tuple(runs.expand(folder, configs.sweep(spec), common)))
+    engine = engines.engine(options.on or "local", _literals(options.on_settings))
+    for run in sweep.runs:
+        check(run)
+    if options.dry_run:
+        import rich
+
+        rich.print(local.table(sweep, {run.folder: run.state() for run in sweep.runs}))
+        print(engine.preview(sweep), end="")
+        return 0
+    with _stoppable() as stop:
+        return engine.run(sweep, stop)
+
+
+def _search(options: argparse.Namespace, sweep: Any, folder: pathlib.Path, common: dict, check: Callable) -> int:
+    from ssl_jax import config as configs
+    from ssl_jax.launchers import engines, search
+
+    if options.on not in (None, "local"):
+        raise UserError(f"--search is for this machine and takes no --on={options.on}; leave that out.")
+    asked = search.search(options.search, _literals(options.search_settings))
+    engine = engines.engine("local", _literals(options.on_settings))
+    space = search.Space(sweep, folder, common, configs.search(sweep.config), check)
+    from ssl_jax.launchers import worker  # it imports Optuna
+
+    if options.dry_run:
+        import rich
+
+        rich.print(worker.preview(asked, space))
+        return 0
+    with _stoppable() as stop:
+        return worker.run(asked, space, engine.slots, stop)
+
+
+def _literals(settings: list[tuple[str, str]]) -> dict[str, Any]:
+    """What the command line gives, as Python's values where it is that."""
+    from ssl_jax import config as configs
+
+    return {name: configs.literal(value) for name, value in settings}
+
+
+def _plan(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    if not options.topology:
+        raise UserError("plan needs the devices to plan for: --topology=v5e:16x16, for example, or cpu:8, or gpu.")
+    from ssl_jax.launchers import chips
+
+    os.environ.update(chips.environment(options.topology))
+    from ssl_jax import config as configs
+    from ssl_jax.experiment import plan
+
+    config = configs.load(options.config or _beside(DEFAULT_CONFIG))
+    for leaf, value in overrides:
+        configs.override(config, leaf, value)
+    return plan.show(configs.plain(config), options.topology)
 
 
 def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
@@ -104,11 +213,13 @@ def _leave(line: str) -> NoReturn:
 
 
 def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    folders = [*options.names, *filter(None, [options.workdir])]
+    if len(folders) != 1 or overrides:
+        raise UserError("report takes the folder of a run or of a sweep: python launch.py report DIR.")
     from ssl_jax import report
 
-    if not options.workdir or overrides:
-        raise UserError("report takes the folder of a run: python launch.py report --workdir=DIR.")
-    print(report.write(options.workdir))
+    (folder,) = folders
+    print(report.write_sweep(folder) if report.is_sweep(folder) else report.write(folder))
     return 0
 
 
@@ -127,14 +238,17 @@ def _diff(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
     return 0
 
 
-COMMANDS = {"train": _train, "prepare": _prepare, "report": _report, "diff": _diff}
+COMMANDS = {"train": _train, "sweep": _sweep, "plan": _plan, "prepare": _prepare, "report": _report, "diff": _diff}
 TAKEN = {
-    "train": ("config", "workdir", "data_dir", "dry_run"),
+    "train": ("config", "workdir", "data_dir", "dry_run", "processes", "process_id", "coordinator"),
+    "plan": ("config", "topology"),
+    "sweep": ("config", "workdir", "data_dir", "dry_run", "on", "search"),
     "prepare": ("data_dir",),
     "report": ("workdir",),
     "diff": (),
 }
-OPTIONS = (*(f"--{name}" for name in TAKEN["train"]), "--help")
+TAKEN_BY_ANY = tuple(dict.fromkeys(name for names in TAKEN.values() for name in names))
+OPTIONS = (*(f"--{name}" for name in TAKEN_BY_ANY), "--help")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -145,9 +259,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
-    options, overrides = _split_overrides(arguments)
+    rest, overrides = _split(arguments, "--config.")
+    rest, on_settings = _split(rest, "--on.")
+    rest, search_settings = _split(rest, "--search.")
     parser = _parser()
-    options, rest = parser.parse_known_args(options)
+    options, rest = parser.parse_known_args(rest)
+    options.arguments, options.on_settings, options.search_settings = arguments, on_settings, search_settings
     if options.command.partition(":")[0].endswith(".py"):
         parser.error(f"a config is named by an option: --config={options.command}")
     if options.command not in COMMANDS:
@@ -156,10 +273,15 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
         parser.error(f"unexpected argument {rest[0]!r}")
     if rest:
         raise unknown("option", rest[0].partition("=")[0], (*OPTIONS, "--config.a.b"))
-    for name in TAKEN["train"]:
+    for name in TAKEN_BY_ANY:
         if getattr(options, name) and name not in TAKEN[options.command]:
             parser.error(f"{options.command} takes no --{name}")
-    if options.names and options.command not in ("prepare", "diff"):
+    for name, settings in (("on", on_settings), ("search", search_settings)):
+        if settings and options.command != "sweep":
+            parser.error(f"{options.command} takes no --{name}.{settings[0][0]}")
+    if search_settings and not options.search:
+        parser.error(f"--search.{search_settings[0][0]} needs --search=tpe, or another sampler")
+    if options.names and options.command not in ("prepare", "report", "diff"):
         parser.error(f"unexpected argument {options.names[0]!r}: {options.command} takes options only")
     return options, overrides
 
@@ -169,7 +291,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("command", nargs="?", default="train", help=f"{', '.join(COMMANDS)} (default train)")
-    parser.add_argument("names", nargs="*", help="for prepare the data set, for diff the two configs")
+    parser.add_argument("names", nargs="*", help="prepare: the data set; report: the folder; diff: the two configs")
     parser.add_argument(
         "--config",
         metavar="FILE[:VARIANT]",
@@ -181,22 +303,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry_run", action="store_true", help="shows what would be trained, and trains nothing (views: DIR/dry_run)"
     )
+    parser.add_argument("--topology", metavar="CHIP:SHAPE", help="of a plan: such as v5e:16x16, v5p:4x4x4")
+    parser.add_argument("--on", metavar="ENGINE", help="of a sweep: local, slurm, skypilot, xpk (default local)")
+    parser.add_argument("--on.a", metavar="VALUE", help="of a sweep: a setting of the engine, such as --on.jobs=2")
+    parser.add_argument("--search", metavar="SAMPLER", help="of a sweep: tpe, random, qmc propose its runs (Optuna)")
+    parser.add_argument("--search.a", metavar="VALUE", help="of a search: a setting, such as --search.trials=20")
+    parser.add_argument("--processes", type=int, metavar="N", help="so many processes, alone: on this machine")
+    parser.add_argument("--process_id", type=int, metavar="I", help="which of --processes this one is, from 0")
+    parser.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 can be reached by the others")
     return parser
 
 
-def _split_overrides(arguments: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Takes '--config.a.b=v' and '--config.a.b v' out of the arguments."""
-    rest, overrides, waiting = [], [], iter(arguments)
+def _split(arguments: list[str], prefix: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """Takes '--config.a.b=v' and '--config.a.b v' out of the arguments, where the prefix is '--config.'."""
+    rest, found, waiting = [], [], iter(arguments)
     for argument in waiting:
-        if not argument.startswith("--config."):
+        if not argument.startswith(prefix):
             rest.append(argument)
             continue
-        leaf, equals, value = argument.removeprefix("--config.").partition("=")
+        name, equals, value = argument.removeprefix(prefix).partition("=")
         value = value if equals else next(waiting, "--")
         if not equals and value.startswith("--"):
             raise UserError(f"{argument} needs a value: {argument}=VALUE.")
-        overrides.append((leaf, value))
-    return rest, overrides
+        found.append((name, value))
+    return rest, found
 
 
 def _set_logging() -> None:
@@ -228,6 +358,23 @@ def _beside(name: str) -> str:
     return str(pathlib.Path(__file__).resolve().parent / name)
 
 
+def _leave_others(status: int) -> None:
+    """Ends a process that failed at once: at the end of the interpreter JAX would wait for the others."""
+    if "jax" in sys.modules and status not in (0, EXIT_STOPPED):
+        from ssl_jax.train import processes
+
+        if processes.several():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+
 if __name__ == "__main__":
     _set_logging()
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    _leave_others(status)
+    sys.exit(status)

@@ -9,7 +9,12 @@ Unlike the paper: a linear projector, so that the features themselves become ali
 as each batch holds many pictures of one digit. Picked among twenty settings, judged on another split of the digits.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import ml_collections
+
+from ssl_jax import sweeps
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -34,3 +39,16 @@ def get_config() -> ml_collections.ConfigDict:
         minutes=1.0,
     )
     return config
+
+
+def sweep() -> Iterator[sweeps.Overrides]:
+    """Two temperatures with two seeds each."""
+    yield from sweeps.grid({"method.temperature": (0.5, 1.0), "seed": (0, 1)})
+
+
+def search(trial: Any) -> sweeps.Overrides:
+    """The temperature and the learning rate together; `trial` is an `optuna.Trial`."""
+    return {
+        "method.temperature": trial.suggest_float("temperature", 0.05, 2.0, log=True),
+        "optimizer.learning_rate": trial.suggest_float("learning_rate", 1e-4, 3e-2, log=True),
+    }

@@ -21,10 +21,11 @@ from ml_collections import config_dict
 from ssl_jax.errors import UserError, unknown
 
 LEAVES = ("seed", "steps", "batch_size")
-OPTIONAL_LEAVES = {"log_every": 50, "on_collapse": "warn"}  # name -> default
+OPTIONAL_LEAVES = {"log_every": 50, "on_collapse": "warn", "hang_seconds": 1800}  # name -> default
 UNCOMPUTABLE = (ArithmeticError, TypeError, ValueError)  # of a FieldReference with operations
 LARGEST = 3.4028234e38  # of float32
 ABSENT = object()  # in place of a value, where a config has no such leaf
+OPTIONAL_PARTS = ("sharding",)
 PARTS = ("data", "views", "method", "model", "optimizer", "schedule", "checkpoint", "evaluate", "expected")
 
 
@@ -35,14 +36,7 @@ def load(spec: str) -> ml_collections.ConfigDict:
       UserError: no path, no such file, no Python file, a syntax error, no `get_config`, a variant that the config does
         not have.
     """
-    name, _, variant = spec.partition(":")
-    if not name:
-        raise UserError("--config is empty; write the path of a config file, which ends in .py.")
-    path = pathlib.Path(name)
-    if not path.is_file():
-        raise _no_file(path)
-    if path.suffix != ".py":
-        raise UserError(f"--config: {path} is no Python file; write the path of a config file, which ends in .py.")
+    path, variant = _path_and_variant(spec)
     module = _import(path)
     if not callable(getattr(module, "get_config", None)):
         raise UserError(f"{path} has no function get_config(); it must return an ml_collections.ConfigDict.")
@@ -57,6 +51,59 @@ def load(spec: str) -> ml_collections.ConfigDict:
     if not isinstance(config, ml_collections.ConfigDict):
         raise UserError(f"get_config() of {path} returned {type(config).__name__}, not an ml_collections.ConfigDict.")
     return config
+
+
+def sweep(spec: str) -> list[Mapping[str, Any]]:
+    """What `sweep()` of a config file yields: for each run, leaf -> value.
+
+    Raises:
+      UserError: as for `load`; the file has no `sweep`, or it fails.
+    """
+    path, function = _function(spec, "sweep", "sweep(); write one that yields a dict of leaf -> value for each run")
+    try:
+        return list(function())
+    except Exception as error:
+        raise UserError(f"sweep() of {path} failed: {type(error).__name__}: {_line(error)}") from error
+
+
+def search(spec: str) -> Callable[[Any], Any]:
+    """`search(trial)` of a config file, which takes an `optuna.Trial` and returns leaf -> value.
+
+    Whatever goes wrong in it comes as a UserError.
+
+    Raises:
+      UserError: as for `load`; the file has no `search`.
+    """
+    path, function = _function(spec, "search", "search(trial); write one that returns a dict of leaf -> value")
+
+    def guarded(trial: Any) -> Any:
+        try:
+            return function(trial)
+        except Exception as error:
+            raise UserError(f"search() of {path} failed: {type(error).__name__}: {_line(error)}") from error
+
+    return guarded
+
+
+def _function(spec: str, name: str, wanted: str) -> tuple[pathlib.Path, Callable]:
+    """The path of a config file, and a function of it beside `get_config`."""
+    path, _ = _path_and_variant(spec)
+    found = getattr(_import(path), name, None)
+    if not callable(found):
+        raise UserError(f"{path} has no function {wanted}.")
+    return path, found
+
+
+def _path_and_variant(spec: str) -> tuple[pathlib.Path, str]:
+    name, _, variant = spec.partition(":")
+    if not name:
+        raise UserError("--config is empty; write the path of a config file, which ends in .py.")
+    path = pathlib.Path(name)
+    if not path.is_file():
+        raise _no_file(path)
+    if path.suffix != ".py":
+        raise UserError(f"--config: {path} is no Python file; write the path of a config file, which ends in .py.")
+    return path, variant
 
 
 def _no_file(path: pathlib.Path) -> UserError:
@@ -102,14 +149,29 @@ def override(config: ml_collections.ConfigDict, path: str, text: str) -> None:
         raise UserError(f"{where}.{leaf} is a part, not a leaf; set one of its leaves: {leaves}.")
     try:
         with node.unlocked(), node.ignore_type():
-            node[leaf] = _literal(text)
+            node[leaf] = literal(text)
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{where}.{leaf} cannot be {_shown(text)}: {_line(error).rstrip('.')}.") from error
     if node is config and leaf in (*LEAVES, *OPTIONAL_LEAVES):
         _check_top(leaf, node[leaf])
 
 
+def overridden(spec: str, overrides: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    """The config of a file with leaves set to values of Python.
+
+    Raises:
+      UserError: as for `load` and `override`.
+    """
+    config = load(spec)
+    for leaf, value in overrides.items():
+        override(config, leaf, repr(value))
+    return config
+
+
 def _child(node: ml_collections.ConfigDict, name: str, where: str) -> Any:
+    if where == "config" and name in OPTIONAL_PARTS and name not in node:
+        with node.unlocked():
+            node[name] = {}
     if name not in node:
         raise unknown(where, name, node.keys())
     return _peek(node, name)
@@ -123,7 +185,8 @@ def _peek(node: ml_collections.ConfigDict, name: str) -> Any:
         return None
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+    """The Python literal that a text is, or the text itself where it is none."""
     try:
         return ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # the last two: nested too deep to parse
@@ -198,13 +261,13 @@ def check_frame(config: Mapping[str, Any]) -> None:
         if name not in config:
             raise UserError(f"config.{name} is missing; every config has {', '.join((*LEAVES, *PARTS))}.")
     for name, value in config.items():
-        if name in PARTS:
+        if name in (*PARTS, *OPTIONAL_PARTS):
             if not isinstance(value, Mapping):
                 raise UserError(f"config.{name} is {_shown(value)}; it must be a part with leaves below it.")
         elif name in (*LEAVES, *OPTIONAL_LEAVES):
             _check_top(name, value)
         else:
-            raise unknown("config", name, (*LEAVES, *OPTIONAL_LEAVES, *PARTS))
+            raise unknown("config", name, (*LEAVES, *OPTIONAL_LEAVES, *PARTS, *OPTIONAL_PARTS))
     for path, value in flat(config).items():
         if not _is_leaf(value):
             kinds = "finite numbers, strings, True, False, None and tuples of these"
@@ -216,7 +279,7 @@ def _check_top(name: str, value: Any) -> None:
     if name == "on_collapse":
         _check_type(value, Literal["warn", "stop"], "config.on_collapse")
     else:
-        _check_count(value, f"config.{name}", at_least=0 if name == "seed" else 1)
+        _check_count(value, f"config.{name}", at_least=0 if name in ("seed", "hang_seconds") else 1)
 
 
 def _check_expected(expected: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -49,8 +50,11 @@ def wait_for_step(process: subprocess.Popen, workdir: pathlib.Path, step: int) -
 
 def outcome(workdir: pathlib.Path, steps: int) -> tuple[dict[str, np.ndarray], list[dict], dict]:
     """Final arrays (parameters, optimizer state, all), metrics without the clock's, results."""
-    manager = ocp.CheckpointManager(workdir / "checkpoints")
-    arrays = manager.restore(steps, args=ocp.args.Composite(state=ocp.args.StandardRestore()))["state"]
+    manager = ocp.CheckpointManager(workdir / "checkpoints", item_handlers={"state": ocp.StandardCheckpointHandler()})
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])  # it may have been saved by other processes
+    shapes = dict(manager.item_metadata(steps)["state"]).items()
+    wanted = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here) for name, leaf in shapes}
+    arrays = manager.restore(steps, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted)))["state"]
     manager.close()
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     metrics = [{name: value for name, value in line.items() if name != "examples_per_second"} for line in lines]

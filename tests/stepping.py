@@ -9,7 +9,7 @@ import numpy as np
 from ssl_jax.experiment import Experiment, build
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.loop import jit_train_step
-from ssl_jax.train.state import TrainState, abstract_state
+from ssl_jax.train.state import TrainState
 
 STEPS = 50
 # By method, the least that a loss is divided by: a mean of cosines passes 0, where float32 still rounds it as the
@@ -34,7 +34,7 @@ class Stepper:
     def __init__(self, config: dict[str, Any], devices: list, data_dir: str | None):
         self.experiment: Experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(devices))
         recipe = self.experiment.recipe
-        shapes = abstract_state(self.experiment.make_method, recipe.optimizer, recipe.mesh)
+        shapes = self.experiment.abstract_state()
         self.step = jit_train_step(recipe, shapes)
 
     def run(self, state: TrainState, first: int, last: int) -> tuple[TrainState, np.ndarray, np.ndarray]:

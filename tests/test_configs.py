@@ -16,7 +16,7 @@ from ssl_jax.experiment.dry_run import assembled, encoder_multiply_adds
 from ssl_jax.report.names import METRICS
 from ssl_jax.train.loop import SPEED
 from ssl_jax.train.optimizers import peak_rate
-from ssl_jax.train.state import abstract_state, parameter_count
+from ssl_jax.train.state import parameter_count
 from ssl_jax.train.step import make_train_step
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -153,7 +153,7 @@ def test_smoke_variant_traces_a_whole_step(path, data_dir):
     experiment, _ = assembled(configs.plain(configs.load(f"{path}:smoke")), data_dir=data_dir)
     recipe = experiment.recipe
     step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
-    state = abstract_state(experiment.make_method, recipe.optimizer, recipe.mesh)
+    state = experiment.abstract_state()
     after, metrics = jax.eval_shape(step, state, experiment.batch_at(0))
     assert jax.tree.structure(after) == jax.tree.structure(state) and metrics["loss"].shape == ()
     assert {*metrics, SPEED} - {"bad_step"} <= METRICS.keys(), "reports have a name for each"

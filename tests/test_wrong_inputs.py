@@ -25,7 +25,9 @@ from ssl_jax import config as configs
 from ssl_jax import data, experiment
 from ssl_jax.errors import RunError, UserError
 from ssl_jax.experiment import build, run
+from ssl_jax.experiment.resolve import resolved
 from ssl_jax.methods.simclr import SimCLR
+from ssl_jax.train import runs
 from ssl_jax.train.checkpoints import CHECKSUMS, Checkpoints, to_flat
 from ssl_jax.train.signals import StopSignal
 from ssl_jax.train.step import step_keys
@@ -306,7 +308,7 @@ def test_mae_takes_a_vit(tmp_path, data_dir, capsys):
 
 
 WRONG_COMMANDS = [
-    (["trian"], "command: 'trian'", "Did you mean 'train'?", "prepare, report, train"),
+    (["trian"], "command: 'trian'", "Did you mean 'train'?", "prepare, report, sweep, train"),
     (["report", "--dry_run"], "report takes no --dry_run"),
     (["report", "--workdir=x", "--config=y"], "report takes no --config"),
     (["prepare", "digits", "--workdir=x"], "prepare takes no --workdir"),
@@ -334,7 +336,7 @@ WRONG_COMMANDS = [
     (["prepare"], "python launch.py prepare NAME"),
     (["prepare", "digit"], "'digit' does not exist. Did you mean 'digits'?"),
     (["prepare", "digits", "--data_dir=/proc/none"], "/proc/none", "cannot be written", "another --data_dir"),
-    (["report"], "python launch.py report --workdir=DIR"),
+    (["report"], "python launch.py report DIR"),
     (["report", "--workdir=/no/run"], "/no/run holds no run"),
     (["--config=README.md"], "--config: README.md is no Python file", "ends in .py"),
     (["--config=tests/__init__"], "--config: 'tests/__init__' does not exist", "Did you mean 'tests/__init__.py'?"),
@@ -870,3 +872,16 @@ def test_file_that_may_not_grow_while_a_checkpoint_is_written(unfinished, traine
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("Failed: Cannot write a checkpoint") and "Whole ones: steps [2, 4]" in done.stderr
     assert_same(arrays(unfinished, 4), arrays(trained, 4))
+
+
+def test_a_sweep_over_runs_of_another_config(tmp_path, capsys):
+    folder = tmp_path / "sweep"
+    (first, *_) = runs.expand(folder, configs.sweep("configs/quickstart.py"), {})
+    first.folder.mkdir(parents=True)
+    config = resolved(configs.plain(configs.overridden("configs/quickstart.py", first.overrides)))
+    (first.folder / "config.json").write_text(json.dumps(config))
+    (first.folder / "results.json").write_text("{}")
+    assert launch.main(["sweep", f"--workdir={folder}", "--dry_run"]) == 0
+    (first.folder / "config.json").write_text(json.dumps(config | {"steps": 7}))
+    assert launch.main(["sweep", f"--workdir={folder}", "--dry_run"]) == 2
+    assert "holds a run of another config (config.steps: 7 there, 600 here)" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Batch = Mapping[str, Any]
@@ -28,7 +29,8 @@ def embed(
       label_key: the key of the batch that holds the labels.
 
     Returns:
-      embeddings float32 [examples, features] (or a tree) and labels int32 [examples], all on the host.
+      embeddings float32 [examples, features] (or a tree, in which integers stay what they are) and labels int32
+      [examples], all on the host.
 
     Raises:
       ValueError: there is no batch, or one has more than `batch_size` rows.
@@ -56,7 +58,11 @@ def _filled(batch: Batch, rows: int, batch_size: int) -> dict[str, np.ndarray]:
 
 
 def _fetched(features: Any, rows: int) -> Any:
-    return jax.tree.map(lambda array: np.asarray(array[:rows], np.float32), features)
+    return jax.tree.map(lambda array: _on_host(array[:rows]), features)
+
+
+def _on_host(array: jax.Array) -> np.ndarray:
+    return np.asarray(array, None if jnp.issubdtype(array.dtype, jnp.integer) else np.float32)
 
 
 def raw_features(

@@ -82,6 +82,7 @@ class Experiment:
       method: the same with shapes in place of arrays.
       recipe: what the training loop does.
       plan: of the evaluations.
+      sharding: where the state lies.
     """
 
     config: dict[str, Any]
@@ -90,11 +91,16 @@ class Experiment:
     method: nnx.Module
     recipe: Recipe
     plan: EvaluationPlan
+    sharding: meshes.Sharding
 
     def initial_state(self) -> states.TrainState:
         """The state at step 0."""
         recipe = self.recipe
-        return states.initialize(self.make_method, recipe.optimizer, recipe.seed, recipe.mesh)
+        return states.initialize(self.make_method, recipe.optimizer, recipe.seed, recipe.mesh, self.sharding)
+
+    def abstract_state(self) -> states.TrainState:
+        """The same with shapes in place of arrays."""
+        return states.abstract_state(self.make_method, self.recipe.optimizer, self.recipe.mesh, self.sharding)
 
     def batches(self, start: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """(step, this process's rows of its batch) from step `start` (counted from 0) to the last."""
@@ -122,6 +128,7 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     configs.check_frame(config)
     _check_data(config["data"])
     _check_part(VIEWS, config, "views")
+    _check_accumulation(config["model"])
     _check_part(models.MODELS, config, "model")
     _check_part(method_table, config, "method")
     _check_batch(config, method_table)
@@ -132,6 +139,16 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
     _check_patience(plan, config)
+    _sharding(config)
+
+
+def _check_accumulation(node: Mapping[str, Any]) -> None:
+    """Gradients are not accumulated where that would change them."""
+    if "accumulate" in node and getattr(models.MODELS.get(node.get("name")), "batch_statistics", False):
+        raise UserError(
+            f"config.model.accumulate: a {node['name']} normalises by the statistics of the batch, and its parts have "
+            "others, so no accumulation would be exact. Set config.model.remat, or take a vit or more devices."
+        )
 
 
 def _check_batch(config: Mapping[str, Any], method_table: Mapping[str, Callable]) -> None:
@@ -203,11 +220,12 @@ def build(
       UserError: a bad setting, missing data, or parts that do not fit together.
     """
     check(config, method_table)
-    mesh = mesh or meshes.make_mesh()
+    mesh = mesh or meshes.make_mesh(model=_sharding(config).model)
     meshes.check_batch_size(config["batch_size"], mesh)
     opened = _data(config["data"], data_dir)
     make_method = functools.partial(_make_method, config, opened.spec, method_table)
     method = states.abstract(make_method)
+    meshes.check_parts(config["batch_size"], mesh, config["model"].get("accumulate", 1))
     _check_named_parts(config["optimizer"], nnx.state(method, nnx.Param))
     _open_splits(config, opened)
     _check_views_are_used(config, method, opened)
@@ -223,8 +241,13 @@ def build(
         batch_size=config["batch_size"],
         log_every=config.get("log_every", configs.OPTIONAL_LEAVES["log_every"]),
         evaluate_every=plan.every,
+        hang_seconds=config.get("hang_seconds", configs.OPTIONAL_LEAVES["hang_seconds"]),
     )
-    return Experiment(dict(config), opened, make_method, method, recipe, plan)
+    return Experiment(dict(config), opened, make_method, method, recipe, plan, _sharding(config))
+
+
+def _sharding(config: Mapping[str, Any]) -> meshes.Sharding:
+    return configs.construct(meshes.Sharding, config.get("sharding", {}), "config.sharding")
 
 
 def _data(node: Mapping[str, Any], data_dir: str | None) -> Any:

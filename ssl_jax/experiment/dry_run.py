@@ -11,17 +11,17 @@ import jax.numpy as jnp
 import rich
 import rich.table
 from flax import nnx
+from jax.sharding import Mesh
 
 from ssl_jax import config as configs
 from ssl_jax import data, methods
-from ssl_jax.experiment import show
+from ssl_jax.experiment import device_errors, show
 from ssl_jax.experiment.build import FEWEST_EXAMPLES, Experiment, build, check
 from ssl_jax.experiment.flops import multiply_adds
-from ssl_jax.experiment.memory import full_memory_in_one_line
 from ssl_jax.experiment.resolve import resolved
 from ssl_jax.models.targets import TargetWeight
 from ssl_jax.train import mesh as meshes
-from ssl_jax.train import state as states
+from ssl_jax.train import processes
 from ssl_jax.train.loop import jit_train_step
 
 FOLDER = "dry_run"  # in a workdir, beside what a real run writes there
@@ -75,28 +75,33 @@ def dry_run(
         print(f"{config['data']['name']} is not prepared here; made-up examples stand in for it.")
     if "image" in experiment.data.spec.shapes:
         target = pathlib.Path(workdir).expanduser() / FOLDER / "views.png"
-        show.draw_views(experiment, target)
+        if processes.first():
+            show.draw_views(experiment, target)
         print(f"Views: {target}" + (" (of made-up pictures)" if made_up else ""))
     else:
         print("Views: none are drawn, as the data is text.")
     print(_encoder(experiment), flush=True)
     print(f"Compiling one step of {experiment.recipe.batch_size:,} examples ...", flush=True)
-    with full_memory_in_one_line():
+    with device_errors.in_one_line():
         cost = step_cost(experiment)
     print(_shown(cost, experiment))
     return 0
 
 
 def assembled(
-    config: Mapping[str, Any], *, data_dir: str | None = None, method_table: Mapping[str, Callable] = methods.METHODS
+    config: Mapping[str, Any],
+    *,
+    data_dir: str | None = None,
+    mesh: Mesh | None = None,
+    method_table: Mapping[str, Callable] = methods.METHODS,
 ) -> tuple[Experiment, bool]:
-    """The experiment of a config, and whether its data is made up because the real one is not prepared."""
+    """The experiment of a config, over all devices or on `mesh`, and whether data that is not prepared is made up."""
     check(config, method_table)
     made_up = not config["data"].get("mock") and not data.available(config["data"]["name"], data_dir)
     if made_up:
         enough = max(config["batch_size"], FEWEST_EXAMPLES)
         config = dict(config) | {"data": dict(config["data"]) | {"mock": enough}}
-    return build(config, data_dir=data_dir, method_table=method_table), made_up
+    return build(config, data_dir=data_dir, mesh=mesh, method_table=method_table), made_up
 
 
 def part_sizes(method: nnx.Module) -> dict[str, tuple[int, int, int]]:
@@ -139,26 +144,32 @@ def _view_multiply_adds(experiment: Experiment) -> int:
 
 def step_multiply_adds(experiment: Experiment) -> int:
     """Of one train step, views, forward, backward and update, of the global batch. The step is traced, not compiled."""
-    return multiply_adds(_traced(experiment).jaxpr)
+    return multiply_adds(traced_step(experiment).jaxpr)
 
 
 def step_cost(experiment: Experiment) -> Cost:
     """Traces and compiles the train step for the experiment's mesh; no parameter is made."""
-    traced = _traced(experiment)
+    traced = traced_step(experiment)
     begun = time.monotonic()
-    found = traced.lower().compile().memory_analysis()
+    memory = memory_of(traced.lower().compile())
+    return Cost(multiply_adds(traced.jaxpr), memory, time.monotonic() - begun)
+
+
+def memory_of(compiled: Any) -> dict[str, int]:
+    """Part -> bytes that a compiled step takes of each device."""
+    found = compiled.memory_analysis()
     memory = {
         "state and batch": found.argument_size_in_bytes,
         "results beside them": found.output_size_in_bytes - found.alias_size_in_bytes,
         "temporary": found.temp_size_in_bytes,
     }
-    memory["whole"] = sum(memory.values())
-    return Cost(multiply_adds(traced.jaxpr), memory, time.monotonic() - begun)
+    return memory | {"whole": sum(memory.values())}
 
 
-def _traced(experiment: Experiment) -> Any:
+def traced_step(experiment: Experiment) -> Any:
+    """The train step as `jax.jit(...).trace` gives it, for the experiment's mesh; no parameter is made."""
     recipe = experiment.recipe
-    state = states.abstract_state(experiment.make_method, recipe.optimizer, recipe.mesh)
+    state = experiment.abstract_state()
     return jit_train_step(recipe, state).trace(state, _abstract_batch(experiment, recipe.batch_size))
 
 
@@ -173,27 +184,29 @@ def _abstract_batch(experiment: Experiment, size: int) -> dict[str, jax.ShapeDty
 
 def _encoder(experiment: Experiment) -> str:
     count = encoder_multiply_adds(experiment)
-    return f"Encoder, forward, one example: {_big(count)} multiply-adds ({_big(2 * count)} FLOPs)"
+    return f"Encoder, forward, one example: {in_short(count)} multiply-adds ({in_short(2 * count)} FLOPs)"
 
 
 def _shown(cost: Cost, experiment: Experiment) -> str:
     devices = experiment.recipe.mesh.devices.flatten()
-    parts = ", ".join(f"{name} {_bytes(size)}" for name, size in cost.memory.items() if name != "whole")
+    parts = ", ".join(f"{name} {in_bytes(size)}" for name, size in cost.memory.items() if name != "whole")
     return (
-        f"One step, views, forward, backward and update: {_big(2 * cost.multiply_adds)} FLOPs (2 a multiply-add of "
+        f"One step, views, forward, backward and update: {in_short(2 * cost.multiply_adds)} FLOPs (2 a multiply-add of "
         f"matrix products and convolutions; element-wise work is not counted)\n"
-        f"Memory on each of {len(devices)} x {devices[0].device_kind}: {_bytes(cost.memory['whole'])} ({parts}), as "
+        f"Memory on each of {len(devices)} x {devices[0].device_kind}: {in_bytes(cost.memory['whole'])} ({parts}), as "
         f"XLA compiled it here in {cost.seconds:.0f} s; other devices may need more or less\n"
         "Nothing was trained."
     )
 
 
-def _big(count: float) -> str:
+def in_short(count: float) -> str:
+    """A count with a letter for its size."""
     for factor, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
         if count >= factor:
             return f"{count / factor:.3g} {letter}"
     return f"{count:,.0f}"
 
 
-def _bytes(size: float) -> str:
+def in_bytes(size: float) -> str:
+    """A size in GiB or MiB."""
     return f"{size / 2**30:.2f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:.1f} MiB"

@@ -8,6 +8,7 @@ from ssl_jax import data, methods, models
 from ssl_jax.experiment.build import SUPPLIED, VIEWS, EvaluationPlan, check
 from ssl_jax.train import optimizers, parts
 from ssl_jax.train.checkpoints import Checkpoints
+from ssl_jax.train.mesh import Sharding
 
 
 def resolved(config: Mapping[str, Any], method_table: Mapping[str, Callable] = methods.METHODS) -> dict[str, Any]:
@@ -25,8 +26,8 @@ def resolved(config: Mapping[str, Any], method_table: Mapping[str, Callable] = m
     chosen = {part: (table[config[part]["name"]],) for part, table in named.items()}
     chosen["data"] = (data.MODALITIES[config["data"]["modality"]],)
     chosen["optimizer"] = (optimizers.OPTIMIZERS[config["optimizer"]["name"]], parts.by_part, optimizers.peak_rate)
-    chosen["checkpoint"], chosen["evaluate"] = (Checkpoints,), (EvaluationPlan,)
-    whole = configs.OPTIONAL_LEAVES | dict(config)
+    chosen["checkpoint"], chosen["evaluate"], chosen["sharding"] = (Checkpoints,), (EvaluationPlan,), (Sharding,)
+    whole = configs.OPTIONAL_LEAVES | dict.fromkeys(configs.OPTIONAL_PARTS, {}) | dict(config)
     for part, constructors in chosen.items():
         for constructor in constructors:
             whole[part] = configs.without(configs.defaults_of(constructor), *SUPPLIED.get(part, ())) | whole[part]

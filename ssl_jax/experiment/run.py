@@ -6,18 +6,20 @@ from typing import Any
 
 from ssl_jax import config as configs
 from ssl_jax import evaluate, methods
-from ssl_jax.experiment import show
+from ssl_jax.errors import UserError
+from ssl_jax.experiment import device_errors, show
 from ssl_jax.experiment.build import Experiment, build
 from ssl_jax.experiment.collapse import Watch
-from ssl_jax.experiment.memory import full_memory_in_one_line
 from ssl_jax.experiment.resolve import resolved
 from ssl_jax.experiment.scores import Scorer
+from ssl_jax.train import mesh as meshes
+from ssl_jax.train import processes
 from ssl_jax.train.checkpoints import Checkpoints
 from ssl_jax.train.loop import Outcome, fit
-from ssl_jax.train.metrics import MetricWriter, Progress
+from ssl_jax.train.metrics import MetricWriter, Progress, Silent
 from ssl_jax.train.signals import EXIT_STOPPED, StopSignal
 from ssl_jax.train.state import TrainState
-from ssl_jax.train.workdir import Workdir
+from ssl_jax.train.workdir import Workdir, check_config
 
 
 def run(
@@ -45,18 +47,20 @@ def run(
       RunError: the run failed.
     """
     config = resolved(config, method_table)
-    folder, own = Workdir(workdir), stop is None
-    stop = stop or StopSignal()
+    own, stop = stop is None, stop or StopSignal()
+    stop.any_of = processes.any_of if processes.several() else None
+    folder = Workdir(workdir, writes=processes.first())
     try:
-        folder.check_config(config)
-        if folder.read_json("results.json") is not None:
+        check_config(folder.path, config)
+        if processes.of_first(folder.read_json("results.json") is not None):
             print(f"This run is finished; its results are in {folder.path}. For a new run choose another --workdir.")
             return 0
-        experiment = build(config, data_dir=data_dir, method_table=method_table)
-        scorer = Scorer(experiment)
-        scorer.check_best()
-        folder.write_json("config.json", experiment.config)  # not before: a config that cannot run owns no folder
-        with full_memory_in_one_line():
+        with folder.noting_failure(), device_errors.in_one_line():
+            experiment = build(config, data_dir=data_dir, method_table=method_table)
+            scorer = Scorer(experiment, stop.point)
+            scorer.check_best()
+            folder.write_json("config.json", experiment.config)  # not before: one that cannot run owns no folder
+            _check_shared(folder)
             return _run(experiment, scorer, folder, stop)
     finally:
         folder.release()
@@ -64,23 +68,36 @@ def run(
             stop.restore()
 
 
+def _check_shared(folder: Workdir) -> None:
+    """Raises UserError, in all processes, where one of them does not see what the first one writes."""
+    processes.meet("config.json")
+    if processes.any_of(folder.read_json("config.json") is None):
+        raise UserError(f"Not all processes of this run see {folder.path}; all hosts must share it.")
+
+
 def _run(experiment: Experiment, scorer: Scorer, folder: Workdir, stop: StopSignal) -> int:
-    show.announce(experiment, folder)
+    if processes.first():
+        show.announce(experiment, folder)
+        show.views(experiment, folder)
     state = experiment.initial_state()
-    show.views(experiment, folder)
-    baselines = folder.read_json("baselines.json") or _baselines(scorer, state, folder)
+    baselines = folder.read_json("baselines.json")
+    if processes.any_of(baselines is None):
+        baselines = _baselines(scorer, state, folder)
     checkpoints = configs.construct(Checkpoints, experiment.config["checkpoint"], "config.checkpoint", folder.path)
     try:
         state = checkpoints.restore(state) or state
         watch = _watch(experiment, folder, int(state.step))
         outcome = _train(experiment, folder, scorer, watch, state, checkpoints, stop)
-        if outcome.stopped or stop.requested:
+        if outcome.stopped or processes.any_of(stop.requested is not None):
             print(f"Stopped at step {int(outcome.state.step)} and saved. Run the same command to go on.", flush=True)
             return EXIT_STOPPED
         splits = scorer.splits(outcome.state)
         results = baselines | evaluate.prefixed("pretrained", scorer.full(outcome.state, splits))
-        show.end(experiment, outcome.state, folder, results, splits, watch.summary())
+        module = experiment.module(meshes.on_one_device(outcome.state))
+        if processes.first():
+            show.end(experiment, module, folder, results, splits, watch.summary())
         folder.write_json("results.json", results)
+        processes.meet("end of the run")
         return 0
     finally:
         checkpoints.close()
@@ -118,8 +135,11 @@ def _train(
     recipe, start = experiment.recipe, int(state.step)
     if start:
         print(f"Going on from the checkpoint of step {start}.", flush=True)
-    writer = MetricWriter(folder.path, start)
-    progress = Progress(experiment.config["method"]["name"], recipe.steps, start, recipe.batch_size)
+    if processes.first():
+        writer = MetricWriter(folder.path, start)
+        progress = Progress(experiment.config["method"]["name"], recipe.steps, start, recipe.batch_size)
+    else:
+        writer = progress = Silent()
 
     def evaluate_and_note(state: TrainState) -> dict[str, float]:
         scores, found = scorer.during(state)

@@ -7,11 +7,14 @@ import jax
 import numpy as np
 from flax import nnx
 
-from ssl_jax import data, evaluate
+from ssl_jax import diagnostics, evaluate
+from ssl_jax.data.feed import Source
+from ssl_jax.data.order import row_keys
 from ssl_jax.errors import unknown
-from ssl_jax.experiment import collapse
+from ssl_jax.experiment import collapse, drawn_views
 from ssl_jax.experiment.build import Experiment
 from ssl_jax.train import mesh as meshes
+from ssl_jax.train import processes
 from ssl_jax.train import state as states
 from ssl_jax.train.state import TrainState
 
@@ -22,23 +25,41 @@ COMPARED = {"projections": "project", "prototypes": "assign"}  # what is diagnos
 
 
 class Scorer:
-    """Evaluates states of one experiment; what is compiled is compiled once."""
+    """Evaluates states of one experiment; what is compiled is compiled once.
 
-    def __init__(self, experiment: Experiment):
-        self.experiment = experiment
-        self._embed, self._held_out, self._compared = _compiled(experiment)
+    Of several processes each reads its share of the rows (all rows of those few batches that do not split evenly, and
+    for n-grams), all get all features and compute all scores, and those of the first count.
+    """
+
+    def __init__(self, experiment: Experiment, between: Callable[[], None] = lambda: None):
+        """Args: between: is called before each batch that is embedded, and may end the run."""
+        self.experiment, self._between = experiment, between
+        self._embed, self._held_out, self._compared, self._of_views = _compiled(experiment)
 
     def splits(self, state: TrainState) -> tuple[Split, Split]:
         """Embeddings [N, F] and labels [N] of the labelled training split and of the test split."""
 
         def embed(batch: dict) -> jax.Array:
-            return self._embed(state.params, state.variables, self._put(batch))
+            return self._embed(state.params, state.variables, batch)
 
-        return self._both(embed)
+        return self._both(lambda source, rows: embed(self._read(source, rows)))
 
     def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
-        """All tasks of the plan (on `splits`, where they are embedded already) and the method's own metrics."""
-        return self.experiment.plan(*(splits or self.splits(state))) | self.held_out(state)
+        """All tasks of the plan (on `splits`, where they are embedded already), LiDAR, and the method's own metrics."""
+        scores = self.experiment.plan(*(splits or self.splits(state))) | self.lidar(state) | self.held_out(state)
+        return processes.scores_of_first(scores)
+
+    def lidar(self, state: TrainState) -> dict[str, float]:
+        """LiDAR of features of held-out images, where the plan has diagnostics; text has no views to draw."""
+        if not self.experiment.plan.diagnostics or not drawn_views.can_draw(self.experiment.method):
+            return {}
+
+        def of_views(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
+            return self._of_views(state.params, state.variables, self._read(source, rows, numbered=True))
+
+        rows = _spread(len(self.experiment.data.eval), drawn_views.EXAMPLES)
+        features = self._through(of_views, self.experiment.data.eval, rows)["features"]
+        return {"lidar": float(diagnostics.lidar(features))} if len(features) > 1 else {}
 
     def during(self, state: TrainState) -> tuple[dict[str, float], collapse.Finding | None]:
         """The tasks that are run on a schedule, as 'eval/NAME', and the diagnosis where the plan has diagnostics."""
@@ -50,15 +71,17 @@ class Scorer:
             held = getattr(self.experiment.method, "held_deviation", None)
             figures, found = collapse.examine(int(state.step), splits[1][0][rows], self.compared(state, rows), held)
             scores |= figures
-        return evaluate.prefixed("eval", scores), found
+        return evaluate.prefixed("eval", processes.scores_of_first(scores)), found
 
     def compared(self, state: TrainState, rows: np.ndarray) -> dict[str, np.ndarray]:
         """What the loss compares of the held-out examples `rows` (int64 [N]): `COMPARED`, where the method gives it."""
         if not any(hasattr(self.experiment.method, name) for name in COMPARED.values()):
             return {}
-        opened, size = self.experiment.data.eval, self.experiment.plan.batch_size
-        batches = (opened.read(rows[start : start + size]) for start in range(0, len(rows), size))
-        return evaluate.embed(lambda batch: self._compared(state.params, state.variables, self._put(batch)), batches)[0]
+
+        def compared(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
+            return self._compared(state.params, state.variables, self._read(source, rows))
+
+        return self._through(compared, self.experiment.data.eval, rows)
 
     def check_best(self) -> None:
         """Checks, computing nothing, that `config.checkpoint.best` names one of the scores of `during`.
@@ -70,7 +93,7 @@ class Scorer:
         if best is None:
             return
         _, params, variables = nnx.split(self.experiment.method, nnx.Param, ...)
-        own = jax.eval_shape(self._held_out, params, variables, next(iter(self._held_out_batches())), 0)
+        own = jax.eval_shape(self._held_out, params, variables, self._held_out_shapes(), 0)
         during = self.experiment.plan.during if self.experiment.data.spec.num_classes else ()
         figures = (*DIAGNOSTICS, *collapse.figure_names(self.experiment.method))
         figures = figures if self.experiment.plan.diagnostics else ()
@@ -85,7 +108,7 @@ class Scorer:
         """
         totals, count = {}, 0
         for number, batch in enumerate(self._held_out_batches()):
-            values = self._held_out(state.params, state.variables, self._put(batch), number)
+            values = self._held_out(state.params, state.variables, batch, number)
             for name, value in jax.device_get(values).items():
                 totals[name] = totals.get(name, 0.0) + float(value)
             count += 1
@@ -95,20 +118,54 @@ class Scorer:
         """All tasks of the plan on pixels or word counts; for text, n-gram guesses of hidden words too."""
         plan, spec = self.experiment.plan, self.experiment.data.spec
 
-        def features(batch: dict) -> np.ndarray:
-            return evaluate.raw_features(batch, vocab_size=spec.vocab_size, special_ids=spec.special_ids or ())
+        def features(source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
+            batch = source.read(self._own(rows))
+            raw = evaluate.raw_features(batch, vocab_size=spec.vocab_size, special_ids=spec.special_ids or ())
+            found = {"features": raw, "label": batch["label"]}
+            return processes.all_rows(found) if self._even(len(rows)) else found
 
         plan = dataclasses.replace(plan, diagnostics=False)
         scores = plan(*self._both(features)) if spec.num_classes and plan.tasks else {}
-        return scores | (self._ngrams() if "tokens" in spec.shapes else {})
+        return processes.scores_of_first(scores | (self._ngrams() if "tokens" in spec.shapes else {}))
 
     def _both(self, embed: Callable) -> tuple[Split, Split]:
         """Embeds the labelled training split, as much of it as the plan allows, and the test split."""
-        opened, plan = self.experiment.data, self.experiment.plan
-        rows, size = labelled_rows(self.experiment), plan.batch_size
-        train = (opened.eval_train.read(rows[start : start + size]) for start in range(0, len(rows), size))
-        test = data.examples(opened.eval, batch_size=plan.batch_size)
-        return evaluate.embed(embed, train), evaluate.embed(embed, test)
+        opened = self.experiment.data
+        rows = {"eval_train": labelled_rows(self.experiment), "eval": np.arange(len(opened.eval))}
+        found = (self._through(embed, getattr(opened, split), rows[split]) for split in rows)
+        train, test = ((split["features"], split["label"]) for split in found)
+        return train, test
+
+    def _through(self, function: Callable, source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """What `function(source, rows)` gives of all `rows` (int64 [N]), a batch at a time."""
+        size = min(self.experiment.plan.batch_size, len(rows))
+        chunks = ({"row": rows[start : start + size]} for start in range(0, len(rows), size))
+
+        def of_chunk(chunk: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+            self._between()
+            return function(source, chunk["row"])
+
+        return evaluate.embed(of_chunk, chunks, batch_size=size, label_key="row")[0]
+
+    def _read(
+        self, source: Source, rows: np.ndarray, keys: np.ndarray | None = None, *, numbered: bool = False
+    ) -> dict[str, jax.Array]:
+        """The batch of these rows on the mesh, of which this process reads its own; `numbered`: with their `row`."""
+        put = meshes.put_rows if self._even(len(rows)) else meshes.put_all
+        own = self._own(rows)
+        batch = source.read(own, None if keys is None else self._own(keys))
+        numbers = {"row": own.astype(np.int32)} if numbered else {}
+        return put(batch | numbers, self.experiment.recipe.mesh)
+
+    def _own(self, rows: np.ndarray) -> np.ndarray:
+        """Those of a batch's rows that this process reads."""
+        if not self._even(len(rows)):
+            return rows
+        return np.split(rows, jax.process_count())[jax.process_index()]
+
+    def _even(self, size: int) -> bool:
+        """Whether a batch of that size splits over the devices."""
+        return size % self.experiment.recipe.mesh.shape["data"] == 0
 
     def _ngrams(self) -> dict[str, float]:
         experiment, size = self.experiment, self.experiment.plan.batch_size
@@ -116,22 +173,27 @@ class Scorer:
         rows = _spread(len(source), NGRAM_TOKENS // length)
         tokens = (source.read(rows[start : start + size])["tokens"] for start in range(0, len(rows), size))
         views = jax.jit(
-            lambda state, batch, number: _views(experiment, state.params, state.variables, batch, number)[1]
+            lambda state, batch, number: _views(experiment, state.params, state.variables, batch, number)[1],
+            out_shardings=meshes.replicated(experiment.recipe.mesh),
         )
         state = experiment.initial_state()
         held_out = (views(state, batch, number) for number, batch in enumerate(self._held_out_batches()))
         spec = experiment.data.spec
         return evaluate.ngram_accuracy(tokens, held_out, vocab_size=spec.vocab_size, special_ids=spec.special_ids)
 
-    def _held_out_batches(self) -> Iterable[dict]:
-        opened, size = self.experiment.data, self.experiment.recipe.batch_size
-        size = min(size, len(opened.eval))
-        return (batch for batch in data.examples(opened.eval, batch_size=size, seed=0) if len(batch["label"]) == size)
+    def _held_out_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        source = self.experiment.data.eval
+        size, row = min(self.experiment.recipe.batch_size, len(source)), np.arange(1)
+        example = source.read(row, row_keys(0, 0, row))
+        return {name: jax.ShapeDtypeStruct((size, *array.shape[1:]), array.dtype) for name, array in example.items()}
 
-    def _put(self, batch: dict) -> dict[str, jax.Array]:
-        mesh = self.experiment.recipe.mesh
-        even = len(batch["label"]) % mesh.shape["data"] == 0
-        return jax.device_put(batch, meshes.by_row(mesh) if even else meshes.replicated(mesh))
+    def _held_out_batches(self) -> Iterable[dict[str, jax.Array]]:
+        """Full batches of the test split, all drawn alike every time (one short batch where there is no full one)."""
+        source = self.experiment.data.eval
+        size = min(self.experiment.recipe.batch_size, len(source))
+        for start in range(0, len(source) - size + 1, size):
+            rows = np.arange(start, start + size)
+            yield self._read(source, rows, row_keys(0, 0, rows))
 
 
 def labelled_rows(experiment: Experiment) -> np.ndarray:
@@ -147,25 +209,31 @@ def _spread(size: int, limit: int | None) -> np.ndarray:
     return np.linspace(0, size - 1, min(limit or size, size)).astype(np.int64)
 
 
-def _compiled(experiment: Experiment) -> tuple[Callable, Callable, Callable]:
+def _compiled(experiment: Experiment) -> tuple[Callable, ...]:
     graphdef = experiment.recipe.graphdef
 
-    @jax.jit
-    def embed(params: nnx.State, variables: nnx.State, batch: dict) -> jax.Array:
-        return nnx.merge(graphdef, params, variables, copy=True).embed(batch)
+    def embed(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
+        features = nnx.merge(graphdef, params, variables, copy=True).embed(batch)
+        return {"features": features, "label": batch["label"]}
 
-    @jax.jit
     def held_out(params: nnx.State, variables: nnx.State, batch: dict, number: int) -> dict[str, jax.Array]:
         method, views, key = _views(experiment, params, variables, batch, number)
         loss, metrics = method.loss(views, key, train=False)
         return {"loss": loss, **metrics}
 
-    @jax.jit
     def compared(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
         method = nnx.merge(graphdef, params, variables, copy=True)
         return {name: getattr(method, give)(batch) for name, give in COMPARED.items() if hasattr(method, give)}
 
-    return embed, held_out, compared
+    def of_views(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
+        method = nnx.merge(graphdef, params, variables, copy=True)
+        return {
+            "features": drawn_views.features_of_views(method, batch, states.run_keys(0)[2]),
+            "label": batch["label"],
+        }
+
+    everywhere = meshes.replicated(experiment.recipe.mesh)
+    return tuple(jax.jit(function, out_shardings=everywhere) for function in (embed, held_out, compared, of_views))
 
 
 def _views(experiment: Experiment, params: nnx.State, variables: nnx.State, batch: dict, number: int):

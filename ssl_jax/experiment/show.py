@@ -14,7 +14,6 @@ from ssl_jax import data, evaluate, report
 from ssl_jax.experiment.build import Experiment
 from ssl_jax.experiment.scores import Split, labelled_rows
 from ssl_jax.train import state as states
-from ssl_jax.train.state import TrainState
 from ssl_jax.train.workdir import Workdir
 
 EXAMPLES, VIEWS, NEIGHBOURS = 6, 4, 6
@@ -70,7 +69,7 @@ def _pictures(method: nnx.Module, batch: Mapping[str, np.ndarray], key: jax.Arra
 
 def end(
     experiment: Experiment,
-    state: TrainState,
+    method: nnx.Module,
     folder: Workdir,
     results: Mapping[str, float],
     splits: tuple[Split, Split],
@@ -80,7 +79,7 @@ def end(
 
     Args:
       experiment: the run.
-      state: trained.
+      method: trained, its arrays on one device.
       folder: its workdir.
       results: flat, as results.json holds them.
       splits: embeddings and labels of the labelled training split and of the test split.
@@ -90,7 +89,6 @@ def end(
     _neighbours(experiment, splits, figures)
     _, (embeddings, labels) = splits
     report.embedding_map(embeddings, labels, experiment.data.spec.class_names, figures / "embedding_map.png")
-    method = experiment.module(state)
     if hasattr(method, "reconstruct"):
         _reconstructions(experiment, method, figures)
     if hasattr(method, "fill"):

@@ -60,6 +60,7 @@ class MAE(nnx.Module):
             dtype=backbone.dtype,
             scan=backbone.scan,
             remat=backbone.remat,
+            accumulate=backbone.accumulate,
             rngs=rngs,
         )
 

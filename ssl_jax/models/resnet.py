@@ -128,6 +128,8 @@ def _project(shortcut, x, train):
 class ResNet(nnx.Module):
     """Residual network without a classifier: global average of the last stage.
 
+    Class attribute `batch_statistics`: a picture's features depend on the others of its batch.
+
     Args:
       depth: 18 or 34 (basic blocks), 50, 101, 152 or 200 (bottlenecks).
       stage_sizes: blocks of each stage; overrides `depth`, with basic blocks. Each stage after the first halves the
@@ -141,6 +143,7 @@ class ResNet(nnx.Module):
       kernel_init: how convolutions start: 'he_fan_out' is normal after He et al. 2015, as in torchvision and the codes
         of most methods (SimCLR's, BYOL's and SupCon's scale by the inputs, which LARS does not feel); 'torch' is what
         PyTorch's layers do by themselves, as in lightly's ResNet.
+      remat: keep only each block's input for the backward pass.
       axis_name: for `BatchNorm` under `jax.pmap` or `jax.shard_map`; under `jax.jit` not needed.
       dtype: of the computation; parameters and the statistics of the batch are float32.
       rngs: stream `params`.
@@ -149,6 +152,8 @@ class ResNet(nnx.Module):
       features: width of what `__call__` returns.
       channels, dtype: as given.
     """
+
+    batch_statistics = True
 
     def __init__(
         self,
@@ -161,6 +166,7 @@ class ResNet(nnx.Module):
         channels: int = 3,
         zero_init_residual: bool = True,
         kernel_init: Literal["he_fan_out", "torch"] = "he_fan_out",
+        remat: bool = False,
         axis_name: str | None = None,
         dtype: str = "float32",
         rngs: nnx.Rngs,
@@ -174,6 +180,7 @@ class ResNet(nnx.Module):
         norm = partial(BatchNorm, axis_name=axis_name)
         self.channels = channels
         self.dtype = dtype
+        self.remat = remat
         self.imagenet_stem = stem == "imagenet"
         self.stem = conv(channels, width, 7, stride=2) if self.imagenet_stem else conv(channels, width, 3)
         self.stem_norm = norm(width)
@@ -197,10 +204,15 @@ class ResNet(nnx.Module):
         x = self.stem_norm(self.stem(images), train=train, relu=True)
         if self.imagenet_stem:
             x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        run = nnx.remat(_run, static_argnums=2) if self.remat else _run
         for stage in self.stages:
             for block in stage:
-                x = block(x, train=train)
+                x = run(block, x, train)
         return jnp.mean(x, axis=(1, 2), dtype=jnp.float32).astype(x.dtype)
+
+
+def _run(block: nnx.Module, x: jax.Array, train: bool) -> jax.Array:
+    return block(x, train=train)
 
 
 def _architecture(depth, stage_sizes):

@@ -5,7 +5,7 @@ from flax import nnx
 
 from ssl_jax.models import settings
 from ssl_jax.models.normalization import layer_norm
-from ssl_jax.models.transformer import PostNormBlock, Stack, dropout
+from ssl_jax.models.transformer import PostNormBlock, Remat, Stack, dropout
 
 _EPSILON = 1e-12  # of the layer normalisations, as in the released code
 
@@ -25,13 +25,15 @@ class TextTransformer(nnx.Module):
       initializer_range: deviation at the start. BERT's 0.02 suits a width of 768; a narrow network learns sooner from a
         larger one, about 1 / sqrt(width).
       scan: run the blocks as one `jax.lax.scan` over stacked parameters.
-      remat: keep only each block's input for the backward pass.
+      remat: keep only each block's input for the backward pass, or ('elementwise') the matrix products too.
+      accumulate: add up the blocks' gradients over so many parts of the batch, to save memory; the loss is that of the
+        whole batch. See `Stack`.
       dtype: of the computation; parameters are float32.
       rngs: stream `params`.
 
     Attributes:
       features: width of what `__call__` returns.
-      vocab_size, max_length, initializer_range, scan, remat, dtype: as given.
+      vocab_size, max_length, initializer_range, scan, remat, accumulate, dtype: as given.
     """
 
     def __init__(
@@ -47,7 +49,8 @@ class TextTransformer(nnx.Module):
         dropout: float = 0.1,
         initializer_range: float = 0.02,
         scan: bool = False,
-        remat: bool = False,
+        remat: Remat = False,
+        accumulate: int = 1,
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
@@ -62,6 +65,7 @@ class TextTransformer(nnx.Module):
         self.initializer_range = initializer_range
         self.scan = scan
         self.remat = remat
+        self.accumulate = accumulate
         self.dtype = dtype
         self.tokens = _table(vocab_size, width, initializer_range, rngs)
         self.positions = _table(max_length, width, initializer_range, rngs)
@@ -73,7 +77,7 @@ class TextTransformer(nnx.Module):
         def block(rngs):
             return PostNormBlock(width, rngs=rngs, **shape)
 
-        self.stack = Stack(block, depth=depth, scan=scan, remat=remat, rngs=rngs)
+        self.stack = Stack(block, depth=depth, scan=scan, remat=remat, accumulate=accumulate, rngs=rngs)
 
     @property
     def token_embedding(self) -> jax.Array:

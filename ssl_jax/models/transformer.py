@@ -1,6 +1,7 @@
 """Transformer blocks, and the stack that runs them one by one or as one scan."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from ssl_jax.models import settings
 from ssl_jax.models.normalization import layer_norm
 
 Initializer = Callable[..., jax.Array]
+Remat = bool | Literal["elementwise"]
 
 
 def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
@@ -206,7 +208,12 @@ class Stack(nnx.Module):
       depth: number of blocks.
       scan: hold the parameters stacked, [depth, ...], and run one compiled block `depth` times. The same seed gives the
         same blocks either way; only the layout of the state differs.
-      remat: compute the inside of a block again in the backward pass instead of keeping it.
+      remat: compute the inside of a block again in the backward pass instead of keeping it; 'elementwise': keep the
+        results of matrix products and compute again only what lies between them.
+      accumulate: run the blocks on so many parts of the batch, one after the other, and add up the gradients of the
+        parts. Only the inside of one part is kept at a time (and computed again in the backward pass), while whatever
+        comes after the blocks sees the whole batch, so that losses over all pairs stay what they are (Gao et al. 2021,
+        GradCache). Each part drops by a key of its own. A batch that does not split, as in evaluations, runs whole.
       drop_path: stochastic depth of the last block; it grows linearly from 0 at the first.
       drop_path_uniform: it does not grow, all blocks have that rate.
       rngs: stream `params`.
@@ -221,16 +228,18 @@ class Stack(nnx.Module):
         *,
         depth: int,
         scan: bool = False,
-        remat: bool = False,
+        remat: Remat = False,
+        accumulate: int = 1,
         drop_path: float = 0.0,
         drop_path_uniform: bool = False,
         rngs: nnx.Rngs,
     ):
-        settings.at_least(1, depth=depth)
+        settings.at_least(1, depth=depth, accumulate=accumulate)
         settings.probability(drop_path=drop_path)
         self.depth = depth
         self.scan = scan
         self.remat = remat
+        self.accumulate = accumulate
         self.drop_path = drop_path
         self.drop_path_uniform = drop_path_uniform
         keys = jax.random.split(rngs.params(), depth)
@@ -241,6 +250,23 @@ class Stack(nnx.Module):
 
     def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
         """x [B, N, width] -> [B, N, width]; without `key` nothing is dropped."""
+        if self.accumulate == 1 or x.shape[0] % self.accumulate:
+            return self._whole(x, mask, key)
+        graph, state = nnx.split(self)
+
+        @jax.checkpoint
+        def of_part(part: tuple) -> jax.Array:
+            return nnx.merge(graph, state)._whole(*part)
+
+        keys = None if key is None else jax.random.split(key, self.accumulate)
+        parts = jax.tree.map(self._in_parts, (x, mask))
+        return jnp.moveaxis(jax.lax.map(of_part, (*parts, keys)), 0, 1).reshape(x.shape)
+
+    def _in_parts(self, x: jax.Array) -> jax.Array:
+        """[B, ...] -> [parts, B / parts, ...]: every so-manieth row, so that each device has a share of each part."""
+        return jnp.moveaxis(x.reshape(-1, self.accumulate, *x.shape[1:]), 1, 0)
+
+    def _whole(self, x: jax.Array, mask: jax.Array | None, key: jax.Array | None) -> jax.Array:
         keys = None if key is None else jax.random.split(key, self.depth)
         first = self.drop_path if self.drop_path_uniform else 0.0
         rates = np.linspace(first, self.drop_path, self.depth, dtype=np.float32) if self.drop_path else None
@@ -267,5 +293,8 @@ class Stack(nnx.Module):
         def apply(state, x, mask, key, rate):
             return nnx.merge(graph, state)(x, mask, key, rate)
 
+        if not self.remat:
+            return apply, state
+        policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if self.remat == "elementwise" else None
         # A scan keeps XLA from merging the two computations by itself.
-        return jax.checkpoint(apply, prevent_cse=not self.scan) if self.remat else apply, state
+        return jax.checkpoint(apply, prevent_cse=not self.scan, policy=policy), state

@@ -10,7 +10,7 @@ from ssl_jax.models import patches, settings
 from ssl_jax.models.initializers import torch_start
 from ssl_jax.models.normalization import layer_norm
 from ssl_jax.models.positions import resize_positions, sincos2d
-from ssl_jax.models.transformer import PreNormBlock, Stack, dropout
+from ssl_jax.models.transformer import PreNormBlock, Remat, Stack, dropout
 
 
 class Size(NamedTuple):
@@ -56,7 +56,9 @@ class ViT(nnx.Module):
       layer_scale: initial value of a learned scale on each residual branch; None for none.
       initializer_range: deviation of the blocks' matrices (0.02 in timm and its followers); None: Xavier uniform.
       scan: run the blocks as one `jax.lax.scan` over stacked parameters: compiles once instead of `depth` times.
-      remat: keep only each block's input for the backward pass.
+      remat: keep only each block's input for the backward pass, or ('elementwise') the matrix products too.
+      accumulate: add up the blocks' gradients over so many parts of the batch, to save memory; the loss is that of the
+        whole batch. See `Stack`.
       dtype: of the computation; parameters are float32.
       rngs: stream `params`.
 
@@ -65,7 +67,7 @@ class ViT(nnx.Module):
       grid: (rows, columns) of patches.
       num_patches: rows * columns.
       patch_dim: numbers in a patch, patch_size ** 2 * channels.
-      patch_size, scan, remat, dtype: as given.
+      patch_size, scan, remat, accumulate, dtype: as given.
     """
 
     def __init__(
@@ -87,7 +89,8 @@ class ViT(nnx.Module):
         layer_scale: float | None = None,
         initializer_range: float | None = None,
         scan: bool = False,
-        remat: bool = False,
+        remat: Remat = False,
+        accumulate: int = 1,
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
@@ -112,6 +115,7 @@ class ViT(nnx.Module):
         self.drop_path = drop_path
         self.scan = scan
         self.remat = remat
+        self.accumulate = accumulate
         self.dtype = dtype
         self._build_embedding(positions, initializer_range, rngs)
 
@@ -122,7 +126,9 @@ class ViT(nnx.Module):
         def block(rngs):
             return PreNormBlock(sizes.width, dropout=dropout, dtype=dtype, rngs=rngs, **shape)
 
-        run = dict(scan=scan, remat=remat, drop_path=drop_path, drop_path_uniform=drop_path_uniform)
+        run = dict(
+            scan=scan, remat=remat, accumulate=accumulate, drop_path=drop_path, drop_path_uniform=drop_path_uniform
+        )
         self.stack = Stack(block, depth=sizes.depth, rngs=rngs, **run)
         self.norm = layer_norm(sizes.width, epsilon=1e-6, rngs=rngs)
 

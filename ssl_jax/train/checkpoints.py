@@ -3,7 +3,7 @@
 import logging
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from ssl_jax.errors import RunError, UserError
+from ssl_jax.train import processes
 from ssl_jax.train.checksums import checksums
 from ssl_jax.train.paths import path_name
 from ssl_jax.train.state import TrainState
@@ -75,7 +76,7 @@ class Checkpoints:
             args = ocp.args.Composite(state=ocp.args.StandardSave(saved))
             self._manager.save(step, args=args, custom_metadata={"score": score}, force=True)
         except Exception as error:
-            raise self._failed(error) from error
+            self._raise(error)
 
     def wait(self) -> None:
         """Returns when everything started is on disk.
@@ -86,12 +87,17 @@ class Checkpoints:
         try:
             self._manager.wait_until_finished()
         except Exception as error:
-            raise self._failed(error) from error
+            self._raise(error)
 
     def close(self) -> None:
         """Waits and lets go of Orbax's threads."""
         self.wait()
         self._manager.close()
+
+    def _raise(self, error: Exception) -> NoReturn:
+        if isinstance(error, jax.errors.JaxRuntimeError) and processes.several():
+            raise error  # another process is gone, and the disk is well
+        raise self._failed(error) from error
 
     def restore(self, like: TrainState, step: int | None = None) -> TrainState | None:
         """Returns the newest checkpoint that can be read (or the one of `step`), None where there is none at all.
@@ -108,7 +114,7 @@ class Checkpoints:
         damaged = []
         for candidate in reversed(steps):
             state = self._restore_one(candidate, like)
-            if state is not None:
+            if not processes.any_of(state is None):
                 self._set_aside(damaged)
                 return state
             damaged.append(candidate)
@@ -131,7 +137,13 @@ class Checkpoints:
         """The arrays of a checkpoint; ValueError where one of them is not what was saved."""
         sums = jax.ShapeDtypeStruct((len(wanted),), jnp.uint32, sharding=replicated)
         args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted | {CHECKSUMS: sums}))
-        arrays = dict(self._manager.restore(step, args=args)["state"])
+        arrays, failure = {}, None
+        try:
+            arrays = dict(self._manager.restore(step, args=args)["state"])
+        except Exception as error:
+            failure = error
+        if processes.any_of(failure is not None):  # before the checksums, which all compute together
+            raise failure or ValueError("another process could not read its part")
         saved = np.asarray(arrays.pop(CHECKSUMS))
         changed = np.flatnonzero(saved != np.asarray(checksums(arrays)))
         if len(changed):
@@ -155,11 +167,13 @@ class Checkpoints:
         """Moves damaged checkpoints out of the way, so that their steps can be saved again."""
         aside = self.folder.with_name("checkpoints_damaged")
         for step in steps:
-            aside.mkdir(exist_ok=True)
-            number = len(list(aside.iterdir()))
-            (self.folder / str(step)).rename(aside / f"{step}_{number}")
             self._best.forget(step)
+            if processes.first():
+                aside.mkdir(exist_ok=True)
+                number = len(list(aside.iterdir()))
+                (self.folder / str(step)).rename(aside / f"{step}_{number}")
         if steps:
+            processes.meet("checkpoints set aside")
             self._manager.reload()
 
     def _refuse_other_model(self, step: int, wanted: dict[str, jax.Array]) -> None:

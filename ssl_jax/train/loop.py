@@ -1,6 +1,7 @@
 """The training loop: steps, with logging, evaluation and checkpoints on a schedule."""
 
 import collections
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
@@ -12,13 +13,14 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from ssl_jax.errors import RunError
-from ssl_jax.train import compiler
+from ssl_jax.train import compiler, processes
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.checkpoints import Checkpoints
 from ssl_jax.train.metrics import MetricWriter, Pending, Progress
 from ssl_jax.train.signals import StopSignal
 from ssl_jax.train.state import TrainState
 from ssl_jax.train.step import first_bad_tensor, make_train_step
+from ssl_jax.train.watchdog import Watchdog
 
 HostBatch = dict[str, np.ndarray]
 SPEED = "examples_per_second"
@@ -39,6 +41,7 @@ class Recipe:
       batch_size: global.
       log_every: steps between lines of metrics.
       evaluate_every: steps between evaluations, 0 for none before the end.
+      hang_seconds: the run ends where no step has ended for so long, 0: never.
     """
 
     graphdef: nnx.GraphDef
@@ -50,6 +53,7 @@ class Recipe:
     batch_size: int
     log_every: int
     evaluate_every: int
+    hang_seconds: float = 0
 
 
 @dataclasses.dataclass
@@ -92,11 +96,16 @@ def fit(
       RunError: a loss or gradient that is not finite, or a checkpoint that cannot be written.
     """
     train_step = jit_train_step(recipe, state)
-    between = _Between(recipe, batch_at, checkpoints, writer, progress, evaluate, evaluated, saved=int(state.step))
-    begun = time.monotonic()
-    for t, batch in _until_stopped(batches, stop):
-        state, values = train_step(state, meshes.put_rows(batch, recipe.mesh))
-        between.after(t + 1, state, values)
+    begun, saved = time.monotonic(), int(state.step)
+    with _Pace(recipe, stop) as pace:
+        both = evaluate, evaluated
+        between = _Between(recipe, batch_at, checkpoints, writer, progress, *both, pace.resting, saved=saved)
+        for t, batch in _readable(batches, batch_at, range(saved, recipe.steps), stop):
+            state, values = train_step(state, meshes.put_rows(batch, recipe.mesh))
+            pace.after(values["loss"])
+            between.after(t + 1, state, values)
+            if pace.leave:
+                break
     between.write(between.pending.flush(), state)
     done = int(state.step)
     if done != between.saved:
@@ -115,19 +124,64 @@ def jit_train_step(recipe: Recipe, state: TrainState) -> Callable:
     step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
     kept = jax.tree.map(lambda leaf: leaf.sharding, state)  # else XLA might lay out what comes back in its own way
     options = compiler.options(recipe.mesh, state.params)
-    return jax.jit(step, donate_argnums=0, out_shardings=(kept, None), compiler_options=options)
+    shardings = (kept, meshes.replicated(recipe.mesh))
+    return jax.jit(step, donate_argnums=0, out_shardings=shardings, compiler_options=options)
 
 
-def _until_stopped(batches: Iterator[tuple[int, HostBatch]], stop: StopSignal) -> Iterator[tuple[int, HostBatch]]:
-    """The batches until a signal comes, which may have reached the processes that read, too: then reading fails."""
+def _readable(
+    batches: Iterator[tuple[int, HostBatch]], batch_at: Callable[[int], HostBatch], steps: range, stop: StopSignal
+) -> Iterator[tuple[int, HostBatch]]:
+    """The batches of `steps`; a signal may have reached the processes that read ahead, too, and ended them.
+
+    Then this process reads by itself, as all processes of a run have to agree on the last step.
+    """
+    done = 0
     try:
-        for item in batches:
-            yield item
-            if stop.requested:
-                return
+        for t, batch in batches:
+            yield t, batch
+            done += 1
     except Exception:
         if not stop.requested:
             raise
+        for t in steps[done:]:
+            yield t, batch_at(t)
+
+
+class _Pace:
+    """Keeps the host close to the devices, all processes at one mind about stopping, and an eye on the clock."""
+
+    def __init__(self, recipe: Recipe, stop: StopSignal):
+        self._stop, self._running, self._outvoted = stop, collections.deque(), False
+        self._vote = processes.Vote(recipe.mesh) if processes.several() else None
+        self._watchdog = Watchdog(recipe.hang_seconds)
+        self._watchdog.hear()
+
+    def __enter__(self) -> "_Pace":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watchdog.close()
+
+    def after(self, loss: jax.Array) -> None:
+        """Waits until the host is at most `AHEAD` steps ahead of the devices."""
+        self._running.append((loss, self._vote and self._vote.cast(self._stop.requested is not None)))
+        if len(self._running) > AHEAD:
+            loss, votes = self._running.popleft()
+            loss.block_until_ready()
+            self._outvoted = self._vote is not None and bool(votes)
+            self._watchdog.hear()
+
+    @property
+    def leave(self) -> bool:
+        """Whether the run is to stop now: the same in all processes, of several `AHEAD` steps after the signal."""
+        return self._outvoted if self._vote else self._stop.requested is not None
+
+    @contextlib.contextmanager
+    def resting(self) -> Iterator[None]:
+        """What is done between two steps may take as long as it takes."""
+        self._watchdog.rest()
+        yield
+        self._watchdog.hear()
 
 
 class _Between:
@@ -142,25 +196,27 @@ class _Between:
         progress: Progress,
         evaluate: Callable,
         evaluated: Callable,
+        resting: Callable,
         *,
         saved: int,
     ):
         self.recipe, self.batch_at, self.checkpoints = recipe, batch_at, checkpoints
         self.writer, self.progress, self.evaluate, self.evaluated = writer, progress, evaluate, evaluated
-        self.pending, self.running = Pending(), collections.deque()
+        self.resting = resting
+        self.pending = Pending()
         self.clock: tuple[float, int] | None = None
         self.saved = saved
 
     def after(self, done: int, state: TrainState, values: dict[str, jax.Array]) -> None:
         """Logs, evaluates and saves where that is due after step number `done` (counted from 1)."""
         recipe, last = self.recipe, done == self.recipe.steps
-        self._hold_back(values["loss"])
         if done % recipe.log_every == 0 or last:
             self.write(self.pending.push(done, {**values, **self._speed(done)}), state)
         evaluated = last or bool(recipe.evaluate_every and done % recipe.evaluate_every == 0)
         saved = last or done % self.checkpoints.every == 0
         if evaluated or saved:
-            self._pause(done, state, evaluated, saved)
+            with self.resting():
+                self._pause(done, state, evaluated, saved)
         self.progress.update(done)
 
     def _pause(self, done: int, state: TrainState, evaluated: bool, saved: bool) -> None:
@@ -188,12 +244,6 @@ class _Between:
         self._refuse_bad(int(state.bad_step), state)
         self.checkpoints.save(done, state, scores)
         self.saved = done
-
-    def _hold_back(self, loss: jax.Array) -> None:
-        """Waits until the host is at most `AHEAD` steps ahead of the devices."""
-        self.running.append(loss)
-        if len(self.running) > AHEAD:
-            self.running.popleft().block_until_ready()
 
     def _speed(self, done: int) -> dict[str, float]:
         now, before = time.monotonic(), self.clock

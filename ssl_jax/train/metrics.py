@@ -53,6 +53,24 @@ class MetricWriter:
             self._events.close()
 
 
+class Silent:
+    """In place of a MetricWriter and of a Progress, in processes that neither write nor speak."""
+
+    note: str | None = None
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes nothing."""
+
+    def update(self, step: int) -> None:
+        """Shows nothing."""
+
+    def warn(self, line: str) -> None:
+        """Says nothing."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 def read(folder: pathlib.Path) -> list[dict[str, float]]:
     """The lines of metrics.jsonl; a line cut off by a kill is left out."""
     path = folder / "metrics.jsonl"

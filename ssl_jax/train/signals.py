@@ -25,6 +25,11 @@ class StopSignal:
 
     Outside of a `with` block there is nothing to save: a signal stops at once. Within it the first one is only noted
     (`requested`); a second SIGINT raises KeyboardInterrupt.
+
+    Attributes:
+      requested: the signal that came, None before.
+      any_of: of a run of several processes, whether a flag is true in any of them; such a run stops at a `point` that
+        all of them pass, and nowhere else. None for a process alone.
     """
 
     def __init__(self, at_once: Callable[[str], NoReturn] = _raise) -> None:
@@ -33,6 +38,7 @@ class StopSignal:
         Args: at_once: is called with one line to stop where there is nothing to save; by default it raises `Stopped`.
         """
         self.requested: signal.Signals | None = None
+        self.any_of: Callable[[bool], bool] | None = None
         self._at_once = at_once
         self._deferring = False
         numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
@@ -42,8 +48,13 @@ class StopSignal:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = signal.Signals(number)
-        if not self._deferring:
+        if not self._deferring and self.any_of is None:
             self._at_once(f"Stopped by {self.requested.name}.")
+
+    def point(self) -> None:
+        """Where several processes stop together, if a signal came to any of them and there is nothing to save."""
+        if self.any_of and not self._deferring and self.any_of(self.requested is not None):
+            self._at_once("Stopped by a signal.")
 
     def __enter__(self) -> "StopSignal":
         self._deferring = True

@@ -12,6 +12,8 @@ from jax.sharding import Mesh
 
 from ssl_jax.train import mesh as meshes
 
+REPLICATED = meshes.Sharding()
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -46,21 +48,28 @@ def abstract(make_method: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
 
 
 def initialize(
-    make_method: Callable[[nnx.Rngs], nnx.Module], optimizer: optax.GradientTransformation, seed: int, mesh: Mesh
+    make_method: Callable[[nnx.Rngs], nnx.Module],
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    mesh: Mesh,
+    sharding: meshes.Sharding = REPLICATED,
 ) -> TrainState:
-    """The state at step 0, a pure function of `seed`, replicated over the mesh."""
-
+    """The state at step 0, a pure function of `seed`, split over the mesh as `sharding` says."""
+    shapes = abstract_state(make_method, optimizer, mesh, sharding)
     make = functools.partial(_make, make_method, optimizer)
-    return jax.jit(make, out_shardings=meshes.replicated(mesh))(run_keys(seed)[0])
+    return jax.jit(make, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes))(run_keys(seed)[0])
 
 
 def abstract_state(
-    make_method: Callable[[nnx.Rngs], nnx.Module], optimizer: optax.GradientTransformation, mesh: Mesh
+    make_method: Callable[[nnx.Rngs], nnx.Module],
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    sharding: meshes.Sharding = REPLICATED,
 ) -> TrainState:
     """The same with shapes in place of arrays."""
     shapes = jax.eval_shape(functools.partial(_make, make_method, optimizer), jax.random.key(0))
-    everywhere = meshes.replicated(mesh)
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), shapes)
+    place = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding.of(leaf.shape, mesh))
+    return jax.tree.map(place, shapes)
 
 
 def _make(

@@ -11,7 +11,7 @@ from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 from ssl_jax.experiment import diff
 from ssl_jax.experiment.resolve import resolved
-from ssl_jax.train.workdir import Workdir
+from ssl_jax.train.workdir import Workdir, check_config
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs"
 QUICKSTART, BYOL = str(CONFIGS / "quickstart.py"), str(CONFIGS / "byol_imagenet_rn50.py")
@@ -86,9 +86,9 @@ def test_whole_numbers_are_not_true_or_float(tmp_path):
 def test_a_workdir_belongs_to_one_config(tmp_path):
     folder = Workdir(tmp_path)
     folder.write_json("config.json", {"x": {"rate": 1, "sizes": (1, 2)}})
-    folder.check_config({"x": {"rate": 1, "sizes": (1, 2)}})
+    check_config(folder.path, {"x": {"rate": 1, "sizes": (1, 2)}})
     with pytest.raises(
         UserError, match=r"another config \(config.x.more: — there, 3 here; config.x.rate: 1 there, True here"
     ):
-        folder.check_config({"x": {"more": 3, "rate": True, "sizes": (1, 2)}})
+        check_config(folder.path, {"x": {"more": 3, "rate": True, "sizes": (1, 2)}})
     folder.release()

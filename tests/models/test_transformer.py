@@ -92,6 +92,60 @@ def test_remat_recomputes():
     assert texts[True].count("erfc") > texts[False].count("erfc") >= 1
 
 
+def test_only_cheap_things_are_computed_again():
+    counts = {}
+    for remat in (True, "elementwise"):
+        graph, state = nnx.split(stack(depth=1, remat=remat))
+        text = str(jax.make_jaxpr(jax.grad(lambda s: nnx.merge(graph, s)(X).sum()))(state))  # noqa: B023
+        counts[remat] = text.count("dot_general"), text.count("erfc")
+    assert counts["elementwise"][0] < counts[True][0] and counts["elementwise"][1] == counts[True][1]
+
+
+def of_all_pairs(module, key=None):
+    """A loss in which each example meets each other, and its gradient."""
+    graph, state = nnx.split(module)
+
+    def loss(state):
+        rows = nnx.merge(graph, state)(jnp.tile(X, (2, 1, 1)) * jnp.arange(1.0, 9.0)[:, None, None], key=key)[:, 0]
+        return jax.nn.logsumexp(rows @ rows.T / rows.shape[1])
+
+    return jax.jit(jax.value_and_grad(loss))(state)
+
+
+@pytest.mark.parametrize("options", [{}, {"scan": True}, {"remat": True}])
+def test_accumulated_gradients_are_those_of_the_whole_batch(options):
+    """Of a loss over all pairs too, which no sum of losses of parts is."""
+    value, gradient = of_all_pairs(stack(depth=2, **options))
+    for accumulate in (2, 4):
+        other_value, other = of_all_pairs(stack(depth=2, accumulate=accumulate, **options))
+        np.testing.assert_allclose(value, other_value, rtol=1e-6)
+        for one, two in zip(jax.tree.leaves(gradient), jax.tree.leaves(other), strict=True):
+            np.testing.assert_allclose(one, two, atol=2e-5 * np.abs(one).max())
+
+
+def test_accumulation_keeps_the_inside_of_one_part():
+    sizes = {}
+    for accumulate in (1, 8):
+        graph, state = nnx.split(stack(depth=4, accumulate=accumulate))
+        rows = jax.ShapeDtypeStruct((64, *X.shape[1:]), X.dtype)
+        step = jax.jit(jax.grad(lambda s, x: nnx.merge(graph, s)(x).sum()))  # noqa: B023
+        sizes[accumulate] = step.lower(state, rows).compile().memory_analysis().temp_size_in_bytes
+    assert sizes[8] < sizes[1] / 3
+
+
+def test_parts_drop_by_keys_of_their_own():
+    module = stack(depth=1, dropout=0.5, accumulate=2)
+    rows = jnp.broadcast_to(X[:1], (4, *X.shape[1:]))
+    found = module(rows, key=KEY)
+    assert not np.allclose(found[0], found[1])
+    np.testing.assert_array_equal(found, module(rows, key=KEY))
+
+
+def test_a_batch_that_does_not_split_runs_whole():
+    rows = jnp.tile(X, (2, 1, 1))[:3]
+    np.testing.assert_allclose(stack(depth=1, accumulate=2)(rows), stack(depth=1)(rows), rtol=1e-6)
+
+
 def test_padding_is_not_attended_to():
     attention = Attention(16, heads=4, dtype="float32", kernel_init=nnx.initializers.lecun_normal(), rngs=nnx.Rngs(0))
     changed = jnp.where(MASK[:, :, None], X, 7.0)

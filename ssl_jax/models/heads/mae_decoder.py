@@ -7,7 +7,7 @@ from flax import nnx
 from ssl_jax.models import settings
 from ssl_jax.models.normalization import layer_norm
 from ssl_jax.models.positions import sincos2d
-from ssl_jax.models.transformer import PreNormBlock, Stack
+from ssl_jax.models.transformer import PreNormBlock, Remat, Stack
 
 
 class MAEDecoder(nnx.Module):
@@ -23,7 +23,7 @@ class MAEDecoder(nnx.Module):
       width, depth, heads, mlp_dim: sizes of the blocks; `mlp_dim` None is 4 * width.
       class_token: whether the encoded tokens begin with a class token.
       scan: run the blocks as one `jax.lax.scan` over stacked parameters.
-      remat: keep only each block's input for the backward pass.
+      remat, accumulate: as for `Stack`.
       dtype: of the computation; parameters are float32.
       rngs: stream `params`.
     """
@@ -40,7 +40,8 @@ class MAEDecoder(nnx.Module):
         mlp_dim: int | None = None,
         class_token: bool = True,
         scan: bool = False,
-        remat: bool = False,
+        remat: Remat = False,
+        accumulate: int = 1,
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
@@ -58,7 +59,7 @@ class MAEDecoder(nnx.Module):
         def block(rngs):
             return PreNormBlock(width, heads=heads, mlp_dim=mlp_dim or 4 * width, dtype=dtype, rngs=rngs)
 
-        self.stack = Stack(block, depth=depth, scan=scan, remat=remat, rngs=rngs)
+        self.stack = Stack(block, depth=depth, scan=scan, remat=remat, accumulate=accumulate, rngs=rngs)
         self.norm = layer_norm(width, epsilon=1e-6, rngs=rngs)
         self.prediction = nnx.Linear(width, patch_dim, **options)
 

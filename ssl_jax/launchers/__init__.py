@@ -1,0 +1,1 @@
+"""Starting runs: several processes of one run, many runs of a sweep, on this machine or through an engine."""

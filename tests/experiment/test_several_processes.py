@@ -1,0 +1,95 @@
+"""Several processes of one run: the same as one, stopped together, and the same bit for bit after one is killed.
+
+Each test starts real processes, which find each other on the loopback interface.
+"""
+
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.killed import assert_same, finish, last_step, outcome, start, wait_for_step
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of Orbax, on reading without shardings
+KILLS = int(os.environ.get("SSL_JAX_KILLS", "3"))
+STEPS, KILLED_STEPS = 24, 80
+
+
+def several(name: str, folder: pathlib.Path, data_dir: str, *options: str, processes: int, devices: int, steps: int):
+    given = dict(steps=steps, devices=devices)
+    return start(f"tests/tiny.py:{name}", folder, data_dir, f"--processes={processes}", *options, **given)
+
+
+def members(run: subprocess.Popen, count: int) -> list[int]:
+    """The process ids of a run's processes, in their order, once all are there."""
+    path = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children")
+    while run.poll() is None:
+        ids = [int(pid) for pid in path.read_text().split()]
+        if len(ids) == count:
+            return sorted(ids)
+        time.sleep(0.01)
+    raise AssertionError(f"the run ended early: {run.communicate()[1].decode()}")
+
+
+@pytest.mark.parametrize("method, options", [("byol", ()), ("bert", ("--config.sharding.state=fsdp",))])
+def test_one_two_and_four_processes(method, options, tmp_path, data_dir):
+    """The same losses and scores on four devices, however many processes they are spread over."""
+    found = {}
+    options = (*options, "--config.sharding.smallest=64")
+    for processes in (1, 2, 4):
+        folder = tmp_path / str(processes)
+        shape = dict(processes=processes, devices=4 // processes, steps=STEPS)
+        assert finish(several(method, folder, data_dir, *options, **shape)) == 0
+        found[processes] = outcome(folder, STEPS)
+    for processes in (2, 4):
+        (_, alone, one), (_, together, other) = found[1], found[processes]
+        pairs = [
+            (a[name], b[name]) for a, b in zip(alone, together, strict=True) for name in ("train/loss",) if name in a
+        ]
+        difference = max(abs(a - b) / abs(a) for a, b in pairs)
+        print(f"{method}: {processes} processes, largest relative difference of the loss {difference:.1e}")
+        assert difference < 1e-4
+        assert one == pytest.approx(other, abs=0.02)
+
+
+def test_killed_at_random(tmp_path, data_dir):
+    """One of two processes is killed: the other ends by itself, and no step after the last checkpoint differs."""
+    draw, shape, seen = random.Random(0), dict(processes=2, devices=4, steps=KILLED_STEPS), []
+    assert finish(several("byol", tmp_path / "whole", data_dir, **shape)) == 0
+    for _ in range(KILLS):
+        run = several("byol", tmp_path / "killed", data_dir, **shape)
+        pids = members(run, 2)
+        wait_for_step(
+            run, tmp_path / "killed", last_step(tmp_path / "killed") + draw.randint(1, KILLED_STEPS // KILLS // 2)
+        )
+        time.sleep(draw.uniform(0, 0.2))
+        os.kill(draw.choice(pids), signal.SIGKILL)
+        killed = time.monotonic()
+        assert run.wait(timeout=60) == 1
+        run.stderr.close()
+        seen.append((last_step(tmp_path / "killed"), round(time.monotonic() - killed, 1)))
+        assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    assert finish(several("byol", tmp_path / "killed", data_dir, **shape)) == 0
+    print(f"{KILLS} kills, (step logged, seconds until all had ended): {seen}")
+    assert_same(outcome(tmp_path / "whole", KILLED_STEPS), outcome(tmp_path / "killed", KILLED_STEPS))
+
+
+def test_stopped_together_and_continued_on_another_number(tmp_path, data_dir):
+    """SIGTERM to the second of two processes: both save at one step; one process, then four, go on."""
+    folder = tmp_path / "moved"
+    run = several("byol", folder, data_dir, processes=2, devices=2, steps=STEPS)
+    pids = members(run, 2)
+    wait_for_step(run, folder, 2)
+    os.kill(pids[1], signal.SIGTERM)
+    assert finish(run) == 75
+    (saved,) = [int(path.name) for path in (folder / "checkpoints").iterdir() if path.name.isdigit()]
+    assert last_step(folder) <= saved < STEPS
+    assert finish(several("byol", folder, data_dir, processes=4, devices=1, steps=STEPS)) == 0
+    assert finish(several("byol", tmp_path / "whole", data_dir, processes=1, devices=4, steps=STEPS)) == 0
+    (_, whole, _), (_, moved, _) = outcome(tmp_path / "whole", STEPS), outcome(folder, STEPS)
+    pairs = [(a["train/loss"], b["train/loss"]) for a, b in zip(whole, moved, strict=True) if "train/loss" in a]
+    assert max(abs(a - b) / abs(a) for a, b in pairs) < 1e-3
