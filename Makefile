@@ -1,11 +1,13 @@
 PYTHON ?= python3
 DEMO := .venv
 TEST := .venv-test
+ENGINES := .venv-engines
+PLAN := .venv-plan
 
 # A test process that XLA ends leaves its reason on the terminal, and ends the run: xdist may wait for ever otherwise.
 RUN := $(TEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --capture=sys --max-worker-restart=0
 
-.PHONY: demo test quick clean docs/losses.md docs/views.md
+.PHONY: demo test quick engines clean docs/losses.md docs/views.md
 
 demo: $(DEMO)/ready  ## SimCLR on handwritten digits, from nothing to a report
 	$(DEMO)/bin/python launch.py
@@ -13,9 +15,15 @@ demo: $(DEMO)/ready  ## SimCLR on handwritten digits, from nothing to a report
 test: $(TEST)/ready  ## the whole suite, in its own environment, with the reference implementations; lists its slowest tests
 	$(RUN) -m "" --durations=60 --durations-min=4 --junitxml=$(TEST)/tests.xml
 	$(TEST)/bin/python tests/fidelity/tables.py $(TEST)/tests.xml docs/losses.md docs/views.md --check
+	$(MAKE) engines
 
 quick: $(TEST)/ready  ## the suite without its slow end-to-end checks
 	$(RUN)
+
+engines: $(ENGINES)/ready $(PLAN)/ready  ## what needs SkyPilot, xpk or the compiler for TPUs
+	$(ENGINES)/bin/python -m pytest -m "" --capture=sys tests/launchers/test_skypilot.py tests/launchers/test_xpk.py \
+	    tests/launchers/test_slices.py
+	$(PLAN)/bin/python -m pytest -m "" --capture=sys tests/experiment/test_plan.py
 
 docs/losses.md: COMPARISONS := losses
 docs/views.md: COMPARISONS := augment
@@ -29,7 +37,7 @@ $(DEMO)/ready: requirements.txt
 	$(DEMO)/bin/pip install --quiet -r requirements.txt
 	touch $@
 
-$(TEST)/ready: requirements.txt requirements-dev.txt requirements-peers.txt requirements-peers-nodeps.txt
+$(TEST)/ready: requirements.txt $(addprefix requirements-,dev.txt slurm.txt search.txt peers.txt peers-nodeps.txt)
 	$(PYTHON) -m venv $(TEST)
 	$(TEST)/bin/pip install --quiet --upgrade pip
 	$(TEST)/bin/pip install --quiet -r requirements-dev.txt
@@ -37,5 +45,25 @@ $(TEST)/ready: requirements.txt requirements-dev.txt requirements-peers.txt requ
 	$(TEST)/bin/pip install --quiet --no-deps -r requirements-peers-nodeps.txt
 	touch $@
 
+# Both lie over the test environment, whose packages want other versions of some: what is installed here goes first.
+OVER = $(TEST)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > \
+    "$$($(@D)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/under.pth"
+LIBTPU = $(TEST)/bin/python -c "import importlib.metadata as m; \
+    print(*(r.split(';')[0] for r in m.requires('jax') if r.startswith('libtpu') and 'tpu' in r.split(';')[1]))"
+
+$(ENGINES)/ready: $(TEST)/ready requirements-skypilot.txt requirements-xpk.txt
+	$(TEST)/bin/python -m venv $(@D)
+	$(@D)/bin/pip install --quiet --upgrade pip
+	$(@D)/bin/pip install --quiet "$$(sed -n 's/^skypilot.gcp./skypilot/p' requirements-skypilot.txt)" -r requirements-xpk.txt
+	$(OVER)
+	touch $@
+
+$(PLAN)/ready: $(TEST)/ready
+	$(TEST)/bin/python -m venv $(@D)
+	$(@D)/bin/pip install --quiet --upgrade pip
+	$(@D)/bin/pip install --quiet --no-deps "$$($(LIBTPU))"
+	$(OVER)
+	touch $@
+
 clean:
-	rm -rf $(DEMO) $(TEST) runs
+	rm -rf $(DEMO) $(TEST) $(ENGINES) $(PLAN) runs

@@ -1,0 +1,42 @@
+"""The real thing: a search over the quick start's temperature and learning rate, with few steps, stopped on its way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ssl_jax.train import runs
+from tests.launchers.drive import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_quick_start_is_searched(tmp_path):
+    command = [sys.executable, "launch.py", "sweep", f"--workdir={tmp_path}", "--on.jobs=2"]
+    command += ["--search=tpe", "--search.trials=4", "--search.startup=1", "--search.prune_on=eval/rank_me"]
+    command += ["--config.steps=20", "--config.schedule.warmup_steps=2", "--config.log_every=5"]
+    command += ["--config.evaluate.every=5", "--config.checkpoint.every=5"]
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("*/results.json")):
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 75, said
+    before = {run.folder: run.overrides for run in runs.found(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {run.folder: run for run in runs.found(tmp_path)}
+    assert len(found) == 4 and all(found[folder].overrides == overrides for folder, overrides in before.items())
+    states = [run.state() for run in found.values()]
+    assert set(states) <= {"done", "pruned"} and states.count("done") >= 1
+    for run in found.values():
+        steps = [line["step"] for line in map(json.loads, (run.folder / "metrics.jsonl").read_text().splitlines())]
+        assert steps == sorted(steps) and (run.state() == "pruned" or steps[-1] == 20)
+    best = max(run.results()["pretrained/knn_full"] for run in found.values() if run.state() == "done")
+    assert f"Best of 4 trials: pretrained/knn_full {best:.4g} with --config.steps=20" in done.stdout
