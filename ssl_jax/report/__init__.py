@@ -1,10 +1,12 @@
-"""What a run looks like: figures, the table of results, and one HTML page that holds everything."""
+"""What a run looks like, or all runs of a sweep: figures, tables, and one HTML page that holds everything."""
 
 from ssl_jax.report.embedding import embedding_map
 from ssl_jax.report.images import image_grid, nearest_neighbours_images, reconstructions, views
 from ssl_jax.report.machine import environment, record_environment
 from ssl_jax.report.page import write
 from ssl_jax.report.panels import curves
+from ssl_jax.report.sweep import is_sweep
+from ssl_jax.report.sweep_page import write_sweep
 from ssl_jax.report.table import results_table
 from ssl_jax.report.text import masked_tokens, nearest_neighbours_text
 
@@ -13,6 +15,7 @@ __all__ = [
     "embedding_map",
     "environment",
     "image_grid",
+    "is_sweep",
     "masked_tokens",
     "nearest_neighbours_images",
     "nearest_neighbours_text",
@@ -21,4 +24,5 @@ __all__ = [
     "results_table",
     "views",
     "write",
+    "write_sweep",
 ]

@@ -33,6 +33,7 @@ METRICS = {
     "knn_full": "Full kNN",
     "linear": "Linear probe",
     "rank_me": "Effective rank",
+    "lidar": "LiDAR",
     "embedding_std": "Embedding spread",
     "alpha_req": "Decay of the spectrum",
     "spread": "Spread of features",
@@ -109,7 +110,8 @@ def number(key: str, value: float, spread: float | None = None) -> str:
     if value != value:
         return "NaN"
     if not is_share(key):
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+        between = f" ± {spread:.2g}" if spread is not None else ""
+        return (f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}") + between
     between = f" ± {100 * spread:.1f}" if spread is not None else ""
     return f"{100 * value:.1f}{between} %"
 

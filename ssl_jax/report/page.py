@@ -1,22 +1,17 @@
 """report.html: one page that holds a whole run and needs no network."""
 
-import base64
 import dataclasses
 import io
 import os
 import pathlib
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
-
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
-from ssl_jax.report import captions, names, panels, table
+from ssl_jax.report import captions, names, panels, read, render, table
 from ssl_jax.report.machine import FILE as ENVIRONMENT
 from ssl_jax.report.machine import environment
-from ssl_jax.report.style import DPI
 from ssl_jax.train.metrics import read as read_metrics
 from ssl_jax.train.workdir import DIAGNOSIS, read_json, write_atomically
 
@@ -40,18 +35,20 @@ def write(workdir: str | os.PathLike, *, results: Mapping[str, float] | None = N
       OSError: the page cannot be written; an older one stays whole.
     """
     folder = pathlib.Path(workdir)
-    config = _read_config(folder / "config.json")
-    finished = results if results is not None else _read_results(folder / "results.json")
-    shown = finished if finished is not None else _read_results(folder / "baselines.json") or {}
+    config = read.config(folder / "config.json")
+    if config is None:
+        raise UserError(f"{folder} holds no run (a config.json) and no sweep (folders with an overrides.json each).")
+    finished = results if results is not None else read.results(folder / "results.json")
+    shown = finished if finished is not None else read.results(folder / "baselines.json") or {}
     metrics, recorded = read_metrics(folder), read_json(folder / ENVIRONMENT)
     if panels.panels_of(metrics):
         panels.curves(metrics, folder / "figures" / "curves.png", results=shown)
-    page = _template().render(
+    page = render.template("report.html.j2").render(
         title=_title(config),
         facts=_facts(config, metrics),
         finished=finished is not None,
         headline=_headline(shown),
-        diagnosis=_read_diagnosis(folder / DIAGNOSIS),
+        diagnosis=read.diagnosis(folder / DIAGNOSIS),
         table=table.build(shown, config["expected"]),
         expectation=_expectation(config["expected"]),
         panels=_panels(metrics, shown),
@@ -62,45 +59,6 @@ def write(workdir: str | os.PathLike, *, results: Mapping[str, float] | None = N
     )
     write_atomically(folder / "report.html", page)
     return folder / "report.html"
-
-
-def _read_config(path: pathlib.Path) -> dict[str, Any]:
-    config = read_json(path)
-    if config is None:
-        raise UserError(f"{path.parent} holds no run: there is no config.json in it.")
-    try:
-        configs.check_frame(config)
-    except UserError as error:
-        raise UserError(f"{path} is damaged: {error}") from error
-    return config
-
-
-def _read_results(path: pathlib.Path) -> dict[str, float] | None:
-    results = read_json(path)
-    for key, value in (results or {}).items():
-        if not isinstance(value, (int, float)):
-            raise UserError(f"{path} is damaged: {key} is {value!r}, not a number. Remove it.")
-    return results
-
-
-def _read_diagnosis(path: pathlib.Path) -> dict[str, Any] | None:
-    """What the last evaluation found: `step`, `verdict`, `text` and the usual `causes`; None where none did."""
-    content = read_json(path)
-    if content is None:
-        return None
-    try:
-        last = content["evaluations"][-1]
-        return {"causes": content["causes"], **{name: last[name] for name in ("step", "verdict", "text")}}
-    except (KeyError, IndexError, TypeError) as error:
-        raise UserError(f"{path} is damaged: it holds no evaluations. Remove it.") from error
-
-
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent / "templates")
-    surroundings = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return surroundings.get_template("report.html.j2")
 
 
 def _title(config: Mapping[str, Any]) -> str:
@@ -193,7 +151,7 @@ def _panels(metrics: panels.Metrics, results: Mapping[str, float]) -> list[dict[
     for panel in panels.panels_of(metrics):
         buffer = io.BytesIO()
         panels.curves(metrics, buffer, results=results, panels=[dataclasses.replace(panel, title="")])
-        drawn.append({"title": panel.title, "note": panel.note, **_image(buffer.getvalue())})
+        drawn.append({"title": panel.title, "note": panel.note, **render.image(buffer.getvalue())})
     return drawn
 
 
@@ -202,16 +160,7 @@ def _figures(folder: pathlib.Path) -> list[dict[str, Any]]:
     found = sorted(
         (path for path in folder.glob("*.png") if path.stem != "curves"), key=lambda path: captions.order(path.stem)
     )
-    return [{**captions.caption(path.stem), **_image(path.read_bytes(), path)} for path in found]
-
-
-def _image(png: bytes, path: pathlib.Path | None = None) -> dict[str, Any]:
-    """The picture for an <img>: its data, and the size in CSS pixels at which it was drawn."""
-    if png[:8] != b"\x89PNG\r\n\x1a\n" or len(png) < 24:
-        raise UserError(f"{path} is damaged: it is called .png and is none. Remove it.")
-    width, height = struct.unpack(">II", png[16:24])
-    source = "data:image/png;base64," + base64.b64encode(png).decode()
-    return {"source": source, "width": round(width * 96 / DPI), "height": round(height * 96 / DPI)}
+    return [{**captions.caption(path.stem), **render.image(path.read_bytes(), path)} for path in found]
 
 
 def _config_lines(config: Mapping[str, Any]) -> Sequence[str]:

@@ -182,11 +182,16 @@ def _draw(axes: Axes, panel: Panel, metrics: Metrics, results: Mapping[str, floa
         axes.legend(
             loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=4, fontsize=7.5, handlelength=1.1, columnspacing=1
         )
+    steps_axis(axes)
+    scale_axis(axes, panel.keys)
+
+
+def steps_axis(axes: Axes) -> None:
+    """Makes the horizontal axis one of training steps."""
     axes.set_xlabel("step")
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    _scale(axes, panel.keys)
 
 
 def _raw_value(key: str, results: Mapping[str, float]) -> float | None:
@@ -201,9 +206,11 @@ def _label(key: str, panel: Panel) -> str:
     return {"train": "training", "eval": "held out"}.get(key.partition("/")[0], key)
 
 
-def _scale(axes: Axes, keys: Sequence[str]) -> None:
+def scale_axis(axes: Axes, keys: Sequence[str]) -> None:
+    """Makes the vertical axis, after all is drawn, one of these metrics: in percent, from zero, or neither."""
     if all(names.is_share(key) for key in keys):
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%" if value <= 1.0001 else "")
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%" if value <= 1.0001 else "")
         return
     if all(key in _FROM_ZERO for key in keys):
         axes.set_ylim(bottom=0)

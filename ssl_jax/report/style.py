@@ -18,6 +18,7 @@ MANY = (
     *("#1f6fb2", "#d9730d", "#1b7f5c", "#8e4ec6", "#b0303a", "#8a6d00", "#d63f87", "#0e9aa7", "#5c6670", "#7fa51f"),
     *("#7a4a2b", "#3f4fb5", "#e0a100", "#4f9d69", "#a0522d", "#9c6ade", "#2f8f9d", "#c94f7c", "#6b8e23", "#404040"),
 )
+SHADES = matplotlib.colormaps["plasma_r"]
 DPI = 200
 
 _TYPE = {
@@ -63,6 +64,11 @@ def figure(width: float, height: float, target: Target) -> Iterator[Figure]:
             # Captions may be in a script that the font lacks: a box in the figure, no reason to end a run.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             _save(drawn, target)
+
+
+def shade(share: float) -> tuple[float, float, float]:
+    """The colour of a value that lies that far, 0 to 1, from the poorest to the best: dark is good."""
+    return tuple(SHADES(0.14 + 0.8 * share)[:3])  # the palest and the darkest ones are hard to see or to tell apart
 
 
 def blank_axes(drawn: Figure, across: tuple[float, float], down: tuple[float, float]) -> Axes:
