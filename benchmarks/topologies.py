@@ -86,7 +86,8 @@ def losses(config: str, overrides: tuple, processes: int, devices: int, data_dir
         command += [f"--processes={processes}"] if processes > 1 else []
         command += [f"--data_dir={data_dir}"] if data_dir else []
         command += [f"--config.steps={STEPS}", "--config.log_every=1", "--config.evaluate.every=0"]
-        command += ["--config.checkpoint.best=None", "--config.evaluate.tasks=('knn_full',)"]
+        command += ["--config.schedule.warmup_steps=5", "--config.checkpoint.best=None"]
+        command += ["--config.evaluate.tasks=('knn_full',)"]
         command += [f"--config.{each}" for each in overrides]
         flags = f"--xla_force_host_platform_device_count={devices}"
         environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
