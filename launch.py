@@ -59,23 +59,29 @@ def _train(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int
     if options.processes is not None and options.process_id is None and options.coordinator is None:
         return _together(options)
     with _stoppable() as stop:
-        from ssl_jax import config as configs
-
-        spec = options.config or _beside(DEFAULT_CONFIG)
-        config = configs.load(spec)
-        for leaf, value in overrides:
-            configs.override(config, leaf, value)
+        config = _config(options, overrides)
         from ssl_jax import experiment
         from ssl_jax.train import processes, runs
 
         processes.join(_place(options))
         if not processes.first():
             sys.stdout = open(os.devnull, "w")  # one of them speaks
-        workdir = options.workdir or f"runs/{name_of(spec)}"
-        runs.remember_own(workdir, _literals(overrides))
+        workdir = options.workdir or f"runs/{name_of(options.config or DEFAULT_CONFIG)}"
         if options.dry_run:
-            return experiment.dry_run(configs.plain(config), workdir, data_dir=options.data_dir)
-        return experiment.run(configs.plain(config), workdir, data_dir=options.data_dir, stop=stop)
+            return experiment.dry_run(config, workdir, data_dir=options.data_dir)
+        if processes.first():
+            runs.remember_own(workdir, _literals(overrides))
+        return experiment.run(config, workdir, data_dir=options.data_dir, stop=stop)
+
+
+def _config(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> dict[str, Any]:
+    """What the command asks for, plain."""
+    from ssl_jax import config as configs
+
+    config = configs.load(options.config or _beside(DEFAULT_CONFIG))
+    for leaf, value in overrides:
+        configs.override(config, leaf, value)
+    return configs.plain(config)
 
 
 def _together(options: argparse.Namespace) -> int:
@@ -172,13 +178,9 @@ def _plan(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
     from ssl_jax.launchers import chips
 
     os.environ.update(chips.environment(options.topology))
-    from ssl_jax import config as configs
     from ssl_jax.experiment import plan
 
-    config = configs.load(options.config or _beside(DEFAULT_CONFIG))
-    for leaf, value in overrides:
-        configs.override(config, leaf, value)
-    return plan.show(configs.plain(config), options.topology)
+    return plan.show(_config(options, overrides), options.topology)
 
 
 def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:

@@ -132,6 +132,8 @@ def page(lines: dict) -> str:
 
 
 def row(name: str, topology: str, found: dict) -> str:
+    from ssl_jax.experiment.plan import short
+
     config = configs.load(str(ROOT / "configs" / f"{name}.py"))
     has = found["has"] / 2**30
     memory = f"{found['memory']['whole'] / 2**30:.1f} of {has:.0f}" if found["memory"] else "does NOT fit"
@@ -144,10 +146,6 @@ def row(name: str, topology: str, found: dict) -> str:
     cells += [short(1e3 * seconds), bound, short(sent), short(found["hours"]), short(found["hours"] * found["chips"])]
     cells += [f"{found['batch'] / seconds / found['hosts']:,.0f}", str(found["seconds"])]
     return f"| {' | '.join(cells)} |\n"
-
-
-def short(number: float) -> str:
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 if __name__ == "__main__":

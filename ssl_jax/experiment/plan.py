@@ -187,15 +187,16 @@ def _durations(found: Plan) -> Iterator[tuple[str, str]]:
     for name, seconds in found.times.items():
         yield f"a step, by {name} alone", _time(seconds)
     yield "a step takes at least", _time(found.step_seconds)
-    yield f"{found.steps:,} steps take at least", f"{_short(found.hours)} hours"
-    yield "on all chips", f"{_short(found.hours * found.where.chips)} chip-hours"
+    yield f"{found.steps:,} steps take at least", f"{short(found.hours)} hours"
+    yield "on all chips", f"{short(found.hours * found.where.chips)} chip-hours"
     fed = found.batch_size / found.step_seconds / found.where.hosts
     yield "examples/s that each host then feeds", f"{fed:,.0f}"
 
 
 def _time(seconds: float) -> str:
-    return f"{_short(1e3 * seconds)} ms"
+    return f"{short(1e3 * seconds)} ms"
 
 
-def _short(number: float) -> str:
+def short(number: float) -> str:
+    """A number for people: three digits, and whole from 100 on."""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

@@ -12,7 +12,7 @@ import yaml
 
 from ssl_jax.errors import RunError, UserError
 from ssl_jax.launchers import engines, skypilot
-from ssl_jax.train.signals import EXIT_STOPPED, StopSignal
+from ssl_jax.train.signals import EXIT_STOPPED
 from tests.launchers.pod_sweep import ROOT, pod_sweep
 
 SETTINGS = {"topology": "v5e:4x4", "bucket": "gs://mine/ssl"}
@@ -24,13 +24,6 @@ def made(**settings) -> skypilot.Skypilot:
 
 def tasks(engine: skypilot.Skypilot, sweep) -> list[dict]:
     return [task for task in yaml.safe_load_all(engine.preview(sweep)) if task]
-
-
-@pytest.fixture
-def stop() -> Iterator[StopSignal]:
-    stop = StopSignal()
-    yield stop
-    stop.restore()
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import yaml
 
 from ssl_jax.errors import RunError, UserError
 from ssl_jax.launchers import engines, xpk
-from ssl_jax.train.signals import EXIT_STOPPED, StopSignal
+from ssl_jax.train.signals import EXIT_STOPPED
 from tests.launchers.pod_sweep import ROOT, pod_sweep
 
 CLUSTER = {"cluster": "mine", "project": "my-project", "zone": "us-east5-b"}
@@ -62,13 +62,6 @@ def commands(engine: xpk.Xpk, sweep) -> list[list[str]]:
 
 def options(command: list[str]) -> dict[str, str]:
     return dict(option.removeprefix("--").partition("=")[::2] for option in command)
-
-
-@pytest.fixture
-def stop() -> Iterator[StopSignal]:
-    stop = StopSignal()
-    yield stop
-    stop.restore()
 
 
 @pytest.fixture
