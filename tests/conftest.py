@@ -21,6 +21,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
+import rich  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Most of the time goes into compiling programs that hardly run. Commands that tests start compile with all of them.
@@ -57,6 +58,14 @@ def eight_devices() -> list[jax.Device]:
     devices = jax.devices()
     assert len(devices) == 8
     return devices
+
+
+@pytest.fixture
+def wide_terminal() -> Iterator[None]:
+    """Tables are printed 200 columns wide, whatever terminal an earlier test of this process has made rich remember."""
+    rich.reconfigure(width=200, height=50)
+    yield
+    rich.reconfigure()
 
 
 @pytest.fixture(scope="session")

@@ -35,8 +35,7 @@ def test_a_run_beside_its_papers_config(run_of_byol):
     }
 
 
-def test_lines_are_aligned_sorted_and_whole(run_of_byol, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+def test_lines_are_aligned_sorted_and_whole(run_of_byol, capsys, wide_terminal):
     assert launch.main(["diff", BYOL, run_of_byol]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if "config." in line]
     assert lines == [

@@ -310,8 +310,7 @@ def test_wrong_functions(body, fragment, dry, tmp_path, capsys):
     assert fragment.format(path=path) in capsys.readouterr().err and not folder.exists()
 
 
-def test_a_dry_run_shows_what_is_known_and_what_comes_next(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+def test_a_dry_run_shows_what_is_known_and_what_comes_next(tmp_path, capsys, wide_terminal):
     options = ["sweep", QUICK, f"--workdir={tmp_path / 'sweep'}", "--search=tpe", "--search.trials=7", "--dry_run"]
     assert launch.main(options) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if "temperature=" in line]
