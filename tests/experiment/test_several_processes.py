@@ -16,7 +16,7 @@ from tests.killed import assert_same, finish, last_step, outcome, start, wait_fo
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of Orbax, on reading without shardings
 KILLS = int(os.environ.get("SSL_JAX_KILLS", "3"))
-STEPS, KILLED_STEPS = 24, 80
+STEPS, KILLED_STEPS = 24, max(80, 4 * KILLS)
 
 
 def several(name: str, folder: pathlib.Path, data_dir: str, *options: str, processes: int, devices: int, steps: int):
@@ -35,11 +35,13 @@ def members(run: subprocess.Popen, count: int) -> list[int]:
     raise AssertionError(f"the run ended early: {run.communicate()[1].decode()}")
 
 
-@pytest.mark.parametrize("method, options", [("byol", ()), ("bert", ("--config.sharding.state=fsdp",))])
+FSDP = ("--config.sharding.state=fsdp", "--config.sharding.smallest=4096")
+
+
+@pytest.mark.parametrize("method, options", [("byol", ()), ("bert", FSDP)])
 def test_one_two_and_four_processes(method, options, tmp_path, data_dir):
     """The same losses and scores on four devices, however many processes they are spread over."""
     found = {}
-    options = (*options, "--config.sharding.smallest=64")
     for processes in (1, 2, 4):
         folder = tmp_path / str(processes)
         shape = dict(processes=processes, devices=4 // processes, steps=STEPS)
@@ -93,3 +95,26 @@ def test_stopped_together_and_continued_on_another_number(tmp_path, data_dir):
     (_, whole, _), (_, moved, _) = outcome(tmp_path / "whole", STEPS), outcome(folder, STEPS)
     pairs = [(a["train/loss"], b["train/loss"]) for a, b in zip(whole, moved, strict=True) if "train/loss" in a]
     assert max(abs(a - b) / abs(a) for a, b in pairs) < 1e-3
+
+
+def test_damaged_checkpoint_and_a_stop_in_the_last_evaluation(tmp_path, data_dir):
+    """All processes take the checkpoint before; all leave the last evaluation together, which is then made again."""
+    folder, shape = tmp_path / "run", dict(processes=2, devices=2, steps=STEPS)
+    run = several("byol", folder, data_dir, **shape)
+    members(run, 2)
+    wait_for_step(run, folder, 12)
+    run.send_signal(signal.SIGTERM)
+    assert finish(run) == 75
+    _, newest = sorted(int(path.name) for path in (folder / "checkpoints").iterdir() if path.name.isdigit())
+    (folder / "checkpoints" / str(newest) / "state" / "manifest.ocdbt").unlink()
+    run = several("byol", folder, data_dir, **shape)
+    pids = members(run, 2)
+    while run.poll() is None and not (folder / "checkpoints" / str(STEPS)).exists():
+        time.sleep(0.01)
+    os.kill(pids[1], signal.SIGTERM)
+    assert finish(run) == 75
+    assert not (folder / "results.json").exists()
+    assert [path.name for path in (folder / "checkpoints_damaged").iterdir()] == [f"{newest}_0"]
+    assert finish(several("byol", folder, data_dir, **shape)) == 0
+    assert finish(several("byol", tmp_path / "whole", data_dir, **shape)) == 0
+    assert_same(outcome(tmp_path / "whole", STEPS), outcome(folder, STEPS))
