@@ -1,6 +1,6 @@
 """Temporary memory a chip of a loss over all pairs, by compiling it for TPU pods that are not there.
 
-    pip install libtpu==0.0.42.*        # the one that `pip show jax` wants for its extra "tpu"
+    pip install -r requirements-plan.txt
     python benchmarks/tpu_memory.py [--topology=v5e:16x16] [--batch=32768 262144 1048576 4194304] [--form blocks plain]
 
 The XLA:TPU compiler is real, the chips are not: memory is the compiler's own account, and nothing is timed. Embeddings
@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-os.environ |= {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "TPU_WORKER_HOSTNAMES": "localhost"}
-os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-16")
+from ssl_jax.launchers import chips  # noqa: E402
+
+os.environ |= chips.environment("v5e:1x1")
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402

@@ -12,7 +12,7 @@ from ssl_jax.errors import UserError
 from ssl_jax.experiment import targets
 from ssl_jax.experiment.plan import plan, remedies, table
 from ssl_jax.experiment.targets import Target, target
-from ssl_jax.launchers.chips import GPUS, TPUS, environment
+from ssl_jax.launchers.chips import TPUS, environment
 from tests import tiny
 from tests.killed import ROOT
 
@@ -96,7 +96,6 @@ def test_where_it_can_be_planned_for():
             environment(wrong)
     with pytest.raises(UserError, match="finds no GPU here"):
         target("gpu")
-    assert all(chip.network_speed < chip.memory_speed for chip in (TPUS | GPUS).values())
 
 
 def launch(*arguments: str) -> subprocess.CompletedProcess:

@@ -14,7 +14,7 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "setpriv", "unshare")
 ROOM = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 GRACE_SECONDS = 60
 # Nodes have one core each, whatever the machine has. A requeued job waits until its credential has expired: 120 s by
-# default. Jobs of `urgent` take the nodes of jobs of the others: of `main` with time to save, of `hasty` with none.
+# default. Jobs of `urgent` take the nodes of jobs of `main`, with time to save.
 CONFIG = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -41,7 +41,6 @@ PreemptMode=REQUEUE
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} CPUs=1
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} CPUs=1
 PartitionName=main Default=YES Nodes=n1,n2 PriorityTier=1 GraceTime={grace}
-PartitionName=hasty Nodes=n1,n2 PriorityTier=1 GraceTime=0
 PartitionName=urgent Nodes=n1,n2 PriorityTier=2 PreemptMode=OFF
 """
 

@@ -7,7 +7,7 @@ import pytest
 
 from ssl_jax.errors import UserError
 from ssl_jax.launchers import devices, slices
-from ssl_jax.launchers.chips import GPUS, TPUS, Slice
+from ssl_jax.launchers.chips import Slice
 
 
 @pytest.fixture
@@ -52,7 +52,6 @@ def test_a_slice():
     assert slices.larger(found) == "v5p:4x8x8" and slices.larger(Slice.of("v5e:8x8")) == "v5e:8x16"
     assert slices.larger(Slice.of("v5e:1x1")) == "v5e:2x2" and slices.larger(Slice.of("v5e:16x16")) is None
     assert slices.larger(Slice.of("v3:2x2")) is None
-    assert all(len(chip.source) > 10 for chip in (TPUS | GPUS).values())
 
 
 def test_tpus_go_to_one_run_at_a_time(monkeypatch, tmp_path):

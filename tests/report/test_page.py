@@ -1,5 +1,4 @@
 import errno
-import html.parser
 import json
 import re
 
@@ -9,6 +8,7 @@ import pytest
 from ssl_jax import report
 from ssl_jax.errors import UserError
 from ssl_jax.report.page import training_seconds
+from tests.pages import Page
 
 CONFIG = {
     "seed": 3,
@@ -37,28 +37,6 @@ def workdir(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "results.json").write_text(json.dumps(RESULTS))
     return tmp_path
-
-
-class Page(html.parser.HTMLParser):
-    """Collects the text, the addresses and whether tags are closed."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.words, self.addresses, self.open = [], [], []
-        self.feed(text)
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag, attributes):
-        self.addresses += [value for name, value in attributes if name in ("src", "href")]
-        if tag not in ("meta", "img", "br", "link"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.words.append(data)
 
 
 def page_of(workdir):
