@@ -117,6 +117,7 @@ def environment(topology: str) -> Mapping[str, str]:
         Slice.of(topology)
         alone = {"TPU_SKIP_MDS_QUERY": "1", "TPU_WORKER_HOSTNAMES": "localhost"}  # else a TPU is looked for
         alone |= {"TPU_ACCELERATOR_TYPE": "v5litepod-16", "JAX_PLATFORMS": "cpu"}
+        alone |= {"ALLOW_MULTIPLE_LIBTPU_LOAD": "true"}  # several plans at once: no chip is taken
         return alone | {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # what it keeps cannot be read without a TPU
     count = topology.partition(":")[2] or "1"
     if not topology.startswith("cpu") or not count.isdigit() or not int(count):
