@@ -23,16 +23,16 @@ from ssl_jax.launchers import chips  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "pods.json", ROOT / "docs" / "pods.md"
-# One chip of v5e (16 GiB) for a core of a TPU v3 or a V100 of 16 GB, one of v6e (32 GiB) for a GPU of 32 GB, one of v5p
-# for an A100 of 80 GB; where a paper does not say what it ran on, a chip for each 64 pictures of a batch.
+# One chip of v5e (16 GiB) for a core of a TPU v3 or a GPU, one of v5p for an A100 of 80 GB; where a paper does not say
+# what it ran on, one of v5e (LeJEPA's ViT-H: of v6e, 32 GiB) for each 64 pictures of a batch.
 SLICES = {
     "barlow_twins_imagenet_rn50": ("v5e:4x4",),
     "bert_base": ("v5e:4x4",),
     "byol_imagenet_rn50": ("v3:16x16", "v5e:16x16"),
     "dcl_imagenet_rn50": ("v5e:2x2",),
-    "dino_imagenet_vit_s16": ("v6e:4x4",),
+    "dino_imagenet_vit_s16": ("v5e:4x4",),
     "dinov2_imagenet_vit_l16": ("v5p:2x4x4",),
-    "ibot_imagenet_vit_s16": ("v6e:4x4",),
+    "ibot_imagenet_vit_s16": ("v5e:4x4",),
     "lejepa_imagenet_vit_h14": ("v6e:2x4",),
     "mae_imagenet_vit_b16": ("v3:8x8",),
     "moco_v2_imagenet_rn50": ("v5e:2x4",),
@@ -53,9 +53,8 @@ TOP = """# Pods
 
 What each paper's config needs on a TPU slice: its actual train step (views, forward, backward, optimizer, target
 network), compiled by the XLA:TPU compiler of {compiler}, without a TPU. Nothing was run. The slice is the paper's
-own pod, or an equal one: a v5e chip (16 GiB) for a core of a TPU v3 or a GPU, a v5p chip for an A100 of 80 GB. Where
-a paper says how many GPUs it had and 16 GiB are too few for our step (DINO, iBOT), a GPU is a v6e chip (32 GiB); where
-it says nothing, a chip for each 64 pictures of a batch.
+own pod, or an equal one: a v5e chip (16 GiB) for a core of a TPU v3 or a GPU, a v5p chip for an A100 of 80 GB; where
+a paper does not say what it ran on, a v5e chip for each 64 pictures of a batch (for LeJEPA's ViT-H a v6e chip, 32 GiB).
 
     python benchmarks/pods.py                                                     # all lines
     python launch.py plan --config=configs/simclr_imagenet_rn50.py --topology=v5e:8x16   # one, with more about it

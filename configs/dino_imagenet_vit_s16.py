@@ -45,6 +45,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.model = dict(
         name="vit", size="S", patch_size=16, image_size=224, positions="learned", pooling="cls", drop_path=0.1,
         dtype="bfloat16", scan=True, depth=None, initializer_range=0.02,
+        remat="elementwise",  # 64 images and their small crops fit a device of 16 GiB (docs/pods.md)
     )  # fmt: skip
     config.method = dict(
         name="dino", prototypes=65536, learn_gains=True, student_temperature=0.1, teacher_temperature=0.07,
