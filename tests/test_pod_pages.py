@@ -24,7 +24,8 @@ def test_every_papers_config_has_a_pod():
 @pytest.mark.parametrize(("name", "topology"), LINES)
 def test_papers_config_fits(name, topology):
     found = PLANS[f"{name} {topology}"]
-    assert found["fits"] and 0 < found["memory"]["whole"] <= found["has"]
+    # Of 16 GiB the compiler leaves 0.25 GiB to the runtime.
+    assert found["fits"] and 0 < found["memory"]["whole"] <= 0.95 * found["has"]
     config = resolve.resolved(configs.plain(configs.load(str(pods.ROOT / "configs" / f"{name}.py"))))
     assert (found["batch"], found["steps"]) == (config["batch_size"], config["steps"])
 
