@@ -33,8 +33,6 @@ CONFIGS = {
             "FSDP": FSDP,
             "FSDP, two devices along `model`": (*FSDP, "sharding.model=2"),
             "in 4 parts (`accumulate`)": ("model.accumulate=4",),
-            "in 4 parts, FSDP": ("model.accumulate=4", *FSDP),
-            "`remat`": ("model.remat=True",),
             "`remat`, element-wise work alone": ("model.remat=elementwise",),
             "bfloat16": BFLOAT,
             "bfloat16, in 4 parts, FSDP, `remat`": (*BFLOAT, "model.accumulate=4", "model.remat=True", *FSDP),
@@ -43,7 +41,7 @@ CONFIGS = {
     "MoCo v2, ViT, a queue": ("configs/small_openmoji.py:moco_v2", {"replicated": (), "FSDP": FSDP}),
     "SimCLR, ResNet, batch statistics": (
         "configs/quickstart.py",
-        {"replicated": (), "FSDP": FSDP, "`remat`": ("model.remat=True",)},
+        {"replicated": (), "FSDP": FSDP},
     ),
     "BERT": (
         "configs/bert_kjv.py",
