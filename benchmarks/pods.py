@@ -52,9 +52,11 @@ SLICES |= {path.stem: ("v5e:1x1",) for path in sorted((ROOT / "configs").glob("*
 TOP = """# Pods
 
 What each paper's config needs on a TPU slice: its actual train step (views, forward, backward, optimizer, target
-network), compiled by the XLA:TPU compiler of {compiler}, without a TPU. Nothing was run. The slice is the paper's
-own pod, or an equal one: a v5e chip (16 GiB) for a core of a TPU v3 or a GPU, a v5p chip for an A100 of 80 GB; where
-a paper does not say what it ran on, a v5e chip for each 64 pictures of a batch (for LeJEPA's ViT-H a v6e chip, 32 GiB).
+network), compiled by the XLA:TPU compiler ({compiler}), without a TPU. Nothing was run.
+
+The slice is the paper's own pod, or an equal one: a v5e chip (16 GiB) for a core of a TPU v3 or a GPU, a v5p chip for
+an A100 of 80 GB; where a paper does not say what it ran on, a v5e chip for each 64 pictures of a batch (for LeJEPA's
+ViT-H a v6e chip, 32 GiB).
 
     python benchmarks/pods.py                                                     # all lines
     python launch.py plan --config=configs/simclr_imagenet_rn50.py --topology=v5e:8x16   # one, with more about it
