@@ -39,14 +39,8 @@ CONFIGS = {
         },
     ),
     "MoCo v2, ViT, a queue": ("configs/small_openmoji.py:moco_v2", {"replicated": (), "FSDP": FSDP}),
-    "SimCLR, ResNet, batch statistics": (
-        "configs/quickstart.py",
-        {"replicated": (), "FSDP": FSDP},
-    ),
-    "BERT": (
-        "configs/bert_kjv.py",
-        {"replicated": (), "FSDP": FSDP, "in 4 parts (`accumulate`)": ("model.accumulate=4",)},
-    ),
+    "SimCLR, ResNet, batch statistics": ("configs/quickstart.py", {"replicated": ()}),
+    "BERT": ("configs/bert_kjv.py", {"replicated": (), "FSDP, in 4 parts": ("model.accumulate=4", *FSDP)}),
 }
 TOP = """# The same run on other devices and processes
 
