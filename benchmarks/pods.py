@@ -7,6 +7,7 @@ Fills docs/pods.json, a process for each line, and makes docs/pods.md from it; l
 """
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -19,12 +20,14 @@ sys.path.insert(0, str(ROOT))
 
 from ssl_jax import config as configs  # noqa: E402
 from ssl_jax.errors import unknown  # noqa: E402
+from ssl_jax.experiment.resolve import resolved  # noqa: E402
 from ssl_jax.launchers import chips  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "pods.json", ROOT / "docs" / "pods.md"
-# One chip of v5e (16 GiB) for a core of a TPU v3 or a GPU, one of v5p for an A100 of 80 GB; where a paper does not say
-# what it ran on, one of v5e (LeJEPA's ViT-H: of v6e, 32 GiB) for each 64 pictures of a batch.
+# One chip of v5e (16 GiB) for a core of a TPU v3 (BYOL: for two) or a GPU, one of v5p for an A100 of 80 GB, 16 for
+# BERT's 16; for ImageNet, where a paper does not say what it ran on, one of v5e (LeJEPA's ViT-H: of v6e, 32 GiB) for each 64
+# pictures of a batch; one for CIFAR-10.
 SLICES = {
     "barlow_twins_imagenet_rn50": ("v5e:4x4",),
     "bert_base": ("v5e:4x4",),
@@ -54,9 +57,10 @@ TOP = """# Pods
 What each paper's config needs on a TPU slice: its actual train step (views, forward, backward, optimizer, target
 network), compiled by the XLA:TPU compiler ({compiler}), without a TPU. Nothing was run.
 
-The slice is the paper's own pod, or an equal one: a v5e chip (16 GiB) for a core of a TPU v3 or a GPU, a v5p chip for
-an A100 of 80 GB; where a paper does not say what it ran on, a v5e chip for each 64 pictures of a batch (for LeJEPA's
-ViT-H a v6e chip, 32 GiB).
+The slice is the paper's own pod, or an equal one: a v5e chip (16 GiB) for a core of a TPU v3 (for two in BYOL's case:
+256 chips are the largest slice) or a GPU, a v5p chip for an A100 of 80 GB, 16 chips for BERT's 16. Where a paper does
+not say what it ran on, a v5e chip for each 64 pictures of a batch of ImageNet (for LeJEPA's ViT-H a v6e chip, 32 GiB),
+and one for CIFAR-10.
 
     python benchmarks/pods.py                                                     # all lines
     python launch.py plan --config=configs/simclr_imagenet_rn50.py --topology=v5e:8x16   # one, with more about it
@@ -114,7 +118,13 @@ def line(name: str, topology: str) -> dict:
     numbers = dict(fits=found.fits, refusal=found.refusal, memory=dict(found.memory), has=found.where.memory)
     numbers |= dict(chips=found.where.chips, hosts=found.where.hosts, batch=found.batch_size, steps=found.steps)
     numbers |= dict(flops=found.flops, moved=found.moved, traffic=sent, times=dict(found.times), hours=found.hours)
-    return numbers | dict(compiler=f"jaxlib {version('jaxlib')}, libtpu {version('libtpu')}")
+    return numbers | dict(config=fingerprint(name), compiler=f"jaxlib {version('jaxlib')}, libtpu {version('libtpu')}")
+
+
+def fingerprint(name: str) -> str:
+    """Of all settings of a config."""
+    config = resolved(configs.plain(configs.load(str(ROOT / "configs" / f"{name}.py"))))
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def page(lines: dict) -> str:
@@ -127,7 +137,6 @@ def page(lines: dict) -> str:
             row(name, topology, lines[f"{name} {topology}"])
             for name, topologies in sorted(SLICES.items())
             for topology in topologies
-            if f"{name} {topology}" in lines
         )
     )
 

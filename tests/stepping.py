@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from ssl_jax.experiment import Experiment, build
 from ssl_jax.train import mesh as meshes
@@ -22,6 +23,11 @@ def relative_difference(method: str, one: np.ndarray, other: np.ndarray) -> np.n
     return np.abs(one - other) / np.maximum(np.abs(one), SIZE.get(method, 0.0))
 
 
+def _mesh(config: dict[str, Any], devices: list) -> Mesh:
+    model = config.get("sharding", {}).get("model", 1)
+    return meshes.make_mesh(devices, model=min(model, len(devices)))
+
+
 class Stepper:
     """A run on some devices.
 
@@ -32,7 +38,7 @@ class Stepper:
     """
 
     def __init__(self, config: dict[str, Any], devices: list, data_dir: str | None):
-        self.experiment: Experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(devices))
+        self.experiment: Experiment = build(config, data_dir=data_dir, mesh=_mesh(config, devices))
         recipe = self.experiment.recipe
         shapes = self.experiment.abstract_state()
         self.step = jit_train_step(recipe, shapes)

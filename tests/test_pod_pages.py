@@ -3,8 +3,6 @@
 import pytest
 
 from benchmarks import pods, topologies
-from ssl_jax import config as configs
-from ssl_jax.experiment import resolve
 from tests.test_configs import PAPERS
 
 PLANS, LOSSES = pods.kept(), topologies.kept()
@@ -24,10 +22,13 @@ def test_every_papers_config_has_a_pod():
 @pytest.mark.parametrize(("name", "topology"), LINES)
 def test_papers_config_fits(name, topology):
     found = PLANS[f"{name} {topology}"]
-    # Of 16 GiB the compiler leaves 0.25 GiB to the runtime.
+    # The compiler leaves 0.25 of v5e's 16 GiB to the runtime, and refuses nothing on v6e: some room is asked for.
     assert found["fits"] and 0 < found["memory"]["whole"] <= 0.95 * found["has"]
-    config = resolve.resolved(configs.plain(configs.load(str(pods.ROOT / "configs" / f"{name}.py"))))
-    assert (found["batch"], found["steps"]) == (config["batch_size"], config["steps"])
+    assert found["config"] == pods.fingerprint(name), "the config has changed: make its line again"
+
+
+def test_every_run_is_there():
+    assert LOSSES.keys() == set(topologies.keys())
 
 
 @pytest.mark.parametrize("key", LOSSES)

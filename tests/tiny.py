@@ -14,7 +14,7 @@ def config(method: str, /, **leaves: Any) -> dict[str, Any]:
     """
     node = _COMMON | _PARTS[method]
     for name, value in leaves.items():
-        node[name] = node[name] | value if isinstance(value, dict) else value
+        node[name] = node.get(name, {}) | value if isinstance(value, dict) else value
     return configs.plain(node)
 
 

@@ -7,6 +7,7 @@ import re
 from ssl_jax.experiment.hlo import Operation, Program
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
+_SCATTER = "all-reduce-scatter"  # how XLA:TPU calls a computation of an all-reduce of which a device keeps its share
 _CHANNEL = re.compile(r"channel_id=(\d+)")
 _GROUPS_BY_SHAPE = re.compile(r"replica_groups=\[(\d+),(\d+)\]")
 _GROUPS_BY_AXES = re.compile(r"replica_groups=mesh\[([^\]]*)\] \{([^}]*)\}")
@@ -41,23 +42,29 @@ def traffic(program: Program, devices: int) -> dict[str, Traffic]:
       program: as `hlo.read` gives it.
       devices: that it runs on, the size of a group that it does not spell out.
     """
-    found: dict[str, Traffic] = {}
-    seen = set()  # XLA:TPU writes one that runs beside other work down several times
+    most: dict[str, tuple[str, Traffic]] = {}  # XLA:TPU writes one that runs beside other work down several times
     for name, times in program.times().items():
-        for operation in program.computations.get(name, ()):
+        for number, operation in enumerate(program.computations.get(name, ())):
             kind, channel = operation.kind.removesuffix("-start"), _CHANNEL.search(operation.rest)
-            if kind in KINDS and (channel is None or channel[1] not in seen):
-                seen.add(channel and channel[1])
-                found[kind] = found.get(kind, Traffic()) + _traffic(operation, kind, devices) * times
+            if kind in KINDS:
+                kind = "reduce-scatter" if name.startswith(_SCATTER) else kind
+                which = channel[0] if channel else f"{name} {number}"
+                sent = _traffic(operation, kind, devices) * times
+                most[which] = max(most.get(which, (kind, Traffic())), (kind, sent), key=lambda each: each[1].count)
+    found: dict[str, Traffic] = {}
+    for kind, sent in most.values():
+        found[kind] = found.get(kind, Traffic()) + sent
     return dict(sorted(found.items()))
 
 
 def _traffic(operation: Operation, kind: str, devices: int) -> Traffic:
     sizes = [array.size for array in operation.arrays]
-    if operation.kind.endswith("-start") and kind != "all-reduce":
+    if operation.kind.endswith("-start") and operation.kind != "all-reduce-start":
         sizes = [size for size in sizes if size > 4]  # (operands, results, and counters)
         sizes = sizes[len(sizes) // 2 :]
     size, group = sum(sizes), _group(operation.rest, devices)
+    if kind == "reduce-scatter" and operation.kind.startswith("all-reduce"):
+        size /= group
     share = (group - 1) / group
     factor = {"all-reduce": 2 * share, "reduce-scatter": group - 1, "collective-permute": 1.0}.get(kind, share)
     return Traffic(1, size, size * factor)

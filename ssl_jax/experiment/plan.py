@@ -137,15 +137,16 @@ def remedies(config: Mapping[str, Any], where: Target) -> Iterator[tuple[str, di
     """Changes that make a step smaller, the least first, each with those before: (as written, config, devices)."""
     node, valid = dict(config["model"]), configs.settings_of(models.MODELS[config["model"]["name"]])
     sharding, written = dict(config.get("sharding", {})), []
-    if "remat" in valid and not node.get("remat"):
-        node["remat"] = True
-        written.append("--config.model.remat=True")
-        yield written[0], config | {"model": node}, where
+    for remat in _stronger_remat(node.get("remat", False), "accumulate" in valid) if "remat" in valid else ():
+        node["remat"], written = remat, [f"--config.model.remat={remat}"]
+        yield written[0], config | {"model": dict(node)}, where
     if sharding.get("state", "replicated") == "replicated" and len(where.devices) > 1:
         sharding["state"] = "fsdp"
         written.append("--config.sharding.state=fsdp")
         yield " ".join(written), config | {"model": node, "sharding": sharding}, where
     for parts in (2, 4, 8) if "accumulate" in valid else ():
+        if parts <= node.get("accumulate", 1):
+            continue
         changed = config | {"model": node | {"accumulate": parts}, "sharding": sharding}
         yield " ".join([*written, f"--config.model.accumulate={parts}"]), changed, where
     while where := where.larger():
@@ -153,6 +154,12 @@ def remedies(config: Mapping[str, Any], where: Target) -> Iterator[tuple[str, di
         if written:
             smaller = config | {"model": node, "sharding": sharding}
             yield " ".join([f"--topology={where.name}", *written]), smaller, where
+
+
+def _stronger_remat(now: bool | str, transformer: bool) -> list[bool | str]:
+    """What recomputes more than `now`, the least first; element-wise work alone can be recomputed of transformers."""
+    order = [False, "elementwise", True] if transformer else [False, True]
+    return order[order.index(now) + 1 :]
 
 
 def table(found: Plan) -> rich.table.Table:

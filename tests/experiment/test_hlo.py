@@ -82,7 +82,13 @@ ENTRY %main (a: f32[4]) -> f32[8] {
   %begin = f32[8]{0} async-collective-start(%a), calls=%one
   %end = f32[8]{0} async-collective-done(%begin), calls=%two
   %sum = f32[4]{0} all-reduce-start(%a), channel_id=4, replica_groups={{0,1}}
+  %kept = f32[2]{0} fusion(%a), kind=kCustom, calls=%all-reduce-scatter.1
   %either = f32[4]{0} conditional(%p, %a, %a), branch_computations={%body, %short}
+}
+
+%all-reduce-scatter.1 (p: f32[4]) -> f32[2] {
+  %whole = f32[4]{0} all-reduce(%p), channel_id=6, replica_groups={{0,1}}
+  ROOT %share = f32[2]{0} dynamic-slice(%whole, %me), dynamic_slice_sizes={2}
 }
 
 %body (p: f32[4]) -> f32[4] {
@@ -98,7 +104,14 @@ def test_a_collective_in_the_background_counts_once_and_the_longer_branch_not_at
     found = traffic(program, devices=2)
     assert (found["all-gather"].count, found["all-gather"].size) == (1, 32)
     assert (found["all-reduce"].count, found["all-reduce"].sent) == (1, 16)
-    assert bytes_moved(program) > 0
+    scattered = found["reduce-scatter"]
+    assert (scattered.count, scattered.size, scattered.sent) == (1, 8, 8)
+
+
+def test_a_collective_that_is_written_down_in_a_loop_too_counts_as_often_as_that_turns():
+    first = "  %first = f32[8]{0} all-reduce(%x), channel_id=1, replica_groups=[2,4]<=[8], to_apply=%add\n"
+    text = TEXT.replace("{LOOP}", KNOWN).replace("  %while.3", first + "  %while.3")
+    assert traffic(hlo.read(text), devices=8)["all-reduce"].count == 10
 
 
 def test_what_is_moved_by_hand():

@@ -64,12 +64,20 @@ def test_what_is_proposed_where_it_does_not_fit(eight):
     assert not plan(tiny.config("simclr"), small).fits
     written = [each for each, *_ in remedies(tiny.config("mae"), small)]
     assert written == [
+        "--config.model.remat=elementwise",
         "--config.model.remat=True",
         "--config.model.remat=True --config.sharding.state=fsdp",
         *(f"--config.model.remat=True --config.sharding.state=fsdp --config.model.accumulate={n}" for n in (2, 4, 8)),
     ]
-    *_, (_, changed, where) = remedies(tiny.config("mae", batch_size=64), small)
-    assert plan(changed, where).memory["whole"] > 0
+    before = tiny.config("mae", batch_size=64)
+    *_, (_, changed, where) = remedies(before, small)
+    assert plan(changed, where).memory["temporary"] < plan(before, small).memory["temporary"]
+    further = tiny.config("mae", model=dict(remat="elementwise", accumulate=4))
+    assert [each.split()[-1] for each, *_ in remedies(further, small)] == [
+        "--config.model.remat=True",
+        "--config.sharding.state=fsdp",
+        "--config.model.accumulate=8",
+    ]
     assert [each for each, *_ in remedies(tiny.config("byol"), small)][0] == "--config.model.remat=True"
 
 
@@ -140,4 +148,4 @@ def test_what_does_not_fit_a_real_chip():
     options = ("--config=configs/mae_imagenet_vit_b16.py", "--topology=v5e:1x1", "--config.batch_size=512")
     done = launch(*options)
     assert done.returncode == 1, done.stderr
-    assert "It does NOT fit" in done.stdout and "It fits with --config.model.remat=True" in done.stdout
+    assert "It does NOT fit" in done.stdout and "It fits with --config.model.remat=elementwise" in done.stdout

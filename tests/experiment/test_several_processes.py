@@ -105,7 +105,7 @@ def test_damaged_checkpoint_and_a_stop_in_the_last_evaluation(tmp_path, data_dir
     wait_for_step(run, folder, 12)
     run.send_signal(signal.SIGTERM)
     assert finish(run) == 75
-    _, newest = sorted(int(path.name) for path in (folder / "checkpoints").iterdir() if path.name.isdigit())
+    *_, newest = sorted(int(path.name) for path in (folder / "checkpoints").iterdir() if path.name.isdigit())
     (folder / "checkpoints" / str(newest) / "state" / "manifest.ocdbt").unlink()
     run = several("byol", folder, data_dir, **shape)
     pids = members(run, 2)

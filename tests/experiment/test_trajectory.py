@@ -13,6 +13,10 @@ CASES = {
     **{method: (method, {}) for method in tiny.METHODS},
     # A small rate: LARS does not adapt biases, and where those leap, rounding grows by half with each step.
     "simclr-lars": ("simclr", dict(optimizer=dict(name="lars", learning_rate=0.003, trust_coefficient=1.0))),
+    "mae-split": (
+        "mae",
+        dict(model=dict(accumulate=2, scan=True), sharding=dict(state="fsdp", smallest=64, model=2)),
+    ),
 }
 
 # The step from which on the loss is a measure: a queue begins with random rows, which are easily told from any key.
