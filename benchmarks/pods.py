@@ -26,8 +26,8 @@ from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "pods.json", ROOT / "docs" / "pods.md"
 # One chip of v5e (16 GiB) for a core of a TPU v3 (BYOL: for two) or a GPU, one of v5p for an A100 of 80 GB, 16 for
-# BERT's 16; for ImageNet, where a paper does not say what it ran on, one of v5e (LeJEPA's ViT-H: of v6e, 32 GiB) for each 64
-# pictures of a batch; one for CIFAR-10.
+# BERT's 16. Where a paper does not say what it ran on: for ImageNet one of v5e (LeJEPA's ViT-H: of v6e, 32 GiB) for
+# each 64 pictures of a batch, one for CIFAR-10.
 SLICES = {
     "barlow_twins_imagenet_rn50": ("v5e:4x4",),
     "bert_base": ("v5e:4x4",),

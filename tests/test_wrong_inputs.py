@@ -187,6 +187,9 @@ WRONG_CONFIGS = [
         (name, "batch_size=1", f"config.batch_size is 1; {name} compares the examples of a batch: at least 2.")
         for name in COMPARING
     ),
+    ("simclr", "model.accumulate=2", "config.model.accumulate: a resnet normalises by the statistics of the batch"),
+    ("mae", "model.accumulate=3", "config.batch_size 32 does not split into 3 parts"),
+    ("mae", "model.accumulate=0", "config.model.accumulate 0"),
     ("simclr", "batch_size=30", "config.batch_size 30 does not split over 8 devices; 24 would"),
     ("simclr", "batch_size=2000", "config.batch_size: 2000 is more than the 1437 training examples"),
     ("mae", "model.patch_size=3", "config.model.image_size 8 is not divisible by patch_size 3"),
