@@ -40,7 +40,7 @@ CONFIGS = {
     ),
     "MoCo v2, ViT, a queue": ("configs/small_openmoji.py:moco_v2", {"replicated": (), "FSDP": FSDP}),
     "SimCLR, ResNet, batch statistics": ("configs/quickstart.py", {"replicated": ()}),
-    "BERT": ("configs/bert_kjv.py", {"replicated": (), "FSDP, in 4 parts": ("model.accumulate=4", *FSDP)}),
+    "BERT": ("configs/bert_kjv.py", {"replicated": ()}),
 }
 TOP = """# The same run on other devices and processes
 

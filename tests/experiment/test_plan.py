@@ -148,4 +148,4 @@ def test_what_does_not_fit_a_real_chip():
     options = ("--config=configs/mae_imagenet_vit_b16.py", "--topology=v5e:1x1", "--config.batch_size=512")
     done = launch(*options)
     assert done.returncode == 1, done.stderr
-    assert "It does NOT fit" in done.stdout and "It fits with --config.model.remat=elementwise" in done.stdout
+    assert "It does NOT fit" in done.stdout and "It fits with --config.model.remat=True" in done.stdout
