@@ -1,6 +1,6 @@
 """How long a run takes from its command to the end of its first step, with prepared data and a warm compilation cache.
 
-    python benchmarks/startup.py [--config=configs/quickstart.py] [--rounds=3] [--imports]
+    python benchmarks/startup.py [--config=configs/quickstart.py] [--rounds=3] [--processes=2] [--imports]
 
 Runs `launch.py` in a fresh workdir and watches what it leaves there; a file that appears ends a phase. The first step
 is over when its metrics are in metrics.jsonl, which the loop writes two steps later. A first run, not counted, prepares
@@ -28,7 +28,7 @@ FIRST_STEP = "compile or load, first step"
 PATIENCE = 600.0
 
 
-def start(config: str, data_dir: str | None, workdir: Path) -> tuple[list[tuple[str, float]], float]:
+def start(config: str, data_dir: str | None, processes: int, workdir: Path) -> tuple[list[tuple[str, float]], float]:
     """Runs to the first step, then ends the run.
 
     Returns:
@@ -36,12 +36,13 @@ def start(config: str, data_dir: str | None, workdir: Path) -> tuple[list[tuple[
     """
     command = [sys.executable, str(ROOT / "launch.py"), f"--config={config}", f"--workdir={workdir}"]
     command += ["--config.log_every=1"] + ([f"--data_dir={data_dir}"] if data_dir else [])
+    command += [f"--processes={processes}"] if processes > 1 else []
     begun, used = time.perf_counter(), _processor_seconds()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         ends = _watch(process, workdir, begun)
     finally:
-        process.kill()
+        process.terminate() if processes > 1 else process.kill()  # the first of several passes it on
         process.communicate()
     return ends, _processor_seconds() - used
 
@@ -81,17 +82,19 @@ def main() -> None:
     parser.add_argument("--config", default=str(ROOT / "configs" / "quickstart.py"))
     parser.add_argument("--data_dir", help="where TFDS data lies (default: TFDS's own)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=1, help="on this machine, one run")
     parser.add_argument("--imports", action="store_true", help="show what the imports cost as well")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / str(number) for number in range(options.rounds + 1)]
-        rounds = [start(options.config, options.data_dir, path) for path in paths]
+        rounds = [start(options.config, options.data_dir, options.processes, path) for path in paths]
     (best, processor), before = min(rounds[1:], key=lambda done: done[0][-1][1]), 0.0
     print(f"{'seconds':34}{'phase':>8}{'total':>8}")
     for phase, end in best:
         print(f"{phase:34}{end - before:8.2f}{end:8.2f}")
         before = end
-    print(f"First step, warm cache: after {before:.1f} s (goal: under 10 s), {processor:.1f} s of processor time.")
+    goal = 10 if options.processes == 1 else 20
+    print(f"First step, warm cache: after {before:.1f} s (goal: under {goal} s), {processor:.1f} s of processor time.")
     print(f"First step, first run:  after {rounds[0][0][-1][1]:.1f} s.")
     for seconds, package in slow_imports() if options.imports else []:
         print(f"import of {package:24}{seconds:8.2f}")

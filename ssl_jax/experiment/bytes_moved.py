@@ -6,11 +6,13 @@ as they turn.
 
 import math
 
+from ssl_jax.experiment.collectives import arriving
 from ssl_jax.experiment.hlo import Operation, Program, arrays
 
 # They move nothing by themselves: what they run does, or nobody needs to.
-_STILL = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call", "after-all"}
-_STILL |= {"partition-id", "replica-id", "opt-barrier", "iota"}
+_STILL = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call"}
+_STILL |= {"partition-id", "replica-id", "opt-barrier", "iota", "after-all", "async-start"}
+_COPIES = {"copy-start", "slice-start", "dynamic-slice-start"}
 _CUTS = {"dynamic-slice", "slice", "gather"}
 _RENAMES = {"bitcast", "reshape", "convert", "copy", "transpose"}
 
@@ -36,7 +38,7 @@ def bytes_moved(program: Program) -> float:
 
 def _is_fused(operation: Operation) -> bool:
     """Whether what it calls works within it, on what it has read."""
-    return operation.kind not in ("while", "conditional", "call")
+    return operation.kind not in ("while", "conditional", "call", "async-start")
 
 
 def _moved(operation: Operation, shapes: dict[str, str], program: Program) -> float:
@@ -45,12 +47,11 @@ def _moved(operation: Operation, shapes: dict[str, str], program: Program) -> fl
         return 0.0
     if "AllocateBuffer" in operation.rest:
         return 0.0
-    if (
-        kind.endswith("-start") and len(operation.arrays) > 1
-    ):  # what arrives, and, from main memory to main memory, what leaves
-        source, result = operation.arrays[:2]
-        return min(source.size, result.size) * ((not source.near) + (not result.near))
-    written = _far(operation.shape)
+    if kind in _COPIES:
+        # (one of the two, the other, a counter), in an order that differs; only main memory counts.
+        one, other = operation.arrays[:2]
+        return min(one.size, other.size) * ((not one.near) + (not other.near))
+    written = sum(array.size for array in arriving(operation) if not array.near)
     read = [_far(shapes.get(name, "")) for name in operation.operands]
     if kind in _CUTS:
         return 2 * written

@@ -129,6 +129,24 @@ def test_what_is_moved_by_hand():
     assert bytes_moved(alone("while.3")) == 5 * 2 * (32 + 32)
 
 
+@pytest.mark.parametrize(
+    "begun, moved",
+    [
+        ("(f32[9]{0}, f32[9]{0}, f32[9]{0}) all-reduce-start(%a, %a, %a), replica_groups={{0,1}}", 3 * 36 + 3 * 36),
+        ("((f32[9]{0}, f32[9]{0}), (f32[18]{0}, f32[18]{0})) all-gather-start(%a, %a)", 2 * 36 + 2 * 72),
+        ("(f32[9]{0}, f32[9]{0}, u32[], u32[]) collective-permute-start(%a)", 36 + 36),
+        ("(f32[9]{0:S(1)}, f32[9]{0}, u32[]) copy-start(%a)", 36),
+        ("((f32[9]{0}), f32[3]{0}, u32[]) slice-start(%a), slice={[0:3]}", 12 + 12),
+        ("((f32[9]{0}), f32[9]{0}, u32[]) async-start(%a), calls=%twice", 2 * 36 + 36),
+    ],
+)
+def test_what_is_begun_and_awaited_later_moves_its_operands_and_results_once(begun, moved):
+    kind = begun.split("(%")[0].split()[-1].removesuffix("-start")
+    twice = "%twice (p: f32[9]) -> f32[9] {\n  %p = f32[9]{0} parameter(0)\n  ROOT %two = f32[9]{0} add(%p, %p)\n}\n"
+    main = f"  %a = f32[9]{{0}} parameter(0)\n  %b = {begun}\n  %c = f32[9]{{0}} {kind}-done(%b)\n"
+    assert bytes_moved(hlo.read(f"{twice}\nENTRY %main (a: f32[9]) -> f32[9] {{\n{main}}}\n")) == moved
+
+
 def test_a_mean_over_devices():
     """A mean over rows that are spread over eight devices: five numbers are summed, in a loop of three turns."""
     mesh = make_mesh()

@@ -80,6 +80,26 @@ def test_killed_at_random(tmp_path, data_dir):
     assert_same(outcome(tmp_path / "whole", KILLED_STEPS), outcome(tmp_path / "killed", KILLED_STEPS))
 
 
+def test_who_waits_for_a_process_that_stands_still_ends(tmp_path, data_dir):
+    """No step ends in 15 s, which is said with the stacks, before the other's silence is noticed."""
+    shape = dict(processes=2, devices=2)
+    assert finish(several("byol", tmp_path / "compiled", data_dir, **shape, steps=STEPS)) == 0  # that counts as well
+    watched = ("--config.hang_seconds=15", "--config.checkpoint.every=5000")
+    run = several("byol", tmp_path / "hung", data_dir, *watched, **shape, steps=10_000)
+    pids = members(run, 2)
+    wait_for_step(run, tmp_path / "hung", 20)
+    os.kill(pids[1], signal.SIGSTOP)
+    stopped = time.monotonic()
+    while os.path.exists(f"/proc/{pids[0]}"):
+        assert time.monotonic() - stopped < 60
+        time.sleep(0.1)
+    print(f"the other ended {time.monotonic() - stopped:.1f} s after one stood still")
+    os.kill(pids[1], signal.SIGKILL)  # as the launcher does after a minute
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 1 and "no step ended for 15 s (config.hang_seconds)" in said.decode()
+    assert "most recent call first" in said.decode() and "loop.py" in said.decode()
+
+
 def test_stopped_together_and_continued_on_another_number(tmp_path, data_dir):
     """SIGTERM to the second of two processes: both save at one step; one process, then four, go on."""
     folder = tmp_path / "moved"

@@ -88,7 +88,7 @@ class Cluster:
             daemons.enter_context(self._daemon("slurmctld", "slurmctld", "-D"))
             for node in ("n1", "n2"):
                 daemons.enter_context(self._daemon(node, "slurmd", "-D", "-N", node))
-            self.wait(lambda: self.command("sinfo", "--noheader", "--Node", "--format=%t").split().count("idle") >= 6)
+            self.wait(lambda: self._node_states() == {"n1": "idle", "n2": "idle"})
             yield self
             self.command("scancel", "--user=root")
             self.wait(lambda: not self.queue())
@@ -117,6 +117,10 @@ class Cluster:
         """What one of Slurm's commands says."""
         done = subprocess.run(words, env=self.environment, capture_output=True, text=True)
         return done.stdout if done.returncode == 0 else ""
+
+    def _node_states(self) -> dict[str, str]:
+        lines = self.command("sinfo", "--noheader", "--Node", "--partition=main", "--format=%N %t").splitlines()
+        return dict(line.split() for line in lines)
 
     def queue(self) -> dict[str, str]:
         """Job -> state, of those that wait or run."""

@@ -1,4 +1,5 @@
-"""The real thing: a search over the quick start's temperature and learning rate, with few steps, stopped on its way."""
+"""The real thing: a search over the quick start's temperature and learning rate, with few steps, stopped on its way;
+and runs that learn nothing, ended early for their neighbours or for their rank."""
 
 import json
 import os
@@ -40,3 +41,15 @@ def test_the_quick_start_is_searched(tmp_path):
         assert steps == sorted(steps) and (run.state() == "pruned" or steps[-1] == 20)
     best = max(run.results()["pretrained/knn_full"] for run in found.values() if run.state() == "done")
     assert f"Best of 4 trials: pretrained/knn_full {best:.4g} with --config.steps=20" in done.stdout
+
+
+@pytest.mark.parametrize("metric", ["eval/knn_full", "eval/rank_me"])
+def test_what_does_badly_is_pruned(metric, tmp_path):
+    command = [sys.executable, "launch.py", "sweep", "--config=tests/launchers/bad_rates.py", f"--workdir={tmp_path}"]
+    command += ["--search=tpe", "--search.trials=4", "--search.startup=1", f"--search.prune_on={metric}"]
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {run.overrides["seed"]: run for run in runs.found(tmp_path)}
+    assert {seed: run.state() for seed, run in found.items() if seed % 2} == {1: "pruned", 3: "pruned"}
+    assert found[0].state() == "done" and not any((found[seed].folder / "results.json").exists() for seed in (1, 3))

@@ -1,0 +1,20 @@
+"""A short quick start, and a search of which every second trial has a learning rate with which nothing is learnt."""
+
+from typing import Any
+
+import ml_collections
+
+from configs import quickstart
+from ssl_jax import sweeps
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = quickstart.get_config()
+    config.steps = 90
+    config.schedule.warmup_steps = 2
+    config.evaluate.every = 60
+    return config
+
+
+def search(trial: Any) -> sweeps.Overrides:
+    return {"optimizer.learning_rate": 0.3 if trial.number % 2 else 3e-3, "seed": trial.number}
