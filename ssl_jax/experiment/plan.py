@@ -182,7 +182,7 @@ def _sizes(found: Plan) -> Iterator[tuple[str, str]]:
     if not found.refusal:
         yield "moved between a device and its memory", in_bytes(found.moved)
     for kind, each in found.traffic.items():
-        yield f"{each.count} x {kind}: results, and sent by a device", f"{in_bytes(each.size)}, {in_bytes(each.sent)}"
+        yield f"{each.count} x {kind}, of a device", f"{in_bytes(each.size)}, sent {in_bytes(each.sent)}"
 
 
 def _durations(found: Plan) -> Iterator[tuple[str, str]]:
