@@ -11,7 +11,7 @@ from ssl_jax.experiment.hlo import Operation, Program, arrays
 
 # They move nothing by themselves: what they run does, or nobody needs to.
 _STILL = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call"}
-_STILL |= {"partition-id", "replica-id", "opt-barrier", "iota", "after-all", "async-start"}
+_STILL |= {"partition-id", "replica-id", "opt-barrier", "iota", "after-all", "async-start", "call-start"}
 _COPIES = {"copy-start", "slice-start", "dynamic-slice-start"}
 _CUTS = {"dynamic-slice", "slice", "gather"}
 _RENAMES = {"bitcast", "reshape", "convert", "copy", "transpose"}
@@ -38,7 +38,7 @@ def bytes_moved(program: Program) -> float:
 
 def _is_fused(operation: Operation) -> bool:
     """Whether what it calls works within it, on what it has read."""
-    return operation.kind not in ("while", "conditional", "call", "async-start")
+    return operation.kind not in ("while", "conditional", "call", "call-start", "async-start")
 
 
 def _moved(operation: Operation, shapes: dict[str, str], program: Program) -> float:
@@ -48,11 +48,11 @@ def _moved(operation: Operation, shapes: dict[str, str], program: Program) -> fl
     if "AllocateBuffer" in operation.rest:
         return 0.0
     if kind in _COPIES:
-        # (one of the two, the other, a counter), in an order that differs; only main memory counts.
-        one, other = operation.arrays[:2]
+        one, other = operation.arrays[0], operation.arrays[len(operation.operands)]  # one of them the operand
         return min(one.size, other.size) * ((not one.near) + (not other.near))
     written = sum(array.size for array in arriving(operation) if not array.near)
     read = [_far(shapes.get(name, "")) for name in operation.operands]
+    kind = kind.removesuffix("-start")
     if kind in _CUTS:
         return 2 * written
     if kind == "dynamic-update-slice":

@@ -61,8 +61,8 @@ def arriving(operation: Operation) -> list[Array]:
     """The arrays that an operation gives; of one that is only begun, those that it will have given."""
     if not operation.kind.endswith("-start") or operation.kind == "all-reduce-start":
         return operation.arrays
-    found = [array for array in operation.arrays if array.size > 4]  # (operands, results, and counters)
-    return found[len(found) // 2 :]
+    behind = operation.arrays[len(operation.operands) :]  # (operands, results, and counters)
+    return [array for array in behind if array.size > 4]
 
 
 def _traffic(operation: Operation, kind: str, devices: int) -> Traffic:

@@ -137,14 +137,24 @@ def test_what_is_moved_by_hand():
         ("(f32[9]{0}, f32[9]{0}, u32[], u32[]) collective-permute-start(%a)", 36 + 36),
         ("(f32[9]{0:S(1)}, f32[9]{0}, u32[]) copy-start(%a)", 36),
         ("((f32[9]{0}), f32[3]{0}, u32[]) slice-start(%a), slice={[0:3]}", 12 + 12),
-        ("((f32[9]{0}), f32[9]{0}, u32[]) async-start(%a), calls=%twice", 2 * 36 + 36),
+        ("((f32[9]{0}, s32[]), f32[3]{0}, u32[]) dynamic-slice-start(%a, %i), dynamic_slice_sizes={3}", 12 + 12),
+        ("((f32[9]{0}, f32[3]{0}, s32[]), f32[9]{0}) dynamic-update-slice-start(%a, %s, %i)", 12 + 12),
+        ("((f32[9]{0}, f32[9]{0}, f32[9]{0}), f32[9]{0}, u32[]) fusion-start(%a, %a, %a), calls=%sum", 3 * 36 + 36),
+        ("((f32[9]{0}), f32[9]{0}, u32[]) call-start(%a), to_apply=%twice", 4 * 36 + 2 * 36),
+        ("((f32[9]{0}), f32[9]{0}, u32[]) async-start(%a), calls=%twice", 4 * 36 + 2 * 36),
+        ("((f32[9]{0}, f32[800]{0}), (f32[2]{0}, f32[100]{0}), u32[]) reduce-scatter-start(%a, %l)", 3644),
     ],
 )
 def test_what_is_begun_and_awaited_later_moves_its_operands_and_results_once(begun, moved):
+    """`%twice` adds twice, two operands and a result each; the reduce-scatter reads 809 numbers and gives 102."""
     kind = begun.split("(%")[0].split()[-1].removesuffix("-start")
-    twice = "%twice (p: f32[9]) -> f32[9] {\n  %p = f32[9]{0} parameter(0)\n  ROOT %two = f32[9]{0} add(%p, %p)\n}\n"
-    main = f"  %a = f32[9]{{0}} parameter(0)\n  %b = {begun}\n  %c = f32[9]{{0}} {kind}-done(%b)\n"
-    assert bytes_moved(hlo.read(f"{twice}\nENTRY %main (a: f32[9]) -> f32[9] {{\n{main}}}\n")) == moved
+    adding = "  %p = f32[9]{0} parameter(0)\n  %two = f32[9]{0} add(%p, %p)\n"
+    called = f"%twice (p: f32[9]) -> f32[9] {{\n{adding}  ROOT %four = f32[9]{{0}} add(%two, %two)\n}}\n\n"
+    called += "%sum (p: f32[9]) -> f32[9] {\n  ROOT %s = f32[9]{0} add(%p, %q)\n}\n\n"
+    taken = {"a": "f32[9]{0}", "s": "f32[3]{0}", "i": "s32[]", "l": "f32[800]{0}"}
+    main = "".join(f"  %{name} = {shape} parameter({n})\n" for n, (name, shape) in enumerate(taken.items()))
+    main += f"  %b = {begun}\n  %c = f32[9]{{0}} {kind}-done(%b)\n"
+    assert bytes_moved(hlo.read(f"{called}ENTRY %main (a: f32[9]) -> f32[9] {{\n{main}}}\n")) == moved
 
 
 def test_a_mean_over_devices():

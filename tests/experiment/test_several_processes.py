@@ -82,20 +82,26 @@ def test_killed_at_random(tmp_path, data_dir):
 
 def test_who_waits_for_a_process_that_stands_still_ends(tmp_path, data_dir):
     """No step ends in 15 s, which is said with the stacks, before the other's silence is noticed."""
-    shape = dict(processes=2, devices=2)
-    assert finish(several("byol", tmp_path / "compiled", data_dir, **shape, steps=STEPS)) == 0  # that counts as well
-    watched = ("--config.hang_seconds=15", "--config.checkpoint.every=5000")
-    run = several("byol", tmp_path / "hung", data_dir, *watched, **shape, steps=10_000)
+    shape = dict(processes=2, devices=2, steps=10_000)
+    rare = "--config.checkpoint.every=5000"
+    run = several("byol", tmp_path / "compiled", data_dir, rare, **shape)  # compiling counts as a step
+    wait_for_step(run, tmp_path / "compiled", 2)
+    run.send_signal(signal.SIGTERM)
+    assert finish(run) == 75
+    run = several("byol", tmp_path / "hung", data_dir, rare, "--config.hang_seconds=15", **shape)
     pids = members(run, 2)
-    wait_for_step(run, tmp_path / "hung", 20)
-    os.kill(pids[1], signal.SIGSTOP)
-    stopped = time.monotonic()
-    while os.path.exists(f"/proc/{pids[0]}"):
-        assert time.monotonic() - stopped < 60
-        time.sleep(0.1)
-    print(f"the other ended {time.monotonic() - stopped:.1f} s after one stood still")
-    os.kill(pids[1], signal.SIGKILL)  # as the launcher does after a minute
-    _, said = run.communicate(timeout=60)
+    try:
+        wait_for_step(run, tmp_path / "hung", 20)
+        assert run.poll() is None, run.communicate()[1].decode()
+        os.kill(pids[1], signal.SIGSTOP)
+        stopped = time.monotonic()
+        while os.path.exists(f"/proc/{pids[0]}"):
+            assert time.monotonic() - stopped < 60
+            time.sleep(0.1)
+        print(f"the other ended {time.monotonic() - stopped:.1f} s after one stood still")
+    finally:
+        os.kill(pids[1], signal.SIGKILL)  # as the launcher does after a minute
+        _, said = run.communicate(timeout=60)
     assert run.returncode == 1 and "no step ended for 15 s (config.hang_seconds)" in said.decode()
     assert "most recent call first" in said.decode() and "loop.py" in said.decode()
 

@@ -1,4 +1,4 @@
-"""A short quick start, and a search of which every second trial has a learning rate with which nothing is learnt."""
+"""A short quick start, and a search of which every second trial has a learning rate with which little is learnt."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from ssl_jax import sweeps
 
 def get_config() -> ml_collections.ConfigDict:
     config = quickstart.get_config()
-    config.steps = 90
+    config.steps = 300
     config.schedule.warmup_steps = 2
     config.evaluate.every = 60
     return config
 
 
 def search(trial: Any) -> sweeps.Overrides:
-    return {"optimizer.learning_rate": 0.3 if trial.number % 2 else 3e-3, "seed": trial.number}
+    return {"optimizer.learning_rate": 30.0 if trial.number % 2 else 3e-3, "seed": trial.number}

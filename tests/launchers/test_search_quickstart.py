@@ -1,5 +1,5 @@
 """The real thing: a search over the quick start's temperature and learning rate, with few steps, stopped on its way;
-and runs that learn nothing, ended early for their neighbours or for their rank."""
+and runs that learn little, ended early for their neighbours or for their rank."""
 
 import json
 import os
