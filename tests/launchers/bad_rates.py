@@ -1,4 +1,4 @@
-"""A short quick start, and a search of which every second trial has a learning rate with which little is learnt."""
+"""A short quick start, and a search of which the second trial has a learning rate with which little is learnt."""
 
 from typing import Any
 

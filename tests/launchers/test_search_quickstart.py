@@ -46,10 +46,10 @@ def test_the_quick_start_is_searched(tmp_path):
 @pytest.mark.parametrize("metric", ["eval/knn_full", "eval/rank_me"])
 def test_what_does_badly_is_pruned(metric, tmp_path):
     command = [sys.executable, "launch.py", "sweep", "--config=tests/launchers/bad_rates.py", f"--workdir={tmp_path}"]
-    command += ["--search=tpe", "--search.trials=4", "--search.startup=1", f"--search.prune_on={metric}"]
+    command += ["--search=tpe", "--search.trials=2", "--search.startup=1", f"--search.prune_on={metric}"]
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found = {run.overrides["seed"]: run for run in runs.found(tmp_path)}
-    assert {seed: run.state() for seed, run in found.items() if seed % 2} == {1: "pruned", 3: "pruned"}
-    assert found[0].state() == "done" and not any((found[seed].folder / "results.json").exists() for seed in (1, 3))
+    assert {seed: run.state() for seed, run in found.items()} == {0: "done", 1: "pruned"}
+    assert not (found[1].folder / "results.json").exists()
