@@ -6,12 +6,11 @@ as they turn.
 
 import math
 
-from ssl_jax.experiment.collectives import arriving
 from ssl_jax.experiment.hlo import Operation, Program, arrays
 
-# They move nothing by themselves: what they run does, or nobody needs to.
-_STILL = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call"}
-_STILL |= {"partition-id", "replica-id", "opt-barrier", "iota", "after-all", "async-start", "call-start"}
+_CALLS = {"while", "conditional", "call", "call-start", "async-start"}  # what they run moves, not they themselves
+_STILL = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all"}
+_STILL |= {"partition-id", "replica-id", "opt-barrier", "iota", *_CALLS}
 _COPIES = {"copy-start", "slice-start", "dynamic-slice-start"}
 _CUTS = {"dynamic-slice", "slice", "gather"}
 _RENAMES = {"bitcast", "reshape", "convert", "copy", "transpose"}
@@ -38,7 +37,7 @@ def bytes_moved(program: Program) -> float:
 
 def _is_fused(operation: Operation) -> bool:
     """Whether what it calls works within it, on what it has read."""
-    return operation.kind not in ("while", "conditional", "call", "call-start", "async-start")
+    return operation.kind not in _CALLS
 
 
 def _moved(operation: Operation, shapes: dict[str, str], program: Program) -> float:
@@ -50,7 +49,7 @@ def _moved(operation: Operation, shapes: dict[str, str], program: Program) -> fl
     if kind in _COPIES:
         one, other = operation.arrays[0], operation.arrays[len(operation.operands)]  # one of them the operand
         return min(one.size, other.size) * ((not one.near) + (not other.near))
-    written = sum(array.size for array in arriving(operation) if not array.near)
+    written = sum(array.size for array in operation.results if not array.near)
     read = [_far(shapes.get(name, "")) for name in operation.operands]
     kind = kind.removesuffix("-start")
     if kind in _CUTS:

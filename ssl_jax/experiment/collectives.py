@@ -4,7 +4,7 @@ import dataclasses
 import math
 import re
 
-from ssl_jax.experiment.hlo import Array, Operation, Program
+from ssl_jax.experiment.hlo import Operation, Program
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 _SCATTER = "all-reduce-scatter"  # how XLA:TPU calls a computation of an all-reduce of which a device keeps its share
@@ -57,16 +57,8 @@ def traffic(program: Program, devices: int) -> dict[str, Traffic]:
     return dict(sorted(found.items()))
 
 
-def arriving(operation: Operation) -> list[Array]:
-    """The arrays that an operation gives; of one that is only begun, those that it will have given."""
-    if not operation.kind.endswith("-start") or operation.kind == "all-reduce-start":
-        return operation.arrays
-    behind = operation.arrays[len(operation.operands) :]  # (operands, results, and counters)
-    return [array for array in behind if array.size > 4]
-
-
 def _traffic(operation: Operation, kind: str, devices: int) -> Traffic:
-    size, group = sum(array.size for array in arriving(operation)), _group(operation.rest, devices)
+    size, group = sum(array.size for array in operation.results), _group(operation.rest, devices)
     if kind == "reduce-scatter" and operation.kind.startswith("all-reduce"):
         size /= group
     share = (group - 1) / group

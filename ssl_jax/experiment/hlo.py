@@ -51,8 +51,16 @@ class Operation:
 
     @property
     def arrays(self) -> list[Array]:
-        """Of its result."""
+        """Of its shape."""
         return arrays(self.shape)
+
+    @property
+    def results(self) -> list[Array]:
+        """What it gives; one that is only begun: what it will have given, without what is as small as a counter."""
+        if not self.kind.endswith("-start") or self.kind == "all-reduce-start":
+            return self.arrays
+        behind = self.arrays[len(self.operands) :]  # (operands, results, and counters)
+        return [array for array in behind if array.size > 4]
 
     @property
     def called(self) -> list[str]:

@@ -88,7 +88,7 @@ class Cluster:
             daemons.enter_context(self._daemon("slurmctld", "slurmctld", "-D"))
             for node in ("n1", "n2"):
                 daemons.enter_context(self._daemon(node, "slurmd", "-D", "-N", node))
-            self.wait(lambda: self._node_states() == {"n1": "idle", "n2": "idle"})
+            self.wait(lambda: self._nodes() == {"n1": "idle", "n2": "idle"})
             yield self
             self.command("scancel", "--user=root")
             self.wait(lambda: not self.queue())
@@ -118,14 +118,16 @@ class Cluster:
         done = subprocess.run(words, env=self.environment, capture_output=True, text=True)
         return done.stdout if done.returncode == 0 else ""
 
-    def _node_states(self) -> dict[str, str]:
-        lines = self.command("sinfo", "--noheader", "--Node", "--partition=main", "--format=%N %t").splitlines()
-        return dict(line.split() for line in lines)
-
     def queue(self) -> dict[str, str]:
         """Job -> state, of those that wait or run."""
-        lines = self.command("squeue", "--noheader", "--array", "--format=%i %T").splitlines()
-        return dict(line.split() for line in lines)
+        return self._pairs("squeue", "--array", "--format=%i %T")
+
+    def _nodes(self) -> dict[str, str]:
+        return self._pairs("sinfo", "--Node", "--partition=main", "--format=%N %t")
+
+    def _pairs(self, *words: str) -> dict[str, str]:
+        """What a command says, two words a line."""
+        return dict(line.split() for line in self.command(*words, "--noheader").splitlines())
 
     def job(self, job: str) -> dict[str, str]:
         """What Slurm knows about a job, which it forgets five minutes after its end."""

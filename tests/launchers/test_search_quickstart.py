@@ -14,6 +14,7 @@ from ssl_jax.train import runs
 from tests.launchers.drive import ROOT
 
 pytestmark = pytest.mark.slow
+ENVIRONMENT = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
 
 
 def test_the_quick_start_is_searched(tmp_path):
@@ -21,8 +22,7 @@ def test_the_quick_start_is_searched(tmp_path):
     command += ["--search=tpe", "--search.trials=4", "--search.startup=1", "--search.prune_on=eval/rank_me"]
     command += ["--config.steps=20", "--config.schedule.warmup_steps=2", "--config.log_every=5"]
     command += ["--config.evaluate.every=5", "--config.checkpoint.every=5"]
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("*/results.json")):
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.1)
@@ -30,7 +30,7 @@ def test_the_quick_start_is_searched(tmp_path):
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 75, said
     before = {run.folder: run.overrides for run in runs.found(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found = {run.folder: run for run in runs.found(tmp_path)}
     assert len(found) == 4 and all(found[folder].overrides == overrides for folder, overrides in before.items())
@@ -47,8 +47,7 @@ def test_the_quick_start_is_searched(tmp_path):
 def test_what_does_badly_is_pruned(metric, tmp_path):
     command = [sys.executable, "launch.py", "sweep", "--config=tests/launchers/bad_rates.py", f"--workdir={tmp_path}"]
     command += ["--search=tpe", "--search.trials=2", "--search.startup=1", f"--search.prune_on={metric}"]
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found = {run.overrides["seed"]: run for run in runs.found(tmp_path)}
     assert {seed: run.state() for seed, run in found.items()} == {0: "done", 1: "pruned"}
