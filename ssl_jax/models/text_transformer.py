@@ -36,6 +36,8 @@ class TextTransformer(nnx.Module):
       vocab_size, max_length, initializer_range, scan, remat, accumulate, dtype: as given.
     """
 
+    reads = "text"
+
     def __init__(
         self,
         *,
