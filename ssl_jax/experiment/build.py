@@ -201,7 +201,7 @@ def _check_data(node: Mapping[str, Any]) -> None:
     configs.check(chosen, configs.without(node, *names), "config.data", given=SUPPLIED["data"], also=names)
     if not isinstance(node.get("name"), str):
         raise UserError(f"config.data.name must be the name of a data set. Valid: {data.VALID}.")
-    _data(node, data_dir=None)
+    data.described(node, data_dir=None)
 
 
 def _check_part(choices: Mapping, config: Mapping, part: str) -> None:
@@ -232,7 +232,7 @@ def build(
     check(config, method_table)
     mesh = mesh or meshes.make_mesh(model=_sharding(config).model)
     meshes.check_batch_size(config["batch_size"], mesh)
-    opened = _data(config["data"], data_dir)
+    opened = data.described(config["data"], data_dir)
     make_method = functools.partial(_make_method, config, opened.spec, method_table)
     method = states.abstract(make_method)
     meshes.check_parts(config["batch_size"], mesh, config["model"].get("accumulate", 1))
@@ -258,13 +258,6 @@ def build(
 
 def _sharding(config: Mapping[str, Any]) -> meshes.Sharding:
     return configs.construct(meshes.Sharding, config.get("sharding", {}), "config.sharding")
-
-
-def _data(node: Mapping[str, Any], data_dir: str | None) -> Any:
-    """The data set, of which nothing is read yet."""
-    chosen = configs.choose(data.MODALITIES, node, "config.data", by="modality")
-    settings = configs.without(node, "modality", "name")
-    return configs.construct(chosen, settings, "config.data", node["name"], data_dir=data_dir)
 
 
 def _open_splits(config: Mapping[str, Any], opened: Any) -> None:
