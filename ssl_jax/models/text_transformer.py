@@ -52,6 +52,8 @@ class TextTransformer(nnx.Module):
       initializer_range, scan, remat, accumulate, dtype: as given.
     """
 
+    reads = "text"
+
     def __init__(
         self,
         *,
