@@ -19,7 +19,7 @@ class WaveformTransformer(nnx.Module):
 
     Convolutions, layer normalisation, a linear map to `width`, a learned vector in place of hidden frames, positions by
     convolution, then blocks. Whatever lies behind the end of an example changes nothing of its frames (see
-    `convolutions`). The defaults are wav2vec 2.0 and HuBERT base. Its sizes are of sound at 16 kHz: a frame every 20 ms.
+    `convolutions`). The defaults are wav2vec 2.0 and HuBERT base, for sound at 16 kHz: a frame every 20 ms.
 
     Started as in fairseq: convolutions Kaiming normal, the linear map as in PyTorch, the hidden frames' vector uniform
     in [0, 1), matrices of the blocks truncated normal, biases 0. fairseq's layer drop is left out.
@@ -94,13 +94,8 @@ class WaveformTransformer(nnx.Module):
             conv_channels, conv_kernels, conv_strides, norm=conv_norm, bias=conv_bias, **start
         )
         self.feature_norm = layer_norm(self.conv_features, epsilon=_EPSILON, rngs=rngs)
-        self.projection = nnx.Linear(
-            self.conv_features,
-            width,
-            **torch_start(self.conv_features),
-            dtype=settings.computation_dtype(dtype),
-            rngs=rngs,
-        )
+        linear = dict(torch_start(self.conv_features), dtype=settings.computation_dtype(dtype), rngs=rngs)
+        self.projection = nnx.Linear(self.conv_features, width, **linear)
         self.mask_embedding = nnx.Param(jax.random.uniform(rngs.params(), (width,)))
         around = dict(kernel=position_kernel, groups=position_groups, **start)
         if position_depth == 1:
@@ -217,9 +212,7 @@ _scale_gradient.defvjp(lambda x, factor: (x, factor), lambda factor, gradient: (
 
 def _check_convolutions(channels, kernels, strides):
     if not len(channels) == len(kernels) == len(strides) > 0:
-        raise ValueError(
-            f"conv_channels {channels} must be as long as conv_kernels {kernels} and conv_strides {strides}, one a layer"
-        )
+        raise ValueError(f"conv_channels {channels} must be as long as conv_kernels {kernels}, conv_strides {strides}")
     settings.at_least(1, **{"conv_channels": min(channels), "conv_kernels": min(kernels), "conv_strides": min(strides)})
 
 

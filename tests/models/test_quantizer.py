@@ -47,12 +47,12 @@ def test_the_choice_has_the_gradient_of_the_softmax(temperature):
         choice = jax.nn.softmax((logits + jax.random.gumbel(key, logits.shape)) / temperature)
         return jnp.sum(jnp.einsum("btgv,gvd->btgd", choice, entries).reshape(2, 3, 6) * weight[None, None])
 
-    def hard(bias):
-        quantizer.logits.bias[...] = bias
-        return jnp.sum(quantizer(X, temperature=temperature, key=key).vectors * weight[None, None])
-
-    zeros = jnp.zeros((8,))
-    np.testing.assert_allclose(jax.grad(hard)(zeros), jax.grad(soft)(zeros), atol=1e-5)
+    graph, state = nnx.split(quantizer)
+    hard = lambda state: jnp.sum(
+        nnx.merge(graph, state)(X, temperature=temperature, key=key).vectors * weight[None, None]
+    )
+    gradient = jax.grad(hard)(state)["logits"]["bias"][...]
+    np.testing.assert_allclose(gradient, jax.grad(soft)(jnp.zeros((8,))), atol=1e-5)
 
 
 def test_without_noise_the_choice_has_no_gradient():
