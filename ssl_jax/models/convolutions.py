@@ -12,11 +12,11 @@ _EPSILON = 1e-5
 _KAIMING = nnx.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
-def frames_of(length: jax.Array | int, kernels: tuple[int, ...], strides: tuple[int, ...]) -> jax.Array:
-    """How many frames convolutions without padding make of `length` samples, an integer array; 0 of too few."""
-    length = jnp.asarray(length, jnp.int32)
+def frames_of(length: jax.Array | int, kernels: tuple[int, ...], strides: tuple[int, ...]) -> jax.Array | int:
+    """How many frames convolutions without padding make of `length` samples, an int of an int; 0 of too few."""
+    at_least = max if isinstance(length, int) else jnp.maximum
     for kernel, stride in zip(kernels, strides, strict=True):
-        length = jnp.maximum((length - kernel) // stride + 1, 0)
+        length = at_least((length - kernel) // stride + 1, 0)
     return length
 
 

@@ -116,8 +116,8 @@ class WaveformTransformer(nnx.Module):
             width, kernel_init=nnx.initializers.truncated_normal(deviation), rngs=rngs, **shape
         )
 
-    def frames(self, length: jax.Array | int) -> jax.Array:
-        """How many frames so many samples have, an integer array."""
+    def frames(self, length: jax.Array | int) -> jax.Array | int:
+        """How many frames so many samples have: integers of integers, an int of an int."""
         return convolutions.frames_of(length, self.convolutions.kernels, self.convolutions.strides)
 
     def __call__(
