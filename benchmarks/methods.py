@@ -1,12 +1,13 @@
-"""Trains every joint-embedding method on small real data, several seeds each, and checks what a method promises.
+"""Trains every method of a table on small real data, several seeds each, and checks what a method promises.
 
     python benchmarks/methods.py [--methods simclr byol] [--tables small_openmoji] [--jobs seeds] [--seeds 3] [--quick]
 
-For each method of `configs/small_*.py`: one run of `launch.py` a seed on each data set (`seeds`); what a run multiplies
-(`cost`); the largest difference between 1 and 8 devices over the first steps (`parallel`); and a run that is killed
-with SIGKILL and continued, against an undisturbed one (`resume`).
-What was found goes to docs/methods.json, one entry a job, and what is there already of the same config is not done
-again, so the command may be stopped and repeated. docs/methods.md is made of it (`benchmarks/methods_page.py`).
+For each method of `configs/small_*.py`, and each of text and sound (`configs/*_kjv.py`, `configs/*_asterisk.py`): one
+run of `launch.py` a seed on each data set (`seeds`); what a run multiplies (`cost`); the largest difference between 1
+and 8 devices over the first steps (`parallel`); and a run that is killed with SIGKILL and continued, against an
+undisturbed one (`resume`). What was found goes to docs/methods.json, one entry a job, and what is there already of the
+same config is not done again, so the command may be stopped and repeated. docs/methods.md is made of it
+(`benchmarks/methods_page.py`).
 """
 
 import argparse
@@ -140,7 +141,7 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
                 "cost": functools.partial(cost, spec, options.data_dir),
                 "parallel": functools.partial(parallel, spec, options.data_dir),
             }
-            if table == options.tables[0]:
+            if table == options.tables[0] or table in methods_page.APART:
                 once["resume"] = functools.partial(resume, spec, random.Random(name), options.data_dir)
             yield from ((f"{name}/{job}", once[job]) for job in once if job in options.jobs)
 

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from ssl_jax import config as configs  # noqa: E402
 from ssl_jax import methods  # noqa: E402
+from ssl_jax.report import names as report_names  # noqa: E402
 from ssl_jax.report.machine import environment  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 from tests.stepping import SIZE  # noqa: E402
@@ -33,8 +34,8 @@ MEASURES = ("knn_full", "linear")
 SIDE_PARTS = ("seed", "expected", "log_every", "checkpoint")  # of a config, which change no result
 TOP = """# Methods
 
-Made by `python benchmarks/methods.py`, which trains each method with `configs/small_*.py`. Accuracies are per cent on
-held-out pictures, mean ± standard deviation over n seeds: kNN of 20 neighbours, and a linear probe, on frozen features.
+Made by `python benchmarks/methods.py`, which trains each method with the configs of its tables. Accuracies are per cent
+on held-out data, mean ± standard deviation over n seeds: kNN of 20 neighbours, and a linear probe, on frozen features.
 Parameters are all that are trained, and those of the encoder among them. Seconds are those of the quickest of the n
 runs of `launch.py`, from the command to its exit: start, data, compilation (or reading what an earlier run of the same
 program compiled, as seeds after the first do), baselines, training with its evaluations, and the report; they were
@@ -51,10 +52,16 @@ COLUMNS = (
     *("method", "network", "parameters", "encoder", "n"),
     *("kNN", "linear", "untrained kNN", "untrained linear", "TFLOPs", "seconds", "alarms"),
 )
+APART = {
+    "asterisk": "Sound, with one config a method",
+    "kjv": "Text, with one config a method",
+}  # sets of which every method has a config of its own, METHOD_NAME.py
+TASKS = """Tasks are what a method is trained for, on held-out examples; features are those of the table above, of raw
+input too: word counts of text, means and deviations of MFCC of sound. Values are per cent where they are shares."""
 PROMISED = """"1 and 8 devices": largest relative difference of the loss over the first {early} steps from the same
 state, and over {steps}{sizes}. Rounding grows where AdamW's first steps divide by gradients that are near 0.
 "Resumes exactly": a run killed with SIGKILL at random steps and continued ends with the same arrays, metrics and
-results, bit for bit, as one that was not disturbed. "Paper's encoder": parameters that the source of the ImageNet
+results, bit for bit, as one that was not disturbed. "Paper's encoder": parameters that the source of the paper's
 config states; where it states any, `tests/test_configs.py` holds that the config builds with as many. How near the
 losses are to other codes, in value and gradient, says [losses.md](losses.md); what wrong settings are told,
 `tests/test_wrong_inputs.py`."""
@@ -69,19 +76,28 @@ PROMISES = """
 
 
 def tables() -> list[str]:
-    """The names of the configs whose methods are compared."""
-    return sorted(path.stem for path in (ROOT / "configs").glob("small_*.py"))
+    """The names of the tables: of configs that hold many methods, and of data sets with a config a method."""
+    return [*sorted(path.stem for path in (ROOT / "configs").glob("small_*.py")), *filter(methods_of, APART)]
 
 
 @functools.cache
 def methods_of(table: str) -> tuple[str, ...]:
     """The methods that a table compares."""
+    if table in APART:
+        return tuple(sorted(path.stem.removesuffix(f"_{table}") for path in (ROOT / "configs").glob(f"*_{table}.py")))
     return tuple(runpy.run_path(str(ROOT / "configs" / f"{table}.py"))["METHODS"])
 
 
 def spec_of(table: str, method: str) -> str:
     """What `--config` says."""
-    return f"{ROOT / 'configs' / table}.py:{method}"
+    folder = ROOT / "configs"
+    return str(folder / f"{method}_{table}.py") if table in APART else f"{folder / table}.py:{method}"
+
+
+def measures_of(table: str, method: str) -> tuple[str, ...]:
+    """What is measured of a method's runs: features, and what its config promises beside them."""
+    promised = config_of(spec_of(table, method))["expected"]["margins"] if table in APART else {}
+    return (*MEASURES, *(name for name in promised if name not in MEASURES))
 
 
 @functools.cache
@@ -157,13 +173,42 @@ def _table(table: str, names: list[str], found: dict) -> str:
     by_name = {name: runs for name in names if (runs := runs_of(found, table, name))}
     if not by_name:
         return ""
-    lines = [f"\n## {table}: `launch.py --config=configs/{table}.py:METHOD`\n"]
+    spec = f"METHOD_{table}.py" if table in APART else f"{table}.py:METHOD"
+    lines = [f"\n## {table}: `launch.py --config=configs/{spec}`\n"]
+    lines += [f"{APART[table]}.\n"] if table in APART else []
     lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     lines += [_row(table, name, runs, found.get(f"{table}/{name}/cost")) for name, runs in by_name.items()]
+    return "\n".join(lines + (_tasks(table, by_name) if table in APART else _below(table, by_name))) + "\n"
+
+
+def _below(table: str, by_name: dict[str, list[dict]]) -> list[str]:
+    """What all methods of a table have in common."""
     first = next(iter(by_name.values()))[0]["results"]
     raw = [f"{100 * first[f'raw/{measure}']:.1f}" for measure in MEASURES]
-    lines += [f"\nRaw pixels: kNN {raw[0]}, linear {raw[1]}.", "", _filled(f"The same for all: {_in_common(table)}.")]
-    return "\n".join(lines) + "\n"
+    return [f"\nRaw pixels: kNN {raw[0]}, linear {raw[1]}.", "", _filled(f"The same for all: {_in_common(table)}.")]
+
+
+def _tasks(table: str, by_name: dict[str, list[dict]]) -> list[str]:
+    """A table of raw inputs' features, and of how well each method does what it is trained for."""
+    columns = ("method", "raw kNN", "raw linear", "task", "pretrained", "untrained", "simple baselines")
+    lines = ["", _filled(TASKS), "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for name, runs in by_name.items():
+        raw = [_spread(runs[:1], f"raw/{measure}") for measure in MEASURES]
+        for number, task in enumerate(measures_of(table, name)[len(MEASURES) :] or ("",)):
+            beside = [_measured(runs, f"{stage}/{task}") for stage in ("pretrained", "untrained")]
+            simple = [key for key in runs[0]["results"] if task and key.startswith(f"raw/{task}")]
+            told = (f"{report_names.metric(key)} {_measured(runs[:1], key)}" for key in sorted(simple))
+            first = ("", "", "") if number else (name, *raw)
+            lines.append(f"| {' | '.join((*first, task and report_names.metric(task), *beside, ', '.join(told)))} |")
+    return lines
+
+
+def _measured(runs: list[dict], key: str) -> str:
+    """A result over seeds, as people write it; nothing where there is none."""
+    if key not in runs[0]["results"]:
+        return ""
+    values = over_seeds(runs, key)
+    return report_names.number(key, float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None)
 
 
 def _row(table: str, name: str, runs: list[dict], cost: dict | None) -> str:
@@ -179,10 +224,12 @@ def _row(table: str, name: str, runs: list[dict], cost: dict | None) -> str:
 
 
 def _network(model: dict[str, Any]) -> str:
-    if model["name"] == "resnet":
+    if "stage_sizes" in model:
         return f"ResNet, blocks {'-'.join(map(str, model['stage_sizes']))}, width {model['base_width']}"
-    token = ", class token" if model["pooling"] == "cls" else ""
-    return f"ViT, depth {model['depth']}, width {model['width']}, patch {model['patch_size']}{token}"
+    sizes = [f"{size} {model[size]}" for size in ("depth", "width") if size in model]
+    patches = [f"patch {model['patch_size']}"] if "patch_size" in model else []
+    token = ["class token"] if model.get("pooling") == "cls" else []
+    return ", ".join([report_names.network(model["name"]), *sizes, *patches, *token])
 
 
 def _in_common(table: str) -> str:
@@ -210,9 +257,15 @@ def _promises(names: dict[str, list[str]], found: dict) -> str:
         differences = [max(entry[key] for entry in parallel) for key in ("early_difference", "difference") if parallel]
         resumed = [_resumed(entry) for entry in of("resume")] or [("", "")]
         shown = ", ".join(f"{difference:.0e}" for difference in differences)
-        cells = (name, _paper(name), _papers_encoder(name), shown, *resumed[0])
+        method = next(_method(table, name) for table in names if name in names[table])
+        cells = (name, _paper(method), _papers_encoder(method), shown, *resumed[0])
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _method(table: str, name: str) -> str:
+    """What the table of methods calls the method of a row: a config for other data may be named otherwise."""
+    return config_of(spec_of(table, name))["method"]["name"]
 
 
 def _resumed(entry: dict) -> tuple[str, str]:
@@ -230,14 +283,16 @@ def _paper(name: str) -> str:
 
 
 def _papers_encoder(name: str) -> str:
-    """Of each different ImageNet config of the method, its network and the parameters that its source states."""
+    """Of each different paper's config of the method, its network and the parameters that its source states."""
     cells = []
-    for path in sorted((ROOT / "configs").glob("*_imagenet_*.py")):
+    for path in sorted((ROOT / "configs").glob("*.py")):
+        if path.stem.startswith("small_"):
+            continue
         config = config_of(str(path))
-        if config["method"]["name"] == name:
-            stated = config["expected"].get("parameters")
+        stated, place = config["expected"].get("parameters"), path.stem.partition("_imagenet_")[2]
+        if config["method"]["name"] == name and (stated or place):
             size = f"{stated / 1e6:g} M" if stated else "not stated"
-            cells.append(f"{path.stem.partition('_imagenet_')[2]}: {size}")
+            cells.append(f"{place or path.stem.rpartition('_')[2]}: {size}")
     return ", ".join(dict.fromkeys(cells))
 
 

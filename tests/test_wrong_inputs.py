@@ -123,7 +123,7 @@ WRONG_CONFIGS = [
     ("simclr", "model.stage_sizes=3", "config.model.stage_sizes is 3 (int)", "tuple of ints or None", "write (3,)"),
     ("simclr", "evaluate.tasks=knn_full", "config.evaluate.tasks is 'knn_full' (str)", "write ('knn_full',)"),
     ("simclr", "views.scale=(1,)", "config.views.scale is (1,)", "a tuple of 2 numbers"),
-    ("simclr", "data.name=7", "config.data.name must be the name of a data set. Valid: digits, fashion_mnist, "),
+    ("simclr", "data.name=7", "config.data.name must be the name of a data set. Valid: asterisk_sounds, digits, "),
     ("simclr", "model.name={}", "config.model.name: {} does not exist", "Valid: resnet"),
     ("simclr", "seed={[]:1}", "config.seed is '{[]:1}' (str); it must be an int"),
     ("simclr", "seed={[]}", "config.seed is '{[]}' (str)"),
@@ -204,6 +204,11 @@ WRONG_CONFIGS = [
     # parts that do not go together
     ("bert", "views.name=simclr", "config.views", "pictures", "config.data.modality"),
     ("simclr", "views.name=bert", "config.views", "tokens", "config.data.modality to 'text'"),
+    (
+        "bert",
+        "method.name=simclr",
+        "config.method.name: simclr learns from 'image', and config.data.modality is 'text'",
+    ),
     ("bert", "data.next_sentence=False", "config.method.next_sentence_weight 1.0 needs pairs", "next_sentence to True"),
     # data
     (
@@ -301,13 +306,19 @@ def test_wrong_config(method, leaves, fragments, tmp_path, data_dir, capsys):
     assert not (workdir / "config.json").exists(), "a config that cannot run keeps the folder"
 
 
-def test_mae_takes_a_vit(tmp_path, data_dir, capsys):
-    config = tiny.config("mae")
-    config["model"] = tiny.config("simclr")["model"]
-    path = tmp_path / "mae_resnet.py"
+@pytest.mark.parametrize(
+    ("method", "other", "fragment"),
+    [
+        ("mae", "simclr", "config.model must be a vit, not ResNet"),
+        ("bert", "simclr", "config.model.name: a ResNet reads image, and config.views give text."),
+    ],
+)
+def test_another_methods_model(method, other, fragment, tmp_path, data_dir, capsys):
+    config = tiny.config(method) | {"model": tiny.config(other)["model"]}
+    path = tmp_path / "mixed.py"
     path.write_text(f"import ml_collections\ndef get_config():\n    return ml_collections.ConfigDict({config!r})\n")
     line = refused(capsys, f"--config={path}", f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}")
-    assert "config.model must be a vit, not ResNet" in line
+    assert fragment in line
 
 
 WRONG_COMMANDS = [

@@ -3,6 +3,7 @@
 Neither JAX nor TensorFlow is imported here, and tensorflow_datasets and Grain only when data is opened.
 """
 
+from ssl_jax.data.audio import AudioData, AudioSource, CachedAudio
 from ssl_jax.data.catalogue import VALID, available
 from ssl_jax.data.catalogue import prepared as _prepared
 from ssl_jax.data.feed import batch_at, batches, examples
@@ -11,7 +12,7 @@ from ssl_jax.data.order import steps_per_epoch
 from ssl_jax.data.spec import Spec
 from ssl_jax.data.text import TextData, TextSource
 
-MODALITIES = {"image": ImageData, "text": TextData}
+MODALITIES = {"image": ImageData, "text": TextData, "audio": AudioData}
 """What `config.data.modality` can be."""
 
 
@@ -29,6 +30,9 @@ def prepare(name: str, data_dir: str | None = None) -> str:
 
 __all__ = [
     "MODALITIES",
+    "AudioData",
+    "AudioSource",
+    "CachedAudio",
     "CachedImages",
     "ImageData",
     "ImageSource",

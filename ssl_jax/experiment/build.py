@@ -312,8 +312,8 @@ def _asked_for(chosen: Callable, **known: int) -> dict[str, int]:
 def _make_method(config: Mapping[str, Any], spec: Any, method_table: Mapping, rngs: nnx.Rngs) -> nnx.Module:
     view = _named(VIEWS, config["views"], "config.views", spec)
     backbone = _named(models.MODELS, config["model"], "config.model", rngs=rngs)
-    _check_fit(backbone, view, spec)
     chosen = method_table[config["method"]["name"]]
+    _check_fit(config["method"]["name"], chosen, backbone, view, spec)
     if getattr(chosen, "learns_labels", False) and not spec.num_classes:
         lacking = f"config.method.name: {config['method']['name']} learns from labels, and {config['data']['name']!r}"
         raise UserError(f"{lacking} comes without; set config.data.label_key to the feature that holds the class.")
@@ -327,26 +327,48 @@ def _named(choices: Mapping, node: Mapping, path: str, *args: Any, **given: Any)
     return configs.construct(chosen, configs.without(node, "name"), path, *args, **given)
 
 
-def _check_fit(backbone: nnx.Module, view: Any, spec: Any) -> None:
-    """Raises UserError where the model was made for other data than what comes."""
-    shape = spec.shapes.get("image")
-    if hasattr(backbone, "vocab_size") != (shape is None):
-        kind = "pictures" if shape else "text"
-        raise UserError(f"config.model.name: a {type(backbone).__name__} cannot read {kind}, which config.data gives.")
-    if shape is None:
-        found = {"vocab_size": spec.vocab_size}
-    else:
-        found = {"image_size": view.shape[0], "channels": view.shape[-1]}
-    for name, value in found.items():
-        wanted = getattr(backbone, name, value)
-        if wanted != value:
-            raise UserError(f"config.model.{name} is {wanted}, but config.data and config.views give {value}.")
+def _check_fit(name: str, chosen: Callable, backbone: nnx.Module, view: Any, spec: Any) -> None:
+    """Raises UserError where the method or the model was made for other data than what comes."""
+    reads = getattr(chosen, "reads", ("image",))
+    if spec.modality not in reads:
+        raise UserError(
+            f"config.method.name: {name} learns from {_or(reads)}, and config.data.modality is {spec.modality!r}."
+        )
+    given = getattr(view, "gives", spec.modality)
+    if backbone.reads != given:
+        raise UserError(
+            f"config.model.name: a {type(backbone).__name__} reads {backbone.reads}, and config.views give {given}."
+        )
+    check = {"image": _check_pictures, "text": _check_text}.get(given)
+    if check is not None:
+        check(backbone, view, spec)
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return " or ".join(repr(name) for name in names)
+
+
+def _check_pictures(backbone: nnx.Module, view: Any, spec: Any) -> None:
+    del spec
+    _check_sizes(backbone, image_size=view.shape[0], channels=view.shape[-1])
     small = view.local_shape[0] if getattr(view, "local_crops", 0) else 0
     if small % getattr(backbone, "patch_size", 1):
         cut = f"cannot be cut into patches of config.model.patch_size {backbone.patch_size} pixels"
         raise UserError(f"config.views.local_size {small} {cut}.")
-    if shape is None and spec.shapes["tokens"][0] > backbone.max_length:
-        longest = spec.shapes["tokens"][0]
+
+
+def _check_text(backbone: nnx.Module, view: Any, spec: Any) -> None:
+    del view
+    _check_sizes(backbone, vocab_size=spec.vocab_size)
+    longest = spec.shapes["tokens"][0]
+    if longest > getattr(backbone, "max_length", longest):
         raise UserError(
             f"config.model.max_length {backbone.max_length} is below config.data.sequence_length {longest}."
         )
+
+
+def _check_sizes(backbone: nnx.Module, **found: int) -> None:
+    for name, value in found.items():
+        wanted = getattr(backbone, name, value)
+        if wanted != value:
+            raise UserError(f"config.model.{name} is {wanted}, but config.data and config.views give {value}.")

@@ -13,6 +13,8 @@ from ssl_jax.models import heads
 class BERT(nnx.Module):
     """Masked language modelling and next-sentence prediction over pairs of segments (section 3.1)."""
 
+    reads = ("text",)
+
     def __init__(
         self,
         backbone: nnx.Module,
@@ -29,12 +31,8 @@ class BERT(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: the backbone is no text transformer, the weight is negative, or the second task has no pairs.
+          ValueError: the weight is negative, or the second task has no pairs.
         """
-        if not hasattr(backbone, "token_embedding"):
-            raise ValueError(
-                f"BERT reads tokens: config.model must be a text_transformer, not {type(backbone).__name__}"
-            )
         if next_sentence_weight < 0:
             raise ValueError(f"next_sentence_weight {next_sentence_weight} must be at least 0")
         if next_sentence_weight > 0 and not view.pairs:

@@ -153,6 +153,7 @@ class ResNet(nnx.Module):
       channels, dtype: as given.
     """
 
+    reads = "image"
     batch_statistics = True
 
     def __init__(

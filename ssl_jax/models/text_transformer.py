@@ -51,6 +51,8 @@ class TextTransformer(nnx.Module):
       embedding_width: as given, or `width`.
     """
 
+    reads = "text"
+
     def __init__(
         self,
         *,

@@ -70,6 +70,8 @@ class ViT(nnx.Module):
       patch_size, scan, remat, accumulate, dtype: as given.
     """
 
+    reads = "image"
+
     def __init__(
         self,
         *,
