@@ -44,6 +44,8 @@ class EvaluationPlan(Evaluation):
       during: the tasks of those; `tasks` are those of the end.
       batch_size: examples embedded at once.
       limit: at most so many labelled training examples are used, spread evenly over the split; None for all.
+      layers: whether a linear probe is fitted to the features of each layer too, at the end; the method must have
+        `embed_layers`.
       collapse_patience: for how many steps evaluations must have found a collapse, without a healthy one between them,
         before the run warns or stops (`config.on_collapse`); 0: one is enough; None: a tenth of the run.
     """
@@ -52,6 +54,7 @@ class EvaluationPlan(Evaluation):
     during: tuple[str, ...] = ("knn_full",)
     batch_size: int = 256
     limit: int | None = None
+    layers: bool = False
     collapse_patience: int | None = None
 
     def __post_init__(self):
@@ -139,6 +142,7 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
     _check_patience(plan, config)
+    _check_layers(plan, config, method_table)
     _sharding(config)
 
 
@@ -184,6 +188,12 @@ def _check_patience(plan: EvaluationPlan, config: Mapping[str, Any]) -> None:
         less = " or less" if between else ""
         instead = f"Set config.evaluate.collapse_patience to {between}{less}, or config.evaluate.every lower"
         raise UserError(f"{what} can never act: between the first and the last evaluation {never}. {instead}.")
+
+
+def _check_layers(plan: EvaluationPlan, config: Mapping[str, Any], method_table: Mapping[str, Callable]) -> None:
+    name = config["method"]["name"]
+    if plan.layers and not hasattr(method_table[name], "embed_layers"):
+        raise UserError(f"config.evaluate.layers: {name} does not give the features of its layers; leave it out.")
 
 
 def _check_data(node: Mapping[str, Any]) -> None:
