@@ -3,19 +3,35 @@
 Each file holds one table a model: our names beside theirs. No PyTorch is needed.
 """
 
-from ssl_jax.interop import albert, bert, data2vec_text, electra, gpt2, mae, resnet, roberta, vit
+from ssl_jax.interop import (
+    albert,
+    bert,
+    data2vec_audio,
+    data2vec_text,
+    electra,
+    gpt2,
+    hubert,
+    mae,
+    resnet,
+    roberta,
+    vit,
+    wav2vec2,
+)
 from ssl_jax.interop.files import read, write
 
 __all__ = [
     "albert",
     "bert",
+    "data2vec_audio",
     "data2vec_text",
     "electra",
     "gpt2",
+    "hubert",
     "mae",
     "read",
     "resnet",
     "roberta",
     "vit",
+    "wav2vec2",
     "write",
 ]

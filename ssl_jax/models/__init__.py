@@ -7,15 +7,23 @@ computation. What is random in training comes from the argument `key` alone.
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
 from ssl_jax.models.normalization import BatchNorm, normalize_apart
 from ssl_jax.models.patches import patchify, unpatchify
+from ssl_jax.models.quantizer import GumbelQuantizer
 from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
 from ssl_jax.models.vit import ViT
+from ssl_jax.models.waveform_transformer import WaveformTransformer
 
-MODELS = {"resnet": ResNet, "vit": ViT, "text_transformer": TextTransformer}
+MODELS = {
+    "resnet": ResNet,
+    "vit": ViT,
+    "text_transformer": TextTransformer,
+    "waveform_transformer": WaveformTransformer,
+}
 
 __all__ = [
     "MODELS",
     "BatchNorm",
+    "GumbelQuantizer",
     "MAEDecoder",
     "MLMHead",
     "NextSentenceHead",
@@ -25,6 +33,7 @@ __all__ = [
     "ResNet",
     "TextTransformer",
     "ViT",
+    "WaveformTransformer",
     "normalize_apart",
     "patchify",
     "unpatchify",

@@ -23,8 +23,14 @@ _METHODS = {
     "sup_con": "SupCon",
     "swav": "SwAV",
     "vicreg": "VICReg",
+    "wav2vec2": "wav2vec 2.0",
 }
-_NETWORKS = {"resnet": "ResNet", "vit": "ViT", "text_transformer": "Transformer"}
+_NETWORKS = {
+    "resnet": "ResNet",
+    "vit": "ViT",
+    "text_transformer": "Transformer",
+    "waveform_transformer": "Waveform transformer",
+}
 METRICS = {
     "loss": "Loss",
     "grad_norm": "Norm of the gradient",
@@ -51,6 +57,10 @@ METRICS = {
     "next_sentence_accuracy": "Next sentence recognised",
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
+    "contrastive_loss": "Contrastive loss",
+    "contrastive_accuracy": "Hidden frames told from others",
+    "code_perplexity": "Codes in use",
+    "gumbel_temperature": "Temperature of codes",
     "accuracy": "Accuracy of classes",
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
