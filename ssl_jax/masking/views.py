@@ -18,6 +18,8 @@ class BertView:
         mask_share: float = 0.8,
         random_share: float = 0.1,
         max_predictions: int | None = None,
+        whole_words: bool = False,
+        max_ngram: int = 1,
     ):
         """
         Args:
@@ -26,12 +28,19 @@ class BertView:
           mask_share: of these, how many are replaced by [MASK].
           random_share: of these, how many are replaced by a random token.
           max_predictions: the most tokens predicted in one sequence; None: `rate` of the longest, rounded.
+          whole_words: choose words with all their pieces, not pieces; as many tokens are predicted.
+          max_ngram: the most words (or pieces, without `whole_words`) hidden one after the other (ALBERT: 3).
 
         Raises:
-          ValueError: the data is no text, or a share is impossible.
+          ValueError: the data is no text, has no token to hide others with, or a share is impossible.
         """
         if "tokens" not in spec.shapes:
             raise ValueError("name 'bert' hides tokens, and the data has none; set config.data.modality to 'text'")
+        if spec.mask_id is None:
+            raise ValueError(
+                "name 'bert' puts a token in place of others, and this vocabulary has no [MASK] or <mask>; "
+                "set config.data.tokenizer to one that has"
+            )
         length = spec.shapes["tokens"][0]
         self.pairs = "next" in spec.shapes  # whether sequences have two segments
         self.pad_id, self.special_ids = spec.pad_id, tuple(spec.special_ids)
@@ -43,6 +52,8 @@ class BertView:
             rate=rate,
             mask_share=mask_share,
             random_share=random_share,
+            word_starts=spec.word_starts if whole_words else None,
+            max_ngram=max_ngram,
         )
         key = jax.eval_shape(lambda: jax.random.key(0))
         jax.eval_shape(self.train, key, jax.ShapeDtypeStruct((length,), "int32"))
