@@ -55,7 +55,7 @@ def bert_tokens(
       tokens there; `weights` float32 [M], 1 for a prediction. Unused places come last and are 0 in all three.
 
     Raises:
-      ValueError: a share or the rate is impossible, `max_ngram` is below 1, or `max_predictions` is not between 1 and S.
+      ValueError: a share or the rate is impossible, `max_ngram` is below 1, or `max_predictions` not between 1 and S.
     """
     _check_settings(tokens.shape[0], max_predictions, rate, mask_share, random_share, max_ngram)
     choose_key, replace_key = jax.random.split(key)

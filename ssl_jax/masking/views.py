@@ -7,8 +7,39 @@ import jax
 from ssl_jax.masking.tokens import bert_tokens
 
 
+class TokensView:
+    """Shows sequences as they are.
+
+    Attributes:
+      hides: whether tokens are hidden: False.
+      told: what is known of two segments: 'next' (whether the second follows), 'order', or None.
+      pad_id, special_ids: as in the spec.
+    """
+
+    hides = False
+
+    def __init__(self, spec: Any):
+        """
+        Args:
+          spec: of the data.
+
+        Raises:
+          ValueError: the data is no text.
+        """
+        self.told = _told("tokens", spec)
+        self.pad_id, self.special_ids = spec.pad_id, tuple(spec.special_ids)
+
+
 class BertView:
-    """Hides tokens of one sequence as BERT does."""
+    """Hides tokens of one sequence as BERT does.
+
+    Attributes:
+      hides: whether tokens are hidden: True.
+      told, pad_id, special_ids: as in `TokensView`.
+      mask_id: the token that hides.
+    """
+
+    hides = True
 
     def __init__(
         self,
@@ -34,16 +65,14 @@ class BertView:
         Raises:
           ValueError: the data is no text, has no token to hide others with, or a share is impossible.
         """
-        if "tokens" not in spec.shapes:
-            raise ValueError("name 'bert' hides tokens, and the data has none; set config.data.modality to 'text'")
+        self.told = _told("bert", spec)
         if spec.mask_id is None:
             raise ValueError(
                 "name 'bert' puts a token in place of others, and this vocabulary has no [MASK] or <mask>; "
                 "set config.data.tokenizer to one that has"
             )
         length = spec.shapes["tokens"][0]
-        self.pairs = "next" in spec.shapes  # whether sequences have two segments
-        self.pad_id, self.special_ids = spec.pad_id, tuple(spec.special_ids)
+        self.pad_id, self.special_ids, self.mask_id = spec.pad_id, tuple(spec.special_ids), spec.mask_id
         self.settings = dict(
             special_ids=self.special_ids,
             mask_id=spec.mask_id,
@@ -61,3 +90,9 @@ class BertView:
     def train(self, key: jax.Array, tokens: jax.Array) -> dict[str, jax.Array]:
         """`masking.bert_tokens` of one sequence, int32 [S]."""
         return bert_tokens(key, tokens, **self.settings)
+
+
+def _told(name: str, spec: Any) -> str | None:
+    if "tokens" not in spec.shapes:
+        raise ValueError(f"name {name!r} is for tokens, and the data has none; set config.data.modality to 'text'")
+    return next((key for key in ("next", "order") if key in spec.shapes), None)

@@ -86,6 +86,9 @@ class TextTransformer(nnx.Module):
         self.features = width
         self.embedding_width = embedding_width
         self.depth = depth
+        self.heads = heads
+        self.mlp_dim = mlp_dim
+        self.share_layers = share_layers
         self.vocab_size = vocab_size
         self.max_length = max_length
         self.causal = causal
@@ -126,6 +129,25 @@ class TextTransformer(nnx.Module):
         shape |= dict(kernel_init=normal(self.initializer_range))
         shape |= dict(out_init=normal(self.initializer_range * (2 * depth) ** -0.5))
         return lambda rngs: PreNormBlock(self.features, epsilon=self.epsilon, dtype=self.dtype, rngs=rngs, **shape)
+
+    def smaller(self, fraction: float, *, rngs: nnx.Rngs) -> "TextTransformer":
+        """An encoder of as many layers with `fraction` of the width, heads and hidden units, on these very embeddings.
+
+        ELECTRA's generator (Clark et al. 2020, section 3.2). Tables and the normalisation of embeddings are one and the
+        same, so that both train them.
+
+        Raises:
+          ValueError: the width is no multiple of the heads.
+        """
+        part = lambda count: max(1, round(fraction * count))
+        same = ("vocab_size", "max_length", "depth", "embedding_width", "share_layers", "causal", "dropout", "gelu")
+        same += ("epsilon", "initializer_range", "scan", "remat", "accumulate", "dtype")
+        sizes = dict(width=part(self.features), heads=part(self.heads), mlp_dim=part(self.mlp_dim))
+        kind = dict(norm_first=self.norm is None, segments=0)
+        encoder = TextTransformer(**{name: getattr(self, name) for name in same}, **sizes, **kind, rngs=rngs)
+        encoder.tokens, encoder.positions = self.tokens, self.positions
+        encoder.segments, encoder.norm = self.segments, self.norm
+        return encoder
 
     @property
     def token_embedding(self) -> jax.Array:
