@@ -50,7 +50,7 @@ def export(workdir: str | os.PathLike, out: str | os.PathLike, *, data_dir: str 
     interop.write(out / "model.safetensors", exported.weights)
     _write_json(out / "config.json", exported.config)
     if config["data"]["modality"] == "text":
-        _write_tokenizer(experiment, out)
+        _write_tokenizer(experiment, out, segments=exported.config.get("type_vocab_size", 0) > 1)
     return sorted(out.iterdir())
 
 
@@ -71,18 +71,23 @@ def _newest(experiment: Experiment, folder: pathlib.Path) -> TrainState:
     return state
 
 
-def _write_tokenizer(experiment: Experiment, out: pathlib.Path) -> None:
-    """The tokenizer as it is, but that it puts the special tokens of a sequence around a text."""
+def _write_tokenizer(experiment: Experiment, out: pathlib.Path, *, segments: bool) -> None:
+    """The tokenizer as it is, but that it puts the special tokens of a sequence around a text.
+
+    Args:
+      experiment: has its data.
+      out: where.
+      segments: whether the model is told which text of a pair a token is of.
+    """
     data, spec = experiment.data, experiment.data.spec
     tokenizer = interop.with_special_tokens(data.tokenizer, spec)
     tokenizer.save(str(out / "tokenizer.json"))
     roles = {role: getattr(spec, f"{role}_id") for role in ("pad", "unk", "cls", "sep", "mask")}
     named = {f"{role}_token": tokenizer.id_to_token(number) for role, number in roles.items() if number is not None}
+    inputs = ["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"]
     length = experiment.config["data"]["sequence_length"]
-    _write_json(
-        out / "tokenizer_config.json",
-        {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": length, **named},
-    )
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": length, "model_input_names": inputs}
+    _write_json(out / "tokenizer_config.json", kind | named)
 
 
 def _write_json(path: pathlib.Path, content: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,28 +13,25 @@ transformers = pytest.importorskip("transformers")
 from comparison import relative_error  # noqa: E402
 
 import launch  # noqa: E402
-from ssl_jax import experiment  # noqa: E402
-from ssl_jax.train import mesh as meshes  # noqa: E402
 from ssl_jax.train.checkpoints import Checkpoints  # noqa: E402
 from tests import tiny  # noqa: E402
+from tests.stepping import Stepper  # noqa: E402
 
-TEXT = "In the beginning God created the heaven and the earth."
-SHORT = dict(
-    steps=3, log_every=1, schedule=dict(warmup_steps=1), checkpoint=dict(every=3),
-    evaluate=dict(during=(), tasks=(), limit=64),
-)  # fmt: skip
+TEXT = "In the beginning God created."
+STEPS = 3
 
 
 def trained(method, data_dir, workdir):
-    """The run of a tiny config, and the method as it is at its end."""
-    config = tiny.config(method, **SHORT)
-    assert experiment.run(config, workdir, data_dir=data_dir) == 0
-    built = experiment.build(config, data_dir=data_dir)
-    checkpoints = Checkpoints(workdir)
-    state = checkpoints.restore(built.initial_state())
+    """What a run of a tiny config leaves in `workdir`; its parts, and the method as it is at its end."""
+    config = tiny.config(method, checkpoint=dict(every=1))
+    stepper = Stepper(config, jax.devices()[:1], data_dir)
+    built = stepper.experiment
+    state, *_ = stepper.run(built.initial_state(), 0, STEPS)
+    checkpoints = Checkpoints(workdir, every=1)
+    checkpoints.save(STEPS, state, {})
     checkpoints.close()
-    assert int(state.step) == 3
-    return built, built.module(meshes.on_one_device(state))
+    (workdir / "config.json").write_text(json.dumps(config))
+    return built, built.module(state)
 
 
 def exported(method, data_dir, tmp_path):
