@@ -8,10 +8,12 @@ stopped at any moment.
   python launch.py --config=... --config.optimizer.learning_rate=0.3 --workdir=runs/lr0.3
   python launch.py --config=... --dry_run                config, parameters, FLOPs, memory, views; trains nothing
   python launch.py prepare imagenet2012                  downloads and prepares a TFDS data set
+  python launch.py prepare --config=...                  the same, and tokenises and packs what the config reads
   python launch.py report runs/quickstart                makes report.html again, of a run or of a whole sweep
   python launch.py sweep --config=... --on.jobs=2        the runs that the config's sweep() yields, some at a time
   python launch.py sweep --config=... --search=tpe --search.trials=20     the runs that Optuna proposes to its search()
   python launch.py plan --config=... --topology=v5e:16x16   memory, time and cost on a TPU slice that is not here
+  python launch.py export runs/bert_kjv --to=hf --out=DIR   what transformers' from_pretrained loads
   python launch.py diff A B                              what differs between two configs, files or runs' folders
 """
 
@@ -184,14 +186,32 @@ def _plan(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
 
 
 def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
-    if len(options.names) != 1 or overrides:
-        raise UserError("prepare takes the name of a TFDS data set: python launch.py prepare NAME [--data_dir=DIR].")
+    if len(options.names) != (not options.config) or (overrides and not options.config):
+        raise UserError(
+            "prepare takes the name of a TFDS data set, or a config for all that its runs read: "
+            "python launch.py prepare NAME, or python launch.py prepare --config=FILE."
+        )
+    if options.workers is not None and (not options.config or options.workers < 1):
+        raise UserError("--workers is the number of processes that tokenize the text of a --config: 1 or more.")
     with _stoppable():
         from ssl_jax import data
 
+        if options.config:
+            config = _config(options, overrides)
+            from ssl_jax import experiment
+
+            experiment.check(config)
+            data.prepare_all(config["data"], options.data_dir, processes=options.workers or _cpus())
+            print(f"All that {options.config} reads is ready.")
+            return 0
         (name,) = options.names
         print(f"{name} is ready in {data.prepare(name, options.data_dir)}")
     return 0
+
+
+def _cpus() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
@@ -225,6 +245,20 @@ def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
     return 0
 
 
+def _export(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    if len(options.names) != 1 or overrides or not options.to or not options.out:
+        raise UserError("export takes the folder of a run: python launch.py export DIR --to=hf --out=DIR.")
+    if options.to != "hf":
+        raise unknown("export --to", options.to, ("hf",))
+    with _stoppable():
+        from ssl_jax import experiment
+
+        (folder,) = options.names
+        for path in experiment.export(folder, options.out, data_dir=options.data_dir):
+            print(path)
+    return 0
+
+
 def _diff(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
     if len(options.names) != 2 or overrides:
         raise UserError("diff takes two configs, files or folders of runs: python launch.py diff A B.")
@@ -240,13 +274,22 @@ def _diff(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
     return 0
 
 
-COMMANDS = {"train": _train, "sweep": _sweep, "plan": _plan, "prepare": _prepare, "report": _report, "diff": _diff}
+COMMANDS = {
+    "train": _train,
+    "sweep": _sweep,
+    "plan": _plan,
+    "prepare": _prepare,
+    "report": _report,
+    "export": _export,
+    "diff": _diff,
+}
 TAKEN = {
     "train": ("config", "workdir", "data_dir", "dry_run", "processes", "process_id", "coordinator"),
     "plan": ("config", "topology"),
     "sweep": ("config", "workdir", "data_dir", "dry_run", "on", "search"),
-    "prepare": ("data_dir",),
+    "prepare": ("config", "data_dir", "workers"),
     "report": ("workdir",),
+    "export": ("to", "out", "data_dir"),
     "diff": (),
 }
 TAKEN_BY_ANY = tuple(dict.fromkeys(name for names in TAKEN.values() for name in names))
@@ -283,7 +326,7 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
             parser.error(f"{options.command} takes no --{name}.{settings[0][0]}")
     if search_settings and not options.search:
         parser.error(f"--search.{search_settings[0][0]} needs --search=tpe, or another sampler")
-    if options.names and options.command not in ("prepare", "report", "diff"):
+    if options.names and options.command not in ("prepare", "report", "export", "diff"):
         parser.error(f"unexpected argument {options.names[0]!r}: {options.command} takes options only")
     return options, overrides
 
@@ -293,7 +336,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("command", nargs="?", default="train", help=f"{', '.join(COMMANDS)} (default train)")
-    parser.add_argument("names", nargs="*", help="prepare: the data set; report: the folder; diff: the two configs")
+    parser.add_argument("names", nargs="*", help="prepare: the data set; report, export: the folder; diff: two configs")
     parser.add_argument(
         "--config",
         metavar="FILE[:VARIANT]",
@@ -310,8 +353,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--on.a", metavar="VALUE", help="of a sweep: a setting of the engine, such as --on.jobs=2")
     parser.add_argument("--search", metavar="SAMPLER", help="of a sweep: tpe, random, qmc propose its runs (Optuna)")
     parser.add_argument("--search.a", metavar="VALUE", help="of a search: a setting, such as --search.trials=20")
+    parser.add_argument("--to", metavar="FORMAT", help="of an export: hf (transformers' config.json and safetensors)")
+    parser.add_argument("--out", metavar="DIR", help="of an export: a new folder")
     parser.add_argument("--processes", type=int, metavar="N", help="so many processes, alone: on this machine")
     parser.add_argument("--process_id", type=int, metavar="I", help="which of --processes this one is, from 0")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="of prepare: processes that tokenise (default: all CPUs)"
+    )
     parser.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 can be reached by the others")
     return parser
 
