@@ -132,7 +132,7 @@ class Scorer:
         return {name: total / count for name, total in totals.items()}
 
     def raw(self) -> dict[str, float]:
-        """All tasks of the plan on pixels or word counts; for text, n-gram guesses of hidden words too."""
+        """All tasks of the plan on pixels or word counts; n-gram guesses too, where the method guesses words."""
         plan, spec = self.experiment.plan, self.experiment.data.spec
 
         def features(source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -143,7 +143,8 @@ class Scorer:
 
         plan = dataclasses.replace(plan, diagnostics=False)
         scores = plan(*self._both(features)) if spec.num_classes and plan.tasks else {}
-        return processes.scores_of_first(scores | (self._ngrams() if "tokens" in spec.shapes else {}))
+        guesses = hasattr(self.experiment.method, "guesses")
+        return processes.scores_of_first(scores | (self._ngrams() if guesses else {}))
 
     def _both(self, embed: Callable) -> tuple[Split, Split]:
         """Embeds the labelled training split, as much of it as the plan allows, and the test split."""
@@ -196,7 +197,8 @@ class Scorer:
         state = experiment.initial_state()
         held_out = (views(state, batch, number) for number, batch in enumerate(self._held_out_batches()))
         spec = experiment.data.spec
-        return evaluate.ngram_accuracy(tokens, held_out, vocab_size=spec.vocab_size, special_ids=spec.special_ids)
+        words = dict(vocab_size=spec.vocab_size, special_ids=spec.special_ids)
+        return evaluate.ngram_accuracy(tokens, held_out, name=experiment.method.guesses, **words)
 
     def _held_out_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         source = self.experiment.data.eval

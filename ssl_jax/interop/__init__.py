@@ -17,9 +17,13 @@ from ssl_jax.interop import (
     vit,
     wav2vec2,
 )
+from ssl_jax.interop.exporters import EXPORTERS, Exported
 from ssl_jax.interop.files import read, write
+from ssl_jax.interop.special_tokens import with_special_tokens
 
 __all__ = [
+    "EXPORTERS",
+    "Exported",
     "albert",
     "bert",
     "data2vec_audio",
@@ -33,5 +37,6 @@ __all__ = [
     "roberta",
     "vit",
     "wav2vec2",
+    "with_special_tokens",
     "write",
 ]
