@@ -6,6 +6,7 @@ from ssl_jax.methods.byol import BYOL
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
+from ssl_jax.methods.hubert import HuBERT
 from ssl_jax.methods.ibot import IBOT
 from ssl_jax.methods.lejepa import LeJEPA
 from ssl_jax.methods.mae import MAE
@@ -28,6 +29,7 @@ METHODS = {
     "dcl": DCL,
     "dino": DINO,
     "dinov2": DINOv2,
+    "hubert": HuBERT,
     "ibot": IBOT,
     "lejepa": LeJEPA,
     "mae": MAE,
