@@ -8,6 +8,7 @@ from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
 from ssl_jax.methods.electra import ELECTRA
+from ssl_jax.methods.hubert import HuBERT
 from ssl_jax.methods.ibot import IBOT
 from ssl_jax.methods.lejepa import LeJEPA
 from ssl_jax.methods.mae import MAE
@@ -34,6 +35,7 @@ METHODS = {
     "dino": DINO,
     "dinov2": DINOv2,
     "electra": ELECTRA,
+    "hubert": HuBERT,
     "ibot": IBOT,
     "lejepa": LeJEPA,
     "mae": MAE,

@@ -8,8 +8,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.losses.rows import unit_length
-from ssl_jax.models import GumbelQuantizer, settings, targets
-from ssl_jax.models.convolutions import real
+from ssl_jax.models import GumbelQuantizer, mean_of_frames, mean_square, settings, targets
 from ssl_jax.models.initializers import torch_start
 from ssl_jax.models.transformer import dropout
 
@@ -103,7 +102,8 @@ class Wav2Vec2(nnx.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equation 2: contrastive and diversity loss, means over the hidden frames, and the penalty of features."""
         context_key, code_key, drop_key = jax.random.split(key, 3)
-        raw, frames, mask = self._convolved(views)
+        raw, mask = self.backbone.convolve(views["waveform"], views["length"]), views["mask"]
+        frames = self.backbone.frames(views["length"])
         features = self.backbone.feature_norm(raw)
         context = self.backbone.encode(features, frames, mask=mask > 0, train=train, key=context_key)
         heard = dropout(features, self.quantizer_dropout, drop_key if train else None)
@@ -120,11 +120,7 @@ class Wav2Vec2(nnx.Module):
             "gumbel_temperature": tau,
         }
         loss = contrastive + self.diversity_weight * diversity
-        return loss + self.feature_penalty * _mean_square(raw, frames), metrics
-
-    def _convolved(self, views):
-        raw = self.backbone.convolve(views["waveform"], views["length"])
-        return raw, self.backbone.frames(views["length"]), views["mask"]
+        return loss + self.feature_penalty * mean_square(raw, frames), metrics
 
     def gumbel_temperature(self) -> jax.Array:
         """tau of the step that is next, float32 scalar (section 4.2)."""
@@ -136,23 +132,15 @@ class Wav2Vec2(nnx.Module):
         self.done[...] = step + 1
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
-        """Mean of the last block's output over an utterance's frames, none hidden: [B, width]."""
+        """Mean of the network's output over an utterance's frames, none hidden: [B, width]."""
         heard = jax.vmap(self.view.evaluate)(inputs)
-        states = self.backbone(heard["waveform"], heard["length"]).astype(jnp.float32)
-        return mean_of_frames(states, self.backbone.frames(heard["length"]))
+        return mean_of_frames(self.backbone(**heard), self.backbone.frames(heard["length"]))
 
-
-def mean_of_frames(states: jax.Array, frames: jax.Array) -> jax.Array:
-    """Mean of states [B, F, W] over the first `frames` int [B] of each: [B, W]; 0 where there is none."""
-    weights = real(frames, states.shape[1])[:, :, None].astype(states.dtype)
-    return jnp.sum(states * weights, 1) / jnp.maximum(weights.sum(1), 1)
-
-
-def _mean_square(raw, frames):
-    """Of all features of real frames."""
-    weights = real(frames, raw.shape[1])[:, :, None].astype(jnp.float32)
-    squares = jnp.sum(jnp.square(raw.astype(jnp.float32)) * weights)
-    return squares / jnp.maximum(weights.sum() * raw.shape[2], 1)
+    def embed_layers(self, inputs: dict[str, jax.Array]) -> jax.Array:
+        """The same of every block's output: [B, depth, width]."""
+        heard = jax.vmap(self.view.evaluate)(inputs)
+        states = self.backbone.states(**heard)
+        return jnp.moveaxis(mean_of_frames(states, self.backbone.frames(heard["length"])), 0, 1)
 
 
 def _perplexity(codes, size, mask):

@@ -7,6 +7,7 @@ computation. What is random in training comes from the argument `key` alone.
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
 from ssl_jax.models.normalization import BatchNorm, normalize_apart
 from ssl_jax.models.patches import patchify, unpatchify
+from ssl_jax.models.pooling import mean_of_frames, mean_square
 from ssl_jax.models.quantizer import GumbelQuantizer
 from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
@@ -34,6 +35,8 @@ __all__ = [
     "TextTransformer",
     "ViT",
     "WaveformTransformer",
+    "mean_of_frames",
+    "mean_square",
     "normalize_apart",
     "patchify",
     "unpatchify",

@@ -96,3 +96,41 @@ def test_wav2vec2_is_hugging_faces(padded, tau, monkeypatch, record_property):
     value_error = abs(float(loss) / their_loss.item() - 1)
     record_property("max_relative_error", max(error, value_error))
     assert value_error < 1e-5 and error < 1e-3, errors
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.5])
+def test_hubert_is_the_authors_loss_on_hugging_faces_network(alpha, record_property):
+    """Hugging Face has no head for pretraining; the head is fairseq's formula, for the large form, with padding."""
+    lengths = np.array([1000, 704, 333])
+    theirs = randomize(transformers.HubertModel(transformers.HubertConfig(**COMMON, **LARGE))).train()
+    backbone = models.WaveformTransformer(**OURS | OUR_LARGE, rngs=nnx.Rngs(0))
+    ours = methods.METHODS["hubert"](
+        backbone, None, clusters=7, projection_width=12, alpha=alpha, feature_penalty=0.0, rngs=nnx.Rngs(1)
+    )
+    interop.hubert.from_transformers(ours.backbone, state_dict(theirs))
+    mask = RNG.random((3, FRAMES)) < 0.5
+    there = np.arange(FRAMES)[None] < np.asarray(backbone.frames(lengths))[:, None]
+    labels = RNG.integers(0, 7, (3, FRAMES))
+    views = dict(waveform=WAVEFORM, length=lengths, mask=(mask & there).astype(np.float32), labels=labels)
+
+    projection = torch.nn.Linear(32, 12)
+    with torch.no_grad():
+        projection.weight.copy_(torch.tensor(np.array(ours.projection.kernel[...].T)))
+        projection.bias.copy_(torch.tensor(np.array(ours.projection.bias[...])))
+    codewords = torch.tensor(np.array(ours.codewords[...]), requires_grad=True)
+    attention = torch.tensor(np.arange(SAMPLES)[None] < lengths[:, None]).long()
+    states = theirs(torch.tensor(WAVEFORM), attention_mask=attention, mask_time_indices=torch.tensor(mask & there))
+    context = projection(states.last_hidden_state)
+    logits = torch.cosine_similarity(context[:, :, None], codewords[None, None], dim=-1) / 0.1
+    places = [(alpha, mask & there), (1 - alpha, ~mask & there)]
+    of = lambda part: torch.nn.functional.cross_entropy(logits[part], torch.tensor(labels[part]), reduction="sum")
+    counted = [(weight, part) for weight, part in places if weight > 0]
+    their_loss = sum(weight * of(part) for weight, part in counted) / sum(part.sum() for _, part in counted)
+    their_loss.backward()
+    loss, gradients = value_and_gradients(ours, jax.tree.map(jnp.asarray, views), jax.random.key(0))
+    error, errors = worst(interop.hubert.to_transformers(gradients.backbone), theirs)
+    heads = [(gradients.codewords[...], codewords.grad), (gradients.projection.kernel[...].T, projection.weight.grad)]
+    error = max(error, *(float(np.abs(a - b.numpy()).max() / b.abs().max()) for a, b in heads))
+    value_error = abs(float(loss) / their_loss.item() - 1)
+    record_property("max_relative_error", max(error, value_error))
+    assert value_error < 1e-5 and error < 1e-3, errors
