@@ -44,6 +44,8 @@ class EvaluationPlan(Evaluation):
       during: the tasks of those; `tasks` are those of the end.
       batch_size: examples embedded at once.
       limit: at most so many labelled training examples are used, spread evenly over the split; None for all.
+      layers: whether a linear probe is fitted to the features of each layer too, at the end; the method must have
+        `embed_layers`.
       collapse_patience: for how many steps evaluations must have found a collapse, without a healthy one between them,
         before the run warns or stops (`config.on_collapse`); 0: one is enough; None: a tenth of the run.
     """
@@ -52,6 +54,7 @@ class EvaluationPlan(Evaluation):
     during: tuple[str, ...] = ("knn_full",)
     batch_size: int = 256
     limit: int | None = None
+    layers: bool = False
     collapse_patience: int | None = None
 
     def __post_init__(self):
@@ -139,6 +142,7 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
     _check_patience(plan, config)
+    _check_layers(plan, config, method_table)
     _sharding(config)
 
 
@@ -186,12 +190,18 @@ def _check_patience(plan: EvaluationPlan, config: Mapping[str, Any]) -> None:
         raise UserError(f"{what} can never act: between the first and the last evaluation {never}. {instead}.")
 
 
+def _check_layers(plan: EvaluationPlan, config: Mapping[str, Any], method_table: Mapping[str, Callable]) -> None:
+    name = config["method"]["name"]
+    if plan.layers and not hasattr(method_table[name], "embed_layers"):
+        raise UserError(f"config.evaluate.layers: {name} does not give the features of its layers; leave it out.")
+
+
 def _check_data(node: Mapping[str, Any]) -> None:
     chosen, names = configs.choose(data.MODALITIES, node, "config.data", by="modality"), ("modality", "name")
     configs.check(chosen, configs.without(node, *names), "config.data", given=SUPPLIED["data"], also=names)
     if not isinstance(node.get("name"), str):
         raise UserError(f"config.data.name must be the name of a data set. Valid: {data.VALID}.")
-    _data(node, data_dir=None)
+    data.described(node, data_dir=None)
 
 
 def _check_part(choices: Mapping, config: Mapping, part: str) -> None:
@@ -222,7 +232,7 @@ def build(
     check(config, method_table)
     mesh = mesh or meshes.make_mesh(model=_sharding(config).model)
     meshes.check_batch_size(config["batch_size"], mesh)
-    opened = _data(config["data"], data_dir)
+    opened = data.described(config["data"], data_dir)
     make_method = functools.partial(_make_method, config, opened.spec, method_table)
     method = states.abstract(make_method)
     meshes.check_parts(config["batch_size"], mesh, config["model"].get("accumulate", 1))
@@ -248,13 +258,6 @@ def build(
 
 def _sharding(config: Mapping[str, Any]) -> meshes.Sharding:
     return configs.construct(meshes.Sharding, config.get("sharding", {}), "config.sharding")
-
-
-def _data(node: Mapping[str, Any], data_dir: str | None) -> Any:
-    """The data set, of which nothing is read yet."""
-    chosen = configs.choose(data.MODALITIES, node, "config.data", by="modality")
-    settings = configs.without(node, "modality", "name")
-    return configs.construct(chosen, settings, "config.data", node["name"], data_dir=data_dir)
 
 
 def _open_splits(config: Mapping[str, Any], opened: Any) -> None:

@@ -1,6 +1,7 @@
 """The scores of a run: of raw inputs, of the untrained network, during training, at the end."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 
 import jax
@@ -34,7 +35,7 @@ class Scorer:
     def __init__(self, experiment: Experiment, between: Callable[[], None] = lambda: None):
         """Args: between: is called before each batch that is embedded, and may end the run."""
         self.experiment, self._between = experiment, between
-        self._embed, self._held_out, self._compared, self._of_views = _compiled(experiment)
+        self._embed, self._held_out, self._compared, self._of_views, self._of_layers = _compiled(experiment)
 
     def splits(self, state: TrainState) -> tuple[Split, Split]:
         """Embeddings [N, F] and labels [N] of the labelled training split and of the test split."""
@@ -46,8 +47,24 @@ class Scorer:
 
     def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
         """All tasks of the plan (on `splits`, where they are embedded already), LiDAR, and the method's own metrics."""
-        scores = self.experiment.plan(*(splits or self.splits(state))) | self.lidar(state) | self.held_out(state)
-        return processes.scores_of_first(scores)
+        scores = self.experiment.plan(*(splits or self.splits(state))) | self.layers(state) | self.lidar(state)
+        return processes.scores_of_first(scores | self.held_out(state))
+
+    def layers(self, state: TrainState) -> dict[str, float]:
+        """A linear probe of each layer, where the plan asks for it and there are labels: `linear_layer_1`, ..."""
+        plan = self.experiment.plan
+        if not (plan.layers and self.experiment.data.spec.num_classes):
+            return {}
+
+        def of_layers(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
+            return self._of_layers(state.params, state.variables, self._read(source, rows))
+
+        train, test = self._both(of_layers)
+        probe = functools.partial(evaluate.linear_probe, c=plan.c, max_iter=plan.max_iter)
+        return {
+            f"linear_layer_{number + 1}": probe(train[0][:, number], train[1], test[0][:, number], test[1])
+            for number in range(train[0].shape[1])
+        }
 
     def lidar(self, state: TrainState) -> dict[str, float]:
         """LiDAR of features of held-out images, where the plan has diagnostics; text has no views to draw."""
@@ -232,8 +249,13 @@ def _compiled(experiment: Experiment) -> tuple[Callable, ...]:
             "label": batch["label"],
         }
 
+    def of_layers(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
+        method = nnx.merge(graphdef, params, variables, copy=True)
+        return {"features": method.embed_layers(batch), "label": batch["label"]}
+
     everywhere = meshes.replicated(experiment.recipe.mesh)
-    return tuple(jax.jit(function, out_shardings=everywhere) for function in (embed, held_out, compared, of_views))
+    functions = (embed, held_out, compared, of_views, of_layers)
+    return tuple(jax.jit(function, out_shardings=everywhere) for function in functions)
 
 
 def _views(experiment: Experiment, params: nnx.State, variables: nnx.State, batch: dict, number: int):

@@ -4,7 +4,7 @@ They know nothing of methods, data or meshes. Pictures are NHWC. Parameters are 
 computation. What is random in training comes from the argument `key` alone.
 """
 
-from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector
+from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
 from ssl_jax.models.normalization import BatchNorm, normalize_apart
 from ssl_jax.models.patches import patchify, unpatchify
 from ssl_jax.models.resnet import ResNet
@@ -21,6 +21,7 @@ __all__ = [
     "NextSentenceHead",
     "Pooler",
     "Projector",
+    "ReplacedTokenHead",
     "ResNet",
     "TextTransformer",
     "ViT",

@@ -1,27 +1,41 @@
-"""The text transformer in BERT's layout (Devlin et al. 2019)."""
+"""The text transformer: BERT (Devlin et al. 2019) and its kin RoBERTa, ALBERT, ELECTRA, data2vec and GPT-2."""
+
+from typing import Literal
 
 import jax
 from flax import nnx
 
-from ssl_jax.models import settings
+from ssl_jax.models import attending, settings
 from ssl_jax.models.normalization import layer_norm
-from ssl_jax.models.transformer import PostNormBlock, Remat, Stack, dropout
-
-_EPSILON = 1e-12  # of the layer normalisations, as in the released code
+from ssl_jax.models.transformer import GELU, PostNormBlock, PreNormBlock, Remat, Stack, dropout
 
 
 class TextTransformer(nnx.Module):
-    """Bidirectional encoder of token sequences, without a head.
+    """Encoder of token sequences, without a head.
 
     Sum of token, learned position and segment embeddings, normalised; then blocks that normalise after each sum.
-    Matrices and embeddings start truncated normal, biases at 0. The defaults are BERT-base.
+    Matrices and embeddings start truncated normal, biases at 0. The defaults are BERT-base. Others of its kind:
+
+    - RoBERTa, data2vec: `segments=1, epsilon=1e-5`.
+    - ALBERT: `embedding_width=128, share_layers=True` (and `gelu='tanh'` in its second version).
+    - ELECTRA-small: `embedding_width=128, width=256, heads=4, mlp_dim=1024`.
+    - GPT-2: `segments=0, causal=True, norm_first=True, gelu='tanh', epsilon=1e-5`.
 
     Args:
       vocab_size: number of tokens.
       max_length: longest sequence.
       width, depth, heads, mlp_dim: sizes of the blocks.
-      segments: kinds of segment; BERT has 2 (sentence A and B).
-      dropout: rate after the embedding, on attention weights and after each branch (section A.2 of the paper).
+      embedding_width: features of the embeddings, which a linear layer brings to `width` (ALBERT, section 3.1); None:
+        they have `width`, and there is no such layer.
+      segments: kinds of segment; BERT has 2 (sentence A and B). 0: what is given as segments is not looked at.
+      share_layers: all blocks are one, run `depth` times (ALBERT).
+      causal: a token sees itself and what is before it.
+      norm_first: blocks normalise what goes into each branch, and the last sum is normalised instead of the embedding
+        (Radford et al. 2019, GPT-2, section 2.3); the last matrix of a branch then starts smaller by the root of the
+        number of branches.
+      dropout: rate after the embedding, on attention weights and after each branch (section A.2 of BERT's paper).
+      gelu: 'exact', or 'tanh', an approximation.
+      epsilon: of the layer normalisations.
       initializer_range: deviation at the start. BERT's 0.02 suits a width of 768; a narrow network learns sooner from a
         larger one, about 1 / sqrt(width).
       scan: run the blocks as one `jax.lax.scan` over stacked parameters.
@@ -33,7 +47,8 @@ class TextTransformer(nnx.Module):
 
     Attributes:
       features: width of what `__call__` returns.
-      vocab_size, max_length, initializer_range, scan, remat, accumulate, dtype: as given.
+      depth, vocab_size, max_length, causal, epsilon, gelu, initializer_range, scan, remat, accumulate, dtype: as given.
+      embedding_width: as given, or `width`.
     """
 
     reads = "text"
@@ -47,8 +62,14 @@ class TextTransformer(nnx.Module):
         depth: int = 12,
         heads: int = 12,
         mlp_dim: int = 3072,
+        embedding_width: int | None = None,
         segments: int = 2,
+        share_layers: bool = False,
+        causal: bool = False,
+        norm_first: bool = False,
         dropout: float = 0.1,
+        gelu: GELU = "exact",
+        epsilon: float = 1e-12,
         initializer_range: float = 0.02,
         scan: bool = False,
         remat: Remat = False,
@@ -56,34 +77,59 @@ class TextTransformer(nnx.Module):
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
-        settings.at_least(1, vocab_size=vocab_size, max_length=max_length, segments=segments, mlp_dim=mlp_dim)
-        settings.at_least(1, width=width)
+        embedding_width = width if embedding_width is None else embedding_width
+        settings.at_least(1, vocab_size=vocab_size, max_length=max_length, mlp_dim=mlp_dim, width=width)
+        settings.at_least(1, embedding_width=embedding_width)
+        settings.at_least(0, segments=segments)
         settings.probability(dropout=dropout)
-        settings.positive(initializer_range=initializer_range)
+        settings.positive(initializer_range=initializer_range, epsilon=epsilon)
         self.features = width
+        self.embedding_width = embedding_width
+        self.depth = depth
         self.vocab_size = vocab_size
         self.max_length = max_length
+        self.causal = causal
         self.dropout = dropout
+        self.gelu = gelu
+        self.epsilon = epsilon
         self.initializer_range = initializer_range
         self.scan = scan
         self.remat = remat
         self.accumulate = accumulate
         self.dtype = dtype
-        self.tokens = _table(vocab_size, width, initializer_range, rngs)
-        self.positions = _table(max_length, width, initializer_range, rngs)
-        self.segments = _table(segments, width, initializer_range, rngs)
-        self.norm = layer_norm(width, epsilon=_EPSILON, rngs=rngs)
+        self._build_embedding(segments, norm_first, rngs)
+        shape = dict(heads=heads, mlp_dim=mlp_dim)
+        block = self._pre_norm_block(depth, **shape) if norm_first else self._post_norm_block(**shape)
+        run = dict(share=share_layers, scan=scan, remat=remat, accumulate=accumulate)
+        self.stack = Stack(block, depth=depth, rngs=rngs, **run)
+        self.final_norm = layer_norm(width, epsilon=epsilon, rngs=rngs) if norm_first else nnx.data(None)
 
-        shape = dict(heads=heads, mlp_dim=mlp_dim, dropout=dropout, initializer_range=initializer_range, dtype=dtype)
+    def _build_embedding(self, segments, norm_first, rngs):
+        start = nnx.initializers.truncated_normal(self.initializer_range)
+        table = lambda count: nnx.Embed(count, self.embedding_width, embedding_init=start, rngs=rngs)
+        self.tokens = table(self.vocab_size)
+        self.positions = table(self.max_length)
+        self.segments = table(segments) if segments else nnx.data(None)
+        normalize = lambda: layer_norm(self.embedding_width, epsilon=self.epsilon, rngs=rngs)
+        self.norm = nnx.data(None) if norm_first else normalize()
+        widen = dict(dtype=settings.computation_dtype(self.dtype), kernel_init=start, rngs=rngs)
+        narrow = self.embedding_width != self.features
+        self.projection = nnx.Linear(self.embedding_width, self.features, **widen) if narrow else nnx.data(None)
 
-        def block(rngs):
-            return PostNormBlock(width, rngs=rngs, **shape)
+    def _post_norm_block(self, **shape):
+        shape |= dict(initializer_range=self.initializer_range, dropout=self.dropout, gelu=self.gelu)
+        return lambda rngs: PostNormBlock(self.features, epsilon=self.epsilon, dtype=self.dtype, rngs=rngs, **shape)
 
-        self.stack = Stack(block, depth=depth, scan=scan, remat=remat, accumulate=accumulate, rngs=rngs)
+    def _pre_norm_block(self, depth, **shape):
+        normal = nnx.initializers.truncated_normal
+        shape |= dict(dropout=self.dropout, mlp_dropout=0.0, attention_dropout=self.dropout, gelu=self.gelu)
+        shape |= dict(kernel_init=normal(self.initializer_range))
+        shape |= dict(out_init=normal(self.initializer_range * (2 * depth) ** -0.5))
+        return lambda rngs: PreNormBlock(self.features, epsilon=self.epsilon, dtype=self.dtype, rngs=rngs, **shape)
 
     @property
     def token_embedding(self) -> jax.Array:
-        """The embedding of every token, float32 [vocab_size, width]; `MLMHead` uses it as its output matrix."""
+        """The embedding of every token, float32 [vocab_size, embedding_width]; heads use it as their output matrix."""
         return self.tokens.embedding[...]
 
     def __call__(
@@ -92,6 +138,7 @@ class TextTransformer(nnx.Module):
         segments: jax.Array,
         mask: jax.Array,
         *,
+        positions: jax.Array | None = None,
         train: bool = False,
         key: jax.Array | None = None,
     ) -> jax.Array:
@@ -100,24 +147,53 @@ class TextTransformer(nnx.Module):
         Args:
           tokens: int [B, S], S <= max_length.
           segments: int [B, S].
-          mask: bool [B, S], True at real tokens; padding is not attended to.
+          mask: True where a token may be attended to, which padding may not: bool [B, S], or [B, S, S] (query, key) as
+            `attending.within_parts` gives it for packed rows.
+          positions: int [B, S], each below max_length; None: 0 to S - 1.
           train: drop.
           key: of the drawing; needed when training with dropout.
 
         Returns:
           [B, S, width].
+
+        Raises:
+          ValueError: the sequences are too long, or training needs a key.
         """
+        x, mask, key = self._embed(tokens, segments, mask, positions, train, key)
+        x = self.stack(x, mask, key)
+        return x if self.final_norm is None else self.final_norm(x).astype(x.dtype)
+
+    def states(
+        self,
+        tokens: jax.Array,
+        segments: jax.Array,
+        mask: jax.Array,
+        *,
+        positions: jax.Array | None = None,
+        train: bool = False,
+        key: jax.Array | None = None,
+        of: Literal["blocks", "branches"] = "blocks",
+    ) -> jax.Array:
+        """What comes out of every block, [depth, B, S, width], without a last normalisation.
+
+        Args: as for a call; `of`: as for `Stack.states`.
+        """
+        return self.stack.states(*self._embed(tokens, segments, mask, positions, train, key), of=of)
+
+    def _embed(self, tokens, segments, mask, positions, train, key):
+        """What the blocks are given: embeddings [B, S, width], who attends to whom, and a key."""
         if tokens.shape[1] > self.max_length:
             raise ValueError(f"tokens are {tokens.shape[1]} long, more than max_length {self.max_length}")
         key = settings.training_key(train, key, dropout=self.dropout)
         first, rest = (None, None) if key is None else jax.random.split(key)
-        x = dropout(self._embed(tokens, segments), self.dropout, first)
-        return self.stack(x, mask, rest)
+        x = self.tokens(tokens) + self._placed(tokens, positions)
+        if self.segments is not None:
+            x = x + self.segments(segments)
+        x = dropout((x if self.norm is None else self.norm(x)).astype(self.dtype), self.dropout, first)
+        x = x if self.projection is None else self.projection(x)
+        return x, attending.causal(mask) if self.causal else mask, rest
 
-    def _embed(self, tokens, segments):
-        x = self.tokens(tokens) + self.segments(segments) + self.positions.embedding[: tokens.shape[1]][None]
-        return self.norm(x).astype(self.dtype)
-
-
-def _table(count, width, deviation, rngs):
-    return nnx.Embed(count, width, embedding_init=nnx.initializers.truncated_normal(deviation), rngs=rngs)
+    def _placed(self, tokens: jax.Array, positions: jax.Array | None) -> jax.Array:
+        if positions is None:
+            return self.positions.embedding[: tokens.shape[1]][None]
+        return self.positions(positions)

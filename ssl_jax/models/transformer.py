@@ -13,6 +13,7 @@ from ssl_jax.models.normalization import layer_norm
 
 Initializer = Callable[..., jax.Array]
 Remat = bool | Literal["elementwise"]
+GELU = Literal["exact", "tanh"]
 
 
 def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
@@ -53,21 +54,32 @@ class Attention(nnx.Module):
       dropout: rate on the attention weights.
       dtype: of the computation; the softmax is in float32.
       kernel_init: for both matrices.
+      out_init: for that of the output; None: `kernel_init`.
       rngs: stream `params`.
     """
 
     def __init__(
-        self, width: int, *, heads: int, dropout: float = 0.0, dtype: str, kernel_init: Initializer, rngs: nnx.Rngs
+        self,
+        width: int,
+        *,
+        heads: int,
+        dropout: float = 0.0,
+        dtype: str,
+        kernel_init: Initializer,
+        out_init: Initializer | None = None,
+        rngs: nnx.Rngs,
     ):
         settings.divisible("width", width, "heads", heads)
-        make = _linear(dtype, kernel_init, rngs)
         self.heads = heads
         self.dropout = dropout
-        self.qkv = make(width, 3 * width)
-        self.out = make(width, width)
+        self.qkv = _linear(dtype, kernel_init, rngs)(width, 3 * width)
+        self.out = _linear(dtype, out_init or kernel_init, rngs)(width, width)
 
     def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
-        """Mixes tokens x [B, N, width]; `mask` bool [B, N] is True where a token may be attended to."""
+        """Mixes tokens x [B, N, width].
+
+        `mask` is True where a token may be attended to, bool [B, N], or [B, N, N] (query, key).
+        """
         batch, tokens, width = x.shape
         qkv = self.qkv(_rows(x)).reshape(batch, tokens, 3, self.heads, width // self.heads)
         weights = _attention_weights(qkv[:, :, 0], qkv[:, :, 1], mask)
@@ -81,24 +93,45 @@ def _attention_weights(queries, keys, mask):
     scale = jnp.asarray(queries.shape[-1] ** -0.5, queries.dtype)
     scores = jnp.einsum("bqhd,bkhd->bhqk", queries * scale, keys, preferred_element_type=jnp.float32)
     if mask is not None:
-        scores = jnp.where(mask[:, None, None, :], scores, jnp.finfo(jnp.float32).min)
+        mask = mask[:, None, None, :] if mask.ndim == 2 else mask[:, None]
+        scores = jnp.where(mask, scores, jnp.finfo(jnp.float32).min)
     return jax.nn.softmax(scores, axis=-1)
 
 
 class MLP(nnx.Module):
-    """Linear, GELU (exact, by the error function), dropout, linear."""
+    """Linear, GELU, dropout, linear.
+
+    Args:
+      width, hidden: features of a token, and between the two layers.
+      dropout: rate after the GELU.
+      gelu: 'exact', by the error function, or 'tanh', the approximation of BERT's code, GPT-2 and ALBERT.
+      dtype: of the computation.
+      kernel_init: for both matrices.
+      out_init: for the second one; None: `kernel_init`.
+      rngs: stream `params`.
+    """
 
     def __init__(
-        self, width: int, *, hidden: int, dropout: float = 0.0, dtype: str, kernel_init: Initializer, rngs: nnx.Rngs
+        self,
+        width: int,
+        *,
+        hidden: int,
+        dropout: float = 0.0,
+        gelu: GELU = "exact",
+        dtype: str,
+        kernel_init: Initializer,
+        out_init: Initializer | None = None,
+        rngs: nnx.Rngs,
     ):
-        make = _linear(dtype, kernel_init, rngs)
+        settings.one_of("gelu", gelu, ("exact", "tanh"))
         self.dropout = dropout
-        self.hidden = make(width, hidden)
-        self.out = make(hidden, width)
+        self.gelu = gelu
+        self.hidden = _linear(dtype, kernel_init, rngs)(width, hidden)
+        self.out = _linear(dtype, out_init or kernel_init, rngs)(hidden, width)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """[..., width] -> [..., width]."""
-        hidden = jax.nn.gelu(self.hidden(_rows(x)), approximate=False)
+        hidden = jax.nn.gelu(self.hidden(_rows(x)), approximate=self.gelu == "tanh")
         return self.out(dropout(hidden, self.dropout, key)).reshape(x.shape)
 
 
@@ -113,9 +146,13 @@ class PreNormBlock(nnx.Module):
     Args:
       width, heads, mlp_dim: sizes.
       dropout: rate after attention, inside and after the MLP.
+      mlp_dropout: rate inside the MLP, where it is another.
+      attention_dropout: rate on the attention weights.
       layer_scale: initial value of a learned scale on each branch (Touvron et al. 2021, CaiT), or None for none.
       epsilon: of the layer normalisations.
+      gelu: as for `MLP`.
       kernel_init: of all matrices, None for Xavier uniform; biases start at 0.
+      out_init: of the last matrix of each branch, None for `kernel_init`.
       dtype, rngs: as for `Attention`.
     """
 
@@ -126,29 +163,39 @@ class PreNormBlock(nnx.Module):
         heads: int,
         mlp_dim: int,
         dropout: float = 0.0,
+        mlp_dropout: float | None = None,
+        attention_dropout: float = 0.0,
         layer_scale: float | None = None,
         epsilon: float = 1e-6,
+        gelu: GELU = "exact",
         kernel_init: Initializer | None = None,
+        out_init: Initializer | None = None,
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
-        shared = dict(dtype=dtype, kernel_init=kernel_init or nnx.initializers.xavier_uniform(), rngs=rngs)
+        kernel_init = kernel_init or nnx.initializers.xavier_uniform()
+        shared = dict(dtype=dtype, kernel_init=kernel_init, out_init=out_init, rngs=rngs)
+        inside = dropout if mlp_dropout is None else mlp_dropout
         self.dropout = dropout
         self.norm1 = layer_norm(width, epsilon=epsilon, rngs=rngs)
-        self.attention = Attention(width, heads=heads, **shared)
+        self.attention = Attention(width, heads=heads, dropout=attention_dropout, **shared)
         self.scale1 = _layer_scale(layer_scale, width)
         self.norm2 = layer_norm(width, epsilon=epsilon, rngs=rngs)
-        self.mlp = MLP(width, hidden=mlp_dim, dropout=dropout, **shared)
+        self.mlp = MLP(width, hidden=mlp_dim, dropout=inside, gelu=gelu, **shared)
         self.scale2 = _layer_scale(layer_scale, width)
 
     def __call__(self, x, mask=None, key=None, drop_path_rate=None):
         """x [B, N, width]; `drop_path_rate` is this block's share of stochastic depth, a scalar, or None."""
-        keys = _split(key, 5)
-        branch = dropout(self.attention(self.norm1(x), mask), self.dropout, keys[0])
+        return self.with_branch(x, mask, key, drop_path_rate)[0]
+
+    def with_branch(self, x, mask=None, key=None, drop_path_rate=None):
+        """The same, and what the MLP gave, before dropout, scale and sum: both [B, N, width]."""
+        keys = _split(key, 6)
+        branch = dropout(self.attention(self.norm1(x), mask, keys[5]), self.dropout, keys[0])
         x = x + drop_path(_scaled(branch, self.scale1), drop_path_rate, keys[1])
         branch = self.mlp(self.norm2(x), keys[2])
-        branch = dropout(branch, self.dropout, keys[3])
-        return x + drop_path(_scaled(branch, self.scale2), drop_path_rate, keys[4])
+        added = drop_path(_scaled(dropout(branch, self.dropout, keys[3]), self.scale2), drop_path_rate, keys[4])
+        return x + added, branch
 
 
 def _layer_scale(value, width):
@@ -167,6 +214,7 @@ class PostNormBlock(nnx.Module):
       dropout: rate on the attention weights and after each branch.
       initializer_range: deviation of the matrices at the start, truncated normal.
       epsilon: of the layer normalisations.
+      gelu: as for `MLP`.
       dtype, rngs: as for `Attention`.
     """
 
@@ -179,6 +227,7 @@ class PostNormBlock(nnx.Module):
         dropout: float = 0.0,
         initializer_range: float = 0.02,
         epsilon: float = 1e-12,
+        gelu: GELU = "exact",
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
@@ -186,15 +235,20 @@ class PostNormBlock(nnx.Module):
         self.dropout = dropout
         self.attention = Attention(width, heads=heads, dropout=dropout, **shared)
         self.norm1 = layer_norm(width, epsilon=epsilon, rngs=rngs)
-        self.mlp = MLP(width, hidden=mlp_dim, **shared)
+        self.mlp = MLP(width, hidden=mlp_dim, gelu=gelu, **shared)
         self.norm2 = layer_norm(width, epsilon=epsilon, rngs=rngs)
 
     def __call__(self, x, mask=None, key=None, drop_path_rate=None):
-        """x [B, N, width]; `mask` bool [B, N], True where a token may be attended to; no stochastic depth."""
+        """x [B, N, width]; `mask` as for `Attention`; no stochastic depth."""
+        return self.with_branch(x, mask, key, drop_path_rate)[0]
+
+    def with_branch(self, x, mask=None, key=None, drop_path_rate=None):
+        """The same, and what the MLP gave, before dropout, sum and normalisation: both [B, N, width]."""
         del drop_path_rate
         keys = _split(key, 3)
         x = self._add(self.norm1, x, self.attention(x, mask, keys[0]), keys[1])
-        return self._add(self.norm2, x, self.mlp(x), keys[2])
+        branch = self.mlp(x)
+        return self._add(self.norm2, x, branch, keys[2]), branch
 
     def _add(self, norm, x, branch, key):
         return norm(x + dropout(branch, self.dropout, key)).astype(x.dtype)
@@ -206,8 +260,9 @@ class Stack(nnx.Module):
     Args:
       make_block: builds a block from its `nnx.Rngs`; the block is called with (x, mask, key, drop_path_rate).
       depth: number of blocks.
+      share: all are one block, run `depth` times (Lan et al. 2020, ALBERT).
       scan: hold the parameters stacked, [depth, ...], and run one compiled block `depth` times. The same seed gives the
-        same blocks either way; only the layout of the state differs.
+        same blocks either way; only the layout of the state differs. A shared block is not stacked.
       remat: compute the inside of a block again in the backward pass instead of keeping it; 'elementwise': keep the
         results of matrix products and compute again only what lies between them.
       accumulate: run the blocks on so many parts of the batch, one after the other, and add up the gradients of the
@@ -219,7 +274,7 @@ class Stack(nnx.Module):
       rngs: stream `params`.
 
     Attributes:
-      blocks: `nnx.List` of blocks, or with `scan` one block with stacked parameters.
+      blocks: `nnx.List` of blocks (of one, if shared), or with `scan` one block with stacked parameters.
     """
 
     def __init__(
@@ -227,6 +282,7 @@ class Stack(nnx.Module):
         make_block: Callable[[nnx.Rngs], nnx.Module],
         *,
         depth: int,
+        share: bool = False,
         scan: bool = False,
         remat: Remat = False,
         accumulate: int = 1,
@@ -237,64 +293,100 @@ class Stack(nnx.Module):
         settings.at_least(1, depth=depth, accumulate=accumulate)
         settings.probability(drop_path=drop_path)
         self.depth = depth
+        self.share = share
         self.scan = scan
         self.remat = remat
         self.accumulate = accumulate
         self.drop_path = drop_path
         self.drop_path_uniform = drop_path_uniform
-        keys = jax.random.split(rngs.params(), depth)
-        if scan:
+        keys = jax.random.split(rngs.params(), 1 if share else depth)
+        if scan and not share:
             self.blocks = nnx.vmap(lambda key: make_block(nnx.Rngs(params=key)))(keys)
         else:
             self.blocks = nnx.List([make_block(nnx.Rngs(params=key)) for key in keys])
 
     def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
-        """x [B, N, width] -> [B, N, width]; without `key` nothing is dropped."""
+        """x [B, N, width] -> [B, N, width]; without `key` nothing is dropped. `mask` [B, ...] is the blocks'."""
         if self.accumulate == 1 or x.shape[0] % self.accumulate:
-            return self._whole(x, mask, key)
+            return self._whole(_output, x, mask, key)[0]
         graph, state = nnx.split(self)
 
         @jax.checkpoint
         def of_part(part: tuple) -> jax.Array:
-            return nnx.merge(graph, state)._whole(*part)
+            return nnx.merge(graph, state)._whole(_output, *part)[0]
 
         keys = None if key is None else jax.random.split(key, self.accumulate)
         parts = jax.tree.map(self._in_parts, (x, mask))
         return jnp.moveaxis(jax.lax.map(of_part, (*parts, keys)), 0, 1).reshape(x.shape)
 
+    def states(
+        self,
+        x: jax.Array,
+        mask: jax.Array | None = None,
+        key: jax.Array | None = None,
+        *,
+        of: Literal["blocks", "branches"] = "blocks",
+    ) -> jax.Array:
+        """What comes out of every block, [depth, B, N, width]; the whole batch at once, whatever `accumulate` says.
+
+        Args:
+          x, mask, key: as for a call.
+          of: 'blocks': their outputs; 'branches': their MLPs', before these are added to what goes on (the targets of
+            data2vec); for blocks that have `with_branch`.
+        """
+        settings.one_of("of", of, ("blocks", "branches"))
+        return self._whole(_output_twice if of == "blocks" else _branch, x, mask, key)[1]
+
     def _in_parts(self, x: jax.Array) -> jax.Array:
         """[B, ...] -> [parts, B / parts, ...]: every so-manieth row, so that each device has a share of each part."""
         return jnp.moveaxis(x.reshape(-1, self.accumulate, *x.shape[1:]), 1, 0)
 
-    def _whole(self, x: jax.Array, mask: jax.Array | None, key: jax.Array | None) -> jax.Array:
+    def _whole(self, call: Callable, x: jax.Array, mask: jax.Array | None, key: jax.Array | None):
+        """The last output, and what `call` keeps of each block, stacked; it gives both of one block."""
         keys = None if key is None else jax.random.split(key, self.depth)
         first = self.drop_path if self.drop_path_uniform else 0.0
         rates = np.linspace(first, self.drop_path, self.depth, dtype=np.float32) if self.drop_path else None
-        return (self._scanned if self.scan else self._unrolled)(x, mask, keys, rates)
+        return (self._scanned if self.scan else self._unrolled)(call, x, mask, keys, rates)
 
-    def _unrolled(self, x, mask, keys, rates):
-        for index, block in enumerate(self.blocks):
-            apply, state = self._function(block)
-            x = apply(state, x, mask, _item(keys, index), _item(rates, index))
-        return x
+    def _unrolled(self, call, x, mask, keys, rates):
+        kept = []
+        for index in range(self.depth):
+            apply, state = self._function(call, self.blocks[0 if self.share else index])
+            x, of_block = apply(state, x, mask, _item(keys, index), _item(rates, index))
+            kept.append(of_block)
+        return x, jax.tree.map(lambda *parts: jnp.stack(parts), *kept)
 
-    def _scanned(self, x, mask, keys, rates):
-        apply, states = self._function(self.blocks)
+    def _scanned(self, call, x, mask, keys, rates):
+        apply, states = self._function(call, self.blocks[0] if self.share else self.blocks)
 
         def step(x, inputs):
             state, key, rate = inputs
-            return apply(state, x, mask, key, rate), None
+            return apply(states if self.share else state, x, mask, key, rate)
 
-        return jax.lax.scan(step, x, (states, keys, rates))[0]
+        inputs = (None if self.share else states, keys, rates)
+        return jax.lax.scan(step, x, inputs, length=self.depth)
 
-    def _function(self, block):
+    def _function(self, call, block):
         graph, state = nnx.split(block)
 
         def apply(state, x, mask, key, rate):
-            return nnx.merge(graph, state)(x, mask, key, rate)
+            return call(nnx.merge(graph, state), x, mask, key, rate)
 
         if not self.remat:
             return apply, state
         policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if self.remat == "elementwise" else None
         # A scan keeps XLA from merging the two computations by itself.
         return jax.checkpoint(apply, prevent_cse=not self.scan, policy=policy), state
+
+
+def _output(block, *inputs):
+    return block(*inputs), None
+
+
+def _output_twice(block, *inputs):
+    output = block(*inputs)
+    return output, output
+
+
+def _branch(block, *inputs):
+    return block.with_branch(*inputs)

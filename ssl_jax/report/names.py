@@ -56,9 +56,10 @@ METRICS = {
     "patch_loss": "Loss of hidden patches",
     "koleo_loss": "Loss of spread (KoLeo)",
 }
-"""What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN beside it."""
+"""What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN and layers too."""
 _SHOTS = re.compile(r"knn_(\d+)shot")
-_SHARE = re.compile(r"knn_.*|linear|.*accuracy.*|.*top_?\d.*")
+_LAYER = re.compile(r"linear_layer_(\d+)")
+_SHARE = re.compile(r"knn_.*|linear.*|.*accuracy.*|.*top_?\d.*")
 
 
 def metric(key: str) -> str:
@@ -67,15 +68,19 @@ def metric(key: str) -> str:
     shots = _SHOTS.fullmatch(name)
     if shots:
         return f"{shots[1]}-shot kNN"
+    if layer := _LAYER.fullmatch(name):
+        return f"Linear probe of layer {layer[1]}"
     return METRICS.get(name, _spaced(name))
 
 
 def metric_order(key: str) -> tuple[int, int, str]:
-    """Sorts few-shot by the number of shots, then full kNN, the linear probe, other accuracies, and the rest."""
+    """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, the rest."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:
         return 0, int(shots[1]), name
+    if layer := _LAYER.fullmatch(name):
+        return 2, int(layer[1]), name
     rank = {"knn_full": 1, "linear": 2}.get(name, 3 if is_share(name) else 4)
     return rank, 0, name
 

@@ -75,6 +75,16 @@ def test_scan_and_remat_change_nothing(block, options):
         np.testing.assert_allclose(other_gradient[path], gradient[path], atol=1e-4 * scale, err_msg=str(path))
 
 
+@pytest.mark.parametrize("options", [{"scan": True}, {"remat": True}, {"scan": True, "remat": "elementwise"}])
+def test_a_shared_block_is_the_same_in_every_form(options):
+    value, gradient = value_and_gradient(stack(share=True, **DROPPING[PreNormBlock]), KEY)
+    other_value, other = value_and_gradient(stack(share=True, **DROPPING[PreNormBlock], **options), KEY)
+    np.testing.assert_allclose(value, other_value, rtol=1e-5)
+    assert gradient.keys() == other.keys() and {path[0] for path in gradient} == {0}
+    for path in gradient:
+        np.testing.assert_allclose(other[path], gradient[path], atol=1e-4 * np.abs(gradient[path]).max())
+
+
 def test_scan_compiles_one_block():
     lengths = {}
     for scan in (False, True):
@@ -112,7 +122,7 @@ def of_all_pairs(module, key=None):
     return jax.jit(jax.value_and_grad(loss))(state)
 
 
-@pytest.mark.parametrize("options", [{}, {"scan": True}, {"remat": True}])
+@pytest.mark.parametrize("options", [{}, {"scan": True}, {"remat": True}, {"share": True}])
 def test_accumulated_gradients_are_those_of_the_whole_batch(options):
     """Of a loss over all pairs too, which no sum of losses of parts is."""
     value, gradient = of_all_pairs(stack(depth=2, **options))
@@ -154,6 +164,41 @@ def test_padding_is_not_attended_to():
     assert jnp.abs(run(attention, X) - run(attention, changed))[1].max() > 1e-2
     nothing = run(attention, X, jnp.zeros((4, 5), bool))
     assert jnp.isfinite(nothing).all()
+
+
+def test_a_query_may_have_its_own_keys():
+    attention = Attention(16, heads=4, dtype="float32", kernel_init=nnx.initializers.lecun_normal(), rngs=nnx.Rngs(0))
+    same = run(attention, X, jnp.broadcast_to(MASK[:, None, :], (4, 5, 5)))
+    np.testing.assert_array_equal(same, run(attention, X, MASK))
+    alone = run(attention, X, jnp.broadcast_to(jnp.eye(5, dtype=bool)[None], (4, 5, 5)))
+    for place in range(5):
+        expected = run(attention, X[:, place : place + 1])
+        np.testing.assert_allclose(alone[:, place : place + 1], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"scan": True}, {"remat": True}])
+@pytest.mark.parametrize("of", ["blocks", "branches"])
+def test_states_are_the_same_in_every_form(options, of):
+    found = {}
+    for name, more in (("plain", {}), ("other", options)):
+        module = stack(depth=2, dropout=0.2, drop_path=0.3, **more)
+        found[name] = nnx.jit(lambda module: module.states(X, MASK, KEY, of=of))(module)  # noqa: B023
+    np.testing.assert_allclose(found["plain"], found["other"], atol=1e-5)
+
+
+def test_dropout_on_attention_weights_and_inside_the_mlp_have_rates_of_their_own():
+    make = lambda **rates: PreNormBlock(16, heads=4, mlp_dim=32, rngs=nnx.Rngs(0), **rates)
+    plain = run(make(), X, None, KEY)
+    assert (run(make(dropout=0.0, mlp_dropout=0.0), X, None, KEY) == plain).all()
+    for rates in ({"mlp_dropout": 0.5}, {"attention_dropout": 0.5}):
+        assert jnp.abs(run(make(**rates), X, None, KEY) - plain).max() > 1e-2
+        assert (run(make(**rates), X) == run(make(), X)).all()
+
+
+def test_gelu_may_be_approximate():
+    make = lambda gelu: PreNormBlock(16, heads=4, mlp_dim=32, gelu=gelu, rngs=nnx.Rngs(0))
+    difference = jnp.abs(run(make("exact"), X) - run(make("tanh"), X)).max()
+    assert 1e-5 < difference < 1e-2
 
 
 def test_dropout_rate_and_mean():

@@ -2,6 +2,7 @@
 
 from ssl_jax.models.heads.bert import MLMHead, NextSentenceHead, Pooler
 from ssl_jax.models.heads.dino import DINOHead, WeightNormLinear
+from ssl_jax.models.heads.electra import ReplacedTokenHead
 from ssl_jax.models.heads.mae_decoder import MAEDecoder
 from ssl_jax.models.heads.projector import Projector
 from ssl_jax.models.heads.prototypes import Prototypes
@@ -14,5 +15,6 @@ __all__ = [
     "Pooler",
     "Projector",
     "Prototypes",
+    "ReplacedTokenHead",
     "WeightNormLinear",
 ]

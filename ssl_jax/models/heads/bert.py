@@ -6,6 +6,7 @@ from flax import nnx
 
 from ssl_jax.models import settings
 from ssl_jax.models.normalization import layer_norm
+from ssl_jax.models.transformer import GELU
 
 
 def _linear(inputs, outputs, initializer_range, dtype, rngs):
@@ -19,6 +20,9 @@ class MLMHead(nnx.Module):
     Args:
       width: features of the encoder.
       vocab_size: number of tokens.
+      embedding_width: features of the embedding, to which the linear layer brings the states; None: `width`.
+      gelu: 'exact', or 'tanh', an approximation.
+      epsilon: of the layer normalisation.
       initializer_range: deviation of the matrices at the start, truncated normal.
       dtype: of the computation.
       rngs: stream `params`.
@@ -29,13 +33,19 @@ class MLMHead(nnx.Module):
         width: int,
         vocab_size: int,
         *,
+        embedding_width: int | None = None,
+        gelu: GELU = "exact",
+        epsilon: float = 1e-12,
         initializer_range: float = 0.02,
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
-        settings.at_least(1, width=width, vocab_size=vocab_size)
-        self.dense = _linear(width, width, initializer_range, dtype, rngs)
-        self.norm = layer_norm(width, epsilon=1e-12, rngs=rngs)
+        embedding_width = width if embedding_width is None else embedding_width
+        settings.at_least(1, width=width, vocab_size=vocab_size, embedding_width=embedding_width)
+        settings.one_of("gelu", gelu, ("exact", "tanh"))
+        self.gelu = gelu
+        self.dense = _linear(width, embedding_width, initializer_range, dtype, rngs)
+        self.norm = layer_norm(embedding_width, epsilon=epsilon, rngs=rngs)
         self.bias = nnx.Param(jnp.zeros((vocab_size,), jnp.float32))
 
     def __call__(self, hidden: jax.Array, embedding: jax.Array) -> jax.Array:
@@ -43,13 +53,13 @@ class MLMHead(nnx.Module):
 
         Args:
           hidden: [..., width]; pass the masked positions only, the product with the vocabulary is what costs.
-          embedding: [vocab_size, width], the encoder's `token_embedding`.
+          embedding: [vocab_size, embedding_width], the encoder's `token_embedding`.
 
         Returns:
           logits float32 [..., vocab_size].
         """
         x = self.dense(hidden)
-        x = self.norm(jax.nn.gelu(x, approximate=False)).astype(x.dtype)
+        x = self.norm(jax.nn.gelu(x, approximate=self.gelu == "tanh")).astype(x.dtype)
         logits = jnp.einsum("...d,vd->...v", x, embedding.astype(x.dtype), preferred_element_type=jnp.float32)
         return logits + self.bias[...].reshape((1,) * (logits.ndim - 1) + (-1,))
 
