@@ -84,13 +84,13 @@ def embed_layers(encoder: nnx.Module, batch: Views, pad_id: int) -> jax.Array:
     """The same of what each block gives: float32 [B, depth, F]."""
     real = batch["tokens"] != pad_id
     states = encoder.states(batch["tokens"], batch["segments"], real)
-    return jnp.moveaxis(mean_of_tokens(states, real), 0, 1)
+    return jax.vmap(mean_of_tokens, (0, None), 1)(states, real)
 
 
 def mean_of_tokens(states: jax.Array, real: jax.Array) -> jax.Array:
-    """Mean of states [..., B, S, F] over the places where `real`, bool [B, S]: float32 [..., B, F]."""
+    """Mean of states [B, S, F] over the places where `real`, bool [B, S]: float32 [B, F]."""
     weights = real[:, :, None].astype(jnp.float32)
-    return (states.astype(jnp.float32) * weights).sum(-2) / jnp.maximum(weights.sum(1), 1)
+    return (states.astype(jnp.float32) * weights).sum(1) / jnp.maximum(weights.sum(1), 1)
 
 
 def of_kind(encoder: nnx.Module) -> dict[str, Any]:
