@@ -60,6 +60,8 @@ METRICS = {
     "next_token_accuracy": "Next words guessed",
     "next_token_accuracy_unigram": "… by the commonest word alone",
     "next_token_accuracy_bigram": "… by the word before",
+    "pseudo_perplexity": "Pseudo-perplexity",
+    "perplexity": "Perplexity",
     "replaced_accuracy": "Words told from replaced ones",
     "replaced_found": "Replaced words found",
     "replaced_loss": "Loss of replaced words",
