@@ -8,10 +8,10 @@ cannot be had any more.
     python launch.py --config=configs/electra_wikipedia_small.py:smoke    the same code path on made-up articles
 
 Where the numbers come from: embeddings of 128, a generator of a quarter of the width, weight 50, sequences of 128
-tokens, batches of 128, 1M steps, rate 5e-4, 10,000 steps of warm-up, linear decay, weight decay 0.01, 15 % hidden, 30,522
-tokens: the authors' `configure_pretraining.py`, whose defaults are ELECTRA-small; 12 layers, 256 wide: their README; 4
-heads and dropout 0.1 as in the released model. Their code leaves 15 % of the hidden tokens in place and clips gradients at
-1.0. What it packs into a sequence is two segments of one document; here it is one.
+tokens, batches of 128, 1M steps, rate 5e-4, 10,000 steps of warm-up, linear decay, weight decay 0.01, 15 % hidden,
+30,522 tokens: the authors' `configure_pretraining.py`, whose defaults are ELECTRA-small; 12 layers, 256 wide: their
+README; 4 heads and dropout 0.1 as in the released model. Their code leaves 15 % of the hidden tokens in place and clips
+gradients at 1.0. What it packs into a sequence is two segments of one document; here it is one.
 """
 
 import ml_collections
