@@ -71,6 +71,8 @@ METRICS = {
     "next_token_accuracy": "Next words guessed",
     "next_token_accuracy_unigram": "… by the commonest word alone",
     "next_token_accuracy_bigram": "… by the word before",
+    "pseudo_perplexity": "Pseudo-perplexity",
+    "perplexity": "Perplexity",
     "replaced_accuracy": "Words told from replaced ones",
     "replaced_found": "Replaced words found",
     "replaced_loss": "Loss of replaced words",
@@ -101,6 +103,7 @@ def metric(key: str) -> str:
 
 def metric_order(key: str) -> tuple[int, int, str]:
     """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, others."""
+    """Sorts few-shot by its shots, then full kNN, the linear probe, those of layers, other shares, and the rest."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:
