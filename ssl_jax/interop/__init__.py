@@ -3,7 +3,7 @@
 Each file holds one table a model: our names beside theirs. No PyTorch is needed.
 """
 
-from ssl_jax.interop import albert, bert, data2vec_text, electra, gpt2, mae, resnet, roberta, vit
+from ssl_jax.interop import albert, bert, data2vec_text, electra, gpt2, mae, resnet, roberta, t5, vit
 from ssl_jax.interop.exporters import EXPORTERS, Exported
 from ssl_jax.interop.files import read, write
 from ssl_jax.interop.special_tokens import with_special_tokens
@@ -20,6 +20,7 @@ __all__ = [
     "read",
     "resnet",
     "roberta",
+    "t5",
     "vit",
     "with_special_tokens",
     "write",
