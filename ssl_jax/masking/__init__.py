@@ -5,13 +5,14 @@ from ssl_jax.masking.negatives import sample_negatives
 from ssl_jax.masking.patches import count_visible, random_patches
 from ssl_jax.masking.spans import random_spans
 from ssl_jax.masking.tokens import bert_tokens
-from ssl_jax.masking.views import BertView
+from ssl_jax.masking.views import BertView, TokensView
 
-VIEWS = {"bert": BertView}
+VIEWS = {"bert": BertView, "tokens": TokensView}
 
 __all__ = [
     "VIEWS",
     "BertView",
+    "TokensView",
     "bert_tokens",
     "block_patches",
     "count_visible",

@@ -133,6 +133,25 @@ class TextTransformer(nnx.Module):
         rates = dict(mlp_dropout=0.0, attention_dropout=self.dropout)
         return PreNormBlock(rngs=rngs, **self._shape(), **rates, **start)
 
+    def smaller(self, fraction: float, *, rngs: nnx.Rngs) -> "TextTransformer":
+        """An encoder of as many layers with `fraction` of the width, heads and hidden units, on these very embeddings.
+
+        ELECTRA's generator (Clark et al. 2020, section 3.2). Tables and the normalisation of embeddings are one and the
+        same, so that both train them.
+
+        Raises:
+          ValueError: the width is no multiple of the heads.
+        """
+        part = lambda count: max(1, round(fraction * count))
+        same = ("vocab_size", "max_length", "depth", "embedding_width", "share_layers", "causal", "dropout", "gelu")
+        same += ("epsilon", "initializer_range", "scan", "remat", "accumulate", "dtype")
+        sizes = dict(width=part(self.features), heads=part(self.heads), mlp_dim=part(self.mlp_dim))
+        kind = dict(norm_first=self.norm_first, segments=0)
+        encoder = TextTransformer(**{name: getattr(self, name) for name in same}, **sizes, **kind, rngs=rngs)
+        encoder.tokens, encoder.positions = self.tokens, self.positions
+        encoder.segments, encoder.norm = self.segments, self.norm
+        return encoder
+
     @property
     def token_embedding(self) -> jax.Array:
         """The embedding of every token, float32 [vocab_size, embedding_width]; heads use it as their output matrix."""
