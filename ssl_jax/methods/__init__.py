@@ -8,6 +8,7 @@ from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
 from ssl_jax.methods.electra import ELECTRA
+from ssl_jax.methods.hubert import HuBERT
 from ssl_jax.methods.ibot import IBOT
 from ssl_jax.methods.lejepa import LeJEPA
 from ssl_jax.methods.mae import MAE
@@ -23,6 +24,7 @@ from ssl_jax.methods.sup_con import SupCon
 from ssl_jax.methods.supervised import Supervised
 from ssl_jax.methods.swav import SwAV
 from ssl_jax.methods.vicreg import VICReg
+from ssl_jax.methods.wav2vec2 import Wav2Vec2
 
 METHODS = {
     "albert": ALBERT,
@@ -33,6 +35,7 @@ METHODS = {
     "dino": DINO,
     "dinov2": DINOv2,
     "electra": ELECTRA,
+    "hubert": HuBERT,
     "ibot": IBOT,
     "lejepa": LeJEPA,
     "mae": MAE,
@@ -48,4 +51,5 @@ METHODS = {
     "supervised": Supervised,
     "swav": SwAV,
     "vicreg": VICReg,
+    "wav2vec2": Wav2Vec2,
 }
