@@ -100,6 +100,7 @@ class EncoderDecoder(nnx.Module):
         segments: jax.Array | None,
         mask: jax.Array,
         *,
+        positions: jax.Array | None = None,
         train: bool = False,
         key: jax.Array | None = None,
     ) -> jax.Array:
@@ -107,7 +108,7 @@ class EncoderDecoder(nnx.Module):
 
         Args:
           tokens: int [B, S].
-          segments: not looked at.
+          segments, positions: not looked at; of places only distances count.
           mask: True where a token may be attended to: bool [B, S], or [B, S, S] (query, key).
           train: drop.
           key: of the drawing; needed when training with dropout.
@@ -115,7 +116,7 @@ class EncoderDecoder(nnx.Module):
         Returns:
           [B, S, width].
         """
-        del segments
+        del segments, positions
         x, seen, key, last = self._begin(self.encoder, tokens, mask, train, key)
         x = self.encoder.stack(x, seen, key)
         return self._end(self.encoder, x, last)
