@@ -14,6 +14,7 @@ from ssl_jax.interop import (
     mae,
     resnet,
     roberta,
+    t5,
     vit,
     wav2vec2,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "read",
     "resnet",
     "roberta",
+    "t5",
     "vit",
     "wav2vec2",
     "with_special_tokens",

@@ -23,6 +23,7 @@ from ssl_jax.methods.simsiam import SimSiam
 from ssl_jax.methods.sup_con import SupCon
 from ssl_jax.methods.supervised import Supervised
 from ssl_jax.methods.swav import SwAV
+from ssl_jax.methods.t5 import T5
 from ssl_jax.methods.vicreg import VICReg
 from ssl_jax.methods.wav2vec2 import Wav2Vec2
 
@@ -50,6 +51,7 @@ METHODS = {
     "sup_con": SupCon,
     "supervised": Supervised,
     "swav": SwAV,
+    "t5": T5,
     "vicreg": VICReg,
     "wav2vec2": Wav2Vec2,
 }

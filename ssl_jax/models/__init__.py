@@ -4,6 +4,7 @@ They know nothing of methods, data or meshes. Pictures are NHWC. Parameters are 
 computation. What is random in training comes from the argument `key` alone.
 """
 
+from ssl_jax.models.encoder_decoder import EncoderDecoder
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
 from ssl_jax.models.normalization import BatchNorm, normalize_apart
 from ssl_jax.models.patches import patchify, unpatchify
@@ -18,12 +19,14 @@ MODELS = {
     "resnet": ResNet,
     "vit": ViT,
     "text_transformer": TextTransformer,
+    "encoder_decoder": EncoderDecoder,
     "waveform_transformer": WaveformTransformer,
 }
 
 __all__ = [
     "MODELS",
     "BatchNorm",
+    "EncoderDecoder",
     "GumbelQuantizer",
     "MAEDecoder",
     "MLMHead",

@@ -27,6 +27,7 @@ _METHODS = {
     "simsiam": "SimSiam",
     "sup_con": "SupCon",
     "swav": "SwAV",
+    "t5": "T5",
     "vicreg": "VICReg",
     "wav2vec2": "wav2vec 2.0",
 }
@@ -34,6 +35,7 @@ _NETWORKS = {
     "resnet": "ResNet",
     "vit": "ViT",
     "text_transformer": "Transformer",
+    "encoder_decoder": "Encoder and decoder",
     "waveform_transformer": "Waveform transformer",
 }
 METRICS = {
@@ -62,6 +64,7 @@ METRICS = {
     "next_sentence_accuracy": "Next sentence recognised",
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
+    "span_accuracy": "Tokens of hidden spans guessed",
     "contrastive_loss": "Contrastive loss",
     "contrastive_accuracy": "Hidden frames told from others",
     "code_perplexity": "Codes in use",
