@@ -19,6 +19,7 @@ from ssl_jax.methods.sup_con import SupCon
 from ssl_jax.methods.supervised import Supervised
 from ssl_jax.methods.swav import SwAV
 from ssl_jax.methods.vicreg import VICReg
+from ssl_jax.methods.word2vec import Word2Vec
 
 METHODS = {
     "barlow_twins": BarlowTwins,
@@ -40,4 +41,5 @@ METHODS = {
     "supervised": Supervised,
     "swav": SwAV,
     "vicreg": VICReg,
+    "word2vec": Word2Vec,
 }

@@ -10,8 +10,9 @@ from ssl_jax.models.patches import patchify, unpatchify
 from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
 from ssl_jax.models.vit import ViT
+from ssl_jax.models.word_vectors import WordVectors
 
-MODELS = {"resnet": ResNet, "vit": ViT, "text_transformer": TextTransformer}
+MODELS = {"resnet": ResNet, "vit": ViT, "text_transformer": TextTransformer, "word_vectors": WordVectors}
 
 __all__ = [
     "MODELS",
@@ -25,6 +26,7 @@ __all__ = [
     "ResNet",
     "TextTransformer",
     "ViT",
+    "WordVectors",
     "normalize_apart",
     "patchify",
     "unpatchify",

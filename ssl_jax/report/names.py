@@ -23,8 +23,9 @@ _METHODS = {
     "sup_con": "SupCon",
     "swav": "SwAV",
     "vicreg": "VICReg",
+    "word2vec": "word2vec",
 }
-_NETWORKS = {"resnet": "ResNet", "vit": "ViT", "text_transformer": "Transformer"}
+_NETWORKS = {"resnet": "ResNet", "vit": "ViT", "text_transformer": "Transformer", "word_vectors": "word vectors"}
 METRICS = {
     "loss": "Loss",
     "grad_norm": "Norm of the gradient",
@@ -55,6 +56,10 @@ METRICS = {
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
     "koleo_loss": "Loss of spread (KoLeo)",
+    "context_accuracy": "Near words told from others",
+    "analogy_accuracy": "Analogies",
+    "analogy_top_5": "… among the first five",
+    "word_kind_accuracy": "Nearest word of the same kind",
 }
 """What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN and layers too."""
 _SHOTS = re.compile(r"knn_(\d+)shot")
@@ -74,7 +79,7 @@ def metric(key: str) -> str:
 
 
 def metric_order(key: str) -> tuple[int, int, str]:
-    """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, the rest."""
+    """Sorts few-shot by shots, then full kNN, the linear probe, those of layers, other shares, the rest."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:
