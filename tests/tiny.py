@@ -29,7 +29,9 @@ _COMMON = dict(
     evaluate=dict(batch_size=120, during=("knn_full",), tasks=("knn_1shot", "knn_full")),
     expected=dict(results={}),
 )
-_TEXT = dict(vocab_size=512, sequence_length=32)
+_TEXT = dict(modality="text", name="kjv", label_key="book", vocab_size=512, sequence_length=32)
+_READER = dict(name="text_transformer", vocab_size=512, max_length=32, width=24, depth=2, heads=3, mlp_dim=48)
+_READ = dict(batch_size=512, during=("knn_full",), tasks=("knn_full",), limit=1024)
 _DIGITS = dict(
     data=dict(modality="image", name="digits"),
     views=dict(name="affine"),
@@ -108,11 +110,39 @@ _PARTS = dict(
         evaluate=dict(batch_size=512, during=("knn_full",), tasks=("knn_full",), limit=1024),
     ),
     bert=dict(
-        data=dict(modality="text", name="kjv", label_key="book", **_TEXT),
+        data=_TEXT,
         views=dict(name="bert"),
-        model=dict(name="text_transformer", vocab_size=512, max_length=32, width=24, depth=2, heads=3, mlp_dim=48),
+        model=_READER,
         method=dict(name="bert"),
-        evaluate=dict(batch_size=512, during=("knn_full",), tasks=("knn_full",), limit=1024),
+        evaluate=_READ,
+    ),
+    roberta=dict(
+        data=dict(_TEXT, layout="full_sentences"),
+        views=dict(name="bert"),
+        model=dict(_READER, segments=1),
+        method=dict(name="roberta"),
+        evaluate=_READ,
+    ),
+    albert=dict(
+        data=dict(_TEXT, second_segment="swapped"),
+        views=dict(name="bert", whole_words=True, max_ngram=3),
+        model=dict(_READER, embedding_width=16, share_layers=True),
+        method=dict(name="albert"),
+        evaluate=_READ,
+    ),
+    electra=dict(
+        data=dict(_TEXT, second_segment="none"),
+        views=dict(name="bert"),
+        model=dict(_READER, width=32, heads=4),
+        method=dict(name="electra", generator_fraction=0.5),
+        evaluate=_READ,
+    ),
+    next_token=dict(
+        data=dict(_TEXT, layout="stream"),
+        views=dict(name="tokens"),
+        model=dict(_READER, segments=0, causal=True, norm_first=True),
+        method=dict(name="next_token"),
+        evaluate=_READ,
     ),
 )
 METHODS = tuple(_PARTS)

@@ -2,6 +2,7 @@
 
 from ssl_jax.evaluate.embed import embed, raw_features
 from ssl_jax.evaluate.few_shot import draw_shots, few_shot
+from ssl_jax.evaluate.likelihood import masked_log_likelihoods, next_log_likelihoods
 from ssl_jax.evaluate.linear import linear_probe
 from ssl_jax.evaluate.neighbours import knn, nearest
 from ssl_jax.evaluate.ngrams import ngram_accuracy
@@ -16,7 +17,9 @@ __all__ = [
     "few_shot",
     "knn",
     "linear_probe",
+    "masked_log_likelihoods",
     "nearest",
+    "next_log_likelihoods",
     "ngram_accuracy",
     "prefixed",
     "raw_features",

@@ -3,7 +3,24 @@
 Each file holds one table a model: our names beside theirs. No PyTorch is needed.
 """
 
-from ssl_jax.interop import bert, mae, resnet, vit
+from ssl_jax.interop import albert, bert, data2vec_text, electra, gpt2, mae, resnet, roberta, vit
+from ssl_jax.interop.exporters import EXPORTERS, Exported
 from ssl_jax.interop.files import read, write
+from ssl_jax.interop.special_tokens import with_special_tokens
 
-__all__ = ["bert", "mae", "read", "resnet", "vit", "write"]
+__all__ = [
+    "EXPORTERS",
+    "Exported",
+    "albert",
+    "bert",
+    "data2vec_text",
+    "electra",
+    "gpt2",
+    "mae",
+    "read",
+    "resnet",
+    "roberta",
+    "vit",
+    "with_special_tokens",
+    "write",
+]

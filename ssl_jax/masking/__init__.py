@@ -6,14 +6,15 @@ from ssl_jax.masking.patches import count_visible, random_patches
 from ssl_jax.masking.skip_gram import SkipGramView, skip_gram_pairs
 from ssl_jax.masking.spans import random_spans
 from ssl_jax.masking.tokens import bert_tokens
-from ssl_jax.masking.views import BertView
+from ssl_jax.masking.views import BertView, TokensView
 
-VIEWS = {"bert": BertView, "skip_gram": SkipGramView}
+VIEWS = {"bert": BertView, "skip_gram": SkipGramView, "tokens": TokensView}
 
 __all__ = [
     "VIEWS",
     "BertView",
     "SkipGramView",
+    "TokensView",
     "bert_tokens",
     "block_patches",
     "count_visible",

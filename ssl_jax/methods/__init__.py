@@ -1,18 +1,22 @@
 """The table of methods: a name in `config.method.name`, the class in the file of that name."""
 
+from ssl_jax.methods.albert import ALBERT
 from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.byol import BYOL
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
+from ssl_jax.methods.electra import ELECTRA
 from ssl_jax.methods.ibot import IBOT
 from ssl_jax.methods.lejepa import LeJEPA
 from ssl_jax.methods.mae import MAE
 from ssl_jax.methods.moco_v2 import MoCoV2
 from ssl_jax.methods.moco_v3 import MoCoV3
 from ssl_jax.methods.msn import MSN
+from ssl_jax.methods.next_token import NextToken
 from ssl_jax.methods.nnclr import NNCLR
+from ssl_jax.methods.roberta import RoBERTa
 from ssl_jax.methods.simclr import SimCLR
 from ssl_jax.methods.simsiam import SimSiam
 from ssl_jax.methods.sup_con import SupCon
@@ -22,19 +26,23 @@ from ssl_jax.methods.vicreg import VICReg
 from ssl_jax.methods.word2vec import Word2Vec
 
 METHODS = {
+    "albert": ALBERT,
     "barlow_twins": BarlowTwins,
     "bert": BERT,
     "byol": BYOL,
     "dcl": DCL,
     "dino": DINO,
     "dinov2": DINOv2,
+    "electra": ELECTRA,
     "ibot": IBOT,
     "lejepa": LeJEPA,
     "mae": MAE,
     "moco_v2": MoCoV2,
     "moco_v3": MoCoV3,
     "msn": MSN,
+    "next_token": NextToken,
     "nnclr": NNCLR,
+    "roberta": RoBERTa,
     "simclr": SimCLR,
     "simsiam": SimSiam,
     "sup_con": SupCon,

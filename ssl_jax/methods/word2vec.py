@@ -70,7 +70,7 @@ class Word2Vec(nnx.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equation 4, averaged over the pairs of the batch. A drawn word that is the right one does not count.
 
-        `context_accuracy` is the share of drawn words that have a smaller product with the given one than its neighbour.
+        `context_accuracy` is the share of drawn words whose product with the given one is less than its neighbour's.
         """
         del train
         centers, contexts, weights = (views[name].ravel() for name in ("centers", "contexts", "weights"))

@@ -104,7 +104,7 @@ class MLP(nnx.Module):
     Args:
       width, hidden: features of a token, and between the two layers.
       dropout: rate after the GELU.
-      gelu: 'exact', by the error function, or 'tanh', the approximation of BERT's code, GPT-2 and ALBERT.
+      gelu: 'exact', by the error function, or 'tanh', its approximation in GPT-2 and ALBERT.
       dtype: of the computation.
       kernel_init: for both matrices.
       out_init: for the second one; None: `kernel_init`.

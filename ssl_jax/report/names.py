@@ -5,19 +5,23 @@ import re
 STAGES = ("raw", "untrained", "pretrained")
 _STAGE_NAMES = {"raw": "Raw input", "untrained": "Untrained", "pretrained": "Pretrained"}
 _METHODS = {
+    "albert": "ALBERT",
     "barlow_twins": "Barlow Twins",
     "bert": "BERT",
     "byol": "BYOL",
     "dcl": "DCL",
     "dino": "DINO",
     "dinov2": "DINOv2",
+    "electra": "ELECTRA",
     "ibot": "iBOT",
     "lejepa": "LeJEPA",
     "mae": "MAE",
     "moco_v2": "MoCo v2",
     "moco_v3": "MoCo v3",
     "msn": "MSN",
+    "next_token": "Next token",
     "nnclr": "NNCLR",
+    "roberta": "RoBERTa",
     "simclr": "SimCLR",
     "simsiam": "SimSiam",
     "sup_con": "SupCon",
@@ -52,6 +56,16 @@ METRICS = {
     "next_sentence_accuracy": "Next sentence recognised",
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
+    "sentence_order_accuracy": "Order of sentences recognised",
+    "sentence_order_loss": "Loss of the order of sentences",
+    "next_token_accuracy": "Next words guessed",
+    "next_token_accuracy_unigram": "… by the commonest word alone",
+    "next_token_accuracy_bigram": "… by the word before",
+    "pseudo_perplexity": "Pseudo-perplexity",
+    "perplexity": "Perplexity",
+    "replaced_accuracy": "Words told from replaced ones",
+    "replaced_found": "Replaced words found",
+    "replaced_loss": "Loss of replaced words",
     "accuracy": "Accuracy of classes",
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
@@ -64,7 +78,7 @@ METRICS = {
 """What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN and layers too."""
 _SHOTS = re.compile(r"knn_(\d+)shot")
 _LAYER = re.compile(r"linear_layer_(\d+)")
-_SHARE = re.compile(r"knn_.*|linear.*|.*accuracy.*|.*top_?\d.*")
+_SHARE = re.compile(r"knn_.*|linear.*|.*accuracy.*|replaced_found|.*top_?\d.*")
 
 
 def metric(key: str) -> str:
@@ -79,7 +93,7 @@ def metric(key: str) -> str:
 
 
 def metric_order(key: str) -> tuple[int, int, str]:
-    """Sorts few-shot by shots, then full kNN, the linear probe, those of layers, other shares, the rest."""
+    """Sorts few-shot by its shots, then full kNN, the linear probe, those of layers, other shares, and the rest."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:
