@@ -93,6 +93,22 @@ _PARTS = dict(
         model=dict(_VIT, pooling="mean"),
         method=dict(name="mae", decoder_width=16, decoder_depth=1, decoder_heads=2),
     ),
+    word2vec=dict(
+        data=dict(
+            modality="text",
+            name="kjv",
+            label_key="book",
+            layout="sentences",
+            vocabulary="words",
+            vocab_size=512,
+            sequence_length=32,
+        ),
+        views=dict(name="skip_gram", window=3, max_pairs=48),
+        model=dict(name="word_vectors", vocab_size=512, width=16),
+        method=dict(name="word2vec", negatives=3),
+        optimizer=dict(name="adamw", learning_rate=1e-2, weight_decay=0.0),
+        evaluate=dict(batch_size=512, during=("knn_full",), tasks=("knn_full",), limit=1024),
+    ),
     bert=dict(
         data=_TEXT,
         views=dict(name="bert"),

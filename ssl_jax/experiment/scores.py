@@ -50,7 +50,18 @@ class Scorer:
     def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
         """All tasks of the plan (on `splits`, where they are embedded already), LiDAR, and the method's own metrics."""
         scores = self.experiment.plan(*(splits or self.splits(state))) | self.layers(state) | self.lidar(state)
-        return processes.scores_of_first(scores | self.held_out(state) | self.likelihood(state))
+        scores |= self.words(state) | self.held_out(state) | self.likelihood(state)
+        return processes.scores_of_first(scores)
+
+    def words(self, state: TrainState) -> dict[str, float]:
+        """Analogies and likeness of words, where the method has a vector for each."""
+        if not hasattr(self.experiment.method, "word_vectors"):
+            return {}
+        everywhere = meshes.replicated(self.experiment.recipe.mesh)
+        vectors = jax.jit(lambda state: self.experiment.module(state).word_vectors(), out_shardings=everywhere)
+        opened = self.experiment.data
+        words = {word: row for word, row in opened.tokenizer.get_vocab().items() if row not in opened.spec.special_ids}
+        return evaluate.word_scores(jax.device_get(vectors(state)), words)
 
     def likelihood(self, state: TrainState) -> dict[str, float]:
         """`pseudo_perplexity`, or `perplexity` of a causal model: of held-out texts, as many as the plan asks for."""

@@ -26,6 +26,7 @@ from ssl_jax.methods.swav import SwAV
 from ssl_jax.methods.t5 import T5
 from ssl_jax.methods.vicreg import VICReg
 from ssl_jax.methods.wav2vec2 import Wav2Vec2
+from ssl_jax.methods.word2vec import Word2Vec
 
 METHODS = {
     "albert": ALBERT,
@@ -54,4 +55,5 @@ METHODS = {
     "t5": T5,
     "vicreg": VICReg,
     "wav2vec2": Wav2Vec2,
+    "word2vec": Word2Vec,
 }

@@ -14,12 +14,14 @@ from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
 from ssl_jax.models.vit import ViT
 from ssl_jax.models.waveform_transformer import WaveformTransformer
+from ssl_jax.models.word_vectors import WordVectors
 
 MODELS = {
     "resnet": ResNet,
     "vit": ViT,
     "text_transformer": TextTransformer,
     "encoder_decoder": EncoderDecoder,
+    "word_vectors": WordVectors,
     "waveform_transformer": WaveformTransformer,
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "TextTransformer",
     "ViT",
     "WaveformTransformer",
+    "WordVectors",
     "mean_of_frames",
     "mean_square",
     "normalize_apart",

@@ -30,6 +30,7 @@ _METHODS = {
     "t5": "T5",
     "vicreg": "VICReg",
     "wav2vec2": "wav2vec 2.0",
+    "word2vec": "word2vec",
 }
 _NETWORKS = {
     "resnet": "ResNet",
@@ -37,6 +38,7 @@ _NETWORKS = {
     "text_transformer": "Transformer",
     "encoder_decoder": "Encoder and decoder",
     "waveform_transformer": "Waveform transformer",
+    "word_vectors": "word vectors",
 }
 METRICS = {
     "loss": "Loss",
@@ -86,6 +88,10 @@ METRICS = {
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
     "koleo_loss": "Loss of spread (KoLeo)",
+    "context_accuracy": "Near words told from others",
+    "analogy_accuracy": "Analogies",
+    "analogy_top_5": "… among the first five",
+    "word_kind_accuracy": "Nearest word of the same kind",
 }
 """What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN and layers too."""
 _SHOTS = re.compile(r"knn_(\d+)shot")

@@ -104,30 +104,6 @@ def test_bert(data_dir, tmp_path, capsys):
     _refuses_what_is_there(tmp_path, data_dir, capsys)
 
 
-@pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
-@pytest.mark.parametrize(
-    "method, kind",
-    [
-        ("roberta", "RobertaForMaskedLM"),
-        ("albert", "AlbertForPreTraining"),
-        ("electra", "ElectraForPreTraining"),
-        ("next_token", "GPT2LMHeadModel"),
-    ],
-)
-def test_other_methods(method, kind, data_dir, tmp_path):
-    """Their class loads all weights, and its states are ours."""
-    built, module, out = exported(method, data_dir, tmp_path)
-    model, found = getattr(transformers, kind).from_pretrained(out, output_loading_info=True)
-    assert not found["missing_keys"] and not found["mismatched_keys"] and not found["unexpected_keys"], found
-    batch = built.data.eval.read(np.arange(4))
-    ours, attend = states(module, batch)
-    inputs = {"input_ids": batch["tokens"], "attention_mask": attend}
-    inputs = {name: torch.tensor(np.asarray(array, np.int64)) for name, array in inputs.items()}
-    theirs = model.eval()(**inputs, output_hidden_states=True).hidden_states[-1]
-    assert relative_error(ours[attend], theirs.detach().numpy()[np.asarray(attend)]) < 1e-5
-    assert json.loads((out / "config.json").read_text())["architectures"] == [kind]
-
-
 def _refuses_what_is_there(tmp_path, data_dir, capsys):
     arguments = ["export", str(tmp_path / "run"), "--to=hf", f"--data_dir={data_dir}"]
     assert launch.main([*arguments, f"--out={tmp_path / 'out'}"]) == 2
