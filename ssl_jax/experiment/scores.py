@@ -159,12 +159,13 @@ class Scorer:
         return {name: total / count for name, total in totals.items()}
 
     def raw(self) -> dict[str, float]:
-        """All tasks of the plan on pixels or word counts; n-gram guesses too, where the method guesses words."""
+        """All tasks of the plan on pixels, word counts or cepstra; n-gram guesses too, where the method guesses words."""
         plan, spec = self.experiment.plan, self.experiment.data.spec
 
         def features(source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
             batch = source.read(self._own(rows))
-            raw = evaluate.raw_features(batch, vocab_size=spec.vocab_size, special_ids=spec.special_ids or ())
+            about = dict(vocab_size=spec.vocab_size, special_ids=spec.special_ids or (), sample_rate=spec.sample_rate)
+            raw = evaluate.raw_features(batch, **about)
             found = {"features": raw, "label": batch["label"]}
             return processes.all_rows(found) if self._even(len(rows)) else found
 
