@@ -5,9 +5,13 @@ import re
 STAGES = ("raw", "untrained", "pretrained")
 _STAGE_NAMES = {"raw": "Raw input", "untrained": "Untrained", "pretrained": "Pretrained"}
 _METHODS = {
+    "apc": "APC",
     "barlow_twins": "Barlow Twins",
     "bert": "BERT",
+    "best_rq": "BEST-RQ",
     "byol": "BYOL",
+    "cpc": "CPC",
+    "data2vec": "data2vec",
     "dcl": "DCL",
     "dino": "DINO",
     "dinov2": "DINOv2",
@@ -30,7 +34,10 @@ _NETWORKS = {
     "resnet": "ResNet",
     "vit": "ViT",
     "text_transformer": "Transformer",
-    "waveform_transformer": "Waveform transformer",
+    "waveform_transformer": "Transformer",
+    "frame_transformer": "Transformer",
+    "waveform_gru": "GRU",
+    "frame_gru": "GRU",
 }
 METRICS = {
     "loss": "Loss",
@@ -62,6 +69,9 @@ METRICS = {
     "contrastive_accuracy": "Hidden frames told from others",
     "code_perplexity": "Codes in use",
     "gumbel_temperature": "Temperature of codes",
+    "target_deviation": "Deviation of targets",
+    "prediction_deviation": "Deviation of predictions",
+    "copy_error": "Error of copying the frame before",
     "unit_loss": "Loss of hidden units",
     "masked_unit_accuracy": "Hidden units guessed",
     "unit_perplexity": "Units in use",
