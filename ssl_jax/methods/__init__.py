@@ -1,9 +1,13 @@
 """The table of methods: a name in `config.method.name`, the class in the file of that name."""
 
 from ssl_jax.methods.albert import ALBERT
+from ssl_jax.methods.apc import APC
 from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
+from ssl_jax.methods.best_rq import BestRQ
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.cpc import CPC
+from ssl_jax.methods.data2vec import Data2Vec
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
@@ -30,9 +34,13 @@ from ssl_jax.methods.word2vec import Word2Vec
 
 METHODS = {
     "albert": ALBERT,
+    "apc": APC,
     "barlow_twins": BarlowTwins,
     "bert": BERT,
+    "best_rq": BestRQ,
     "byol": BYOL,
+    "cpc": CPC,
+    "data2vec": Data2Vec,
     "dcl": DCL,
     "dino": DINO,
     "dinov2": DINOv2,

@@ -15,8 +15,8 @@ def mean_of_frames(states: jax.Array, frames: jax.Array) -> jax.Array:
       float32 [..., B, W].
     """
     weights = (jnp.arange(states.shape[-2])[None, :] < frames[:, None]).astype(jnp.float32)
-    total = jnp.einsum("...bfw,bf->...bw", states.astype(jnp.float32), weights)
-    return total / jnp.maximum(weights.sum(-1), 1)[:, None]
+    weights = weights / jnp.maximum(weights.sum(-1, keepdims=True), 1)
+    return jnp.einsum("...bfw,bf->...bw", states.astype(jnp.float32), weights)
 
 
 def mean_square(features: jax.Array, frames: jax.Array) -> jax.Array:

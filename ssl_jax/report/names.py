@@ -6,9 +6,13 @@ STAGES = ("raw", "untrained", "pretrained")
 _STAGE_NAMES = {"raw": "Raw input", "untrained": "Untrained", "pretrained": "Pretrained"}
 _METHODS = {
     "albert": "ALBERT",
+    "apc": "APC",
     "barlow_twins": "Barlow Twins",
     "bert": "BERT",
+    "best_rq": "BEST-RQ",
     "byol": "BYOL",
+    "cpc": "CPC",
+    "data2vec": "data2vec",
     "dcl": "DCL",
     "dino": "DINO",
     "dinov2": "DINOv2",
@@ -37,8 +41,11 @@ _NETWORKS = {
     "vit": "ViT",
     "text_transformer": "Transformer",
     "encoder_decoder": "Encoder and decoder",
-    "waveform_transformer": "Waveform transformer",
+    "waveform_transformer": "Transformer",
     "word_vectors": "word vectors",
+    "frame_transformer": "Transformer",
+    "waveform_gru": "GRU",
+    "frame_gru": "GRU",
 }
 METRICS = {
     "loss": "Loss",
@@ -81,6 +88,9 @@ METRICS = {
     "replaced_accuracy": "Words told from replaced ones",
     "replaced_found": "Replaced words found",
     "replaced_loss": "Loss of replaced words",
+    "target_deviation": "Deviation of targets",
+    "prediction_deviation": "Deviation of predictions",
+    "copy_error": "Error of copying the frame before",
     "unit_loss": "Loss of hidden units",
     "masked_unit_accuracy": "Hidden units guessed",
     "unit_perplexity": "Units in use",
