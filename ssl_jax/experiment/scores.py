@@ -159,7 +159,7 @@ class Scorer:
         return {name: total / count for name, total in totals.items()}
 
     def raw(self) -> dict[str, float]:
-        """All tasks of the plan on pixels, word counts or cepstra; n-gram guesses too, where the method guesses words."""
+        """All tasks of the plan on pixels, word counts or cepstra; n-grams too, where the method guesses words."""
         plan, spec = self.experiment.plan, self.experiment.data.spec
 
         def features(source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
