@@ -323,7 +323,7 @@ def _asked_for(chosen: Callable, **known: int) -> dict[str, int]:
 
 
 def _make_method(config: Mapping[str, Any], spec: Any, method_table: Mapping, rngs: nnx.Rngs) -> nnx.Module:
-    view = _named(VIEWS, config["views"], "config.views", spec)
+    view = view_of(config, spec)
     backbone = _named(models.MODELS, config["model"], "config.model", rngs=rngs)
     chosen = method_table[config["method"]["name"]]
     _check_fit(config["method"]["name"], chosen, backbone, view, spec)
@@ -333,6 +333,11 @@ def _make_method(config: Mapping[str, Any], spec: Any, method_table: Mapping, rn
     numbers = dict(steps=config["steps"], batch_size=config["batch_size"], num_classes=spec.num_classes)
     given = _asked_for(chosen, **numbers)
     return _named(method_table, config["method"], "config.method", backbone, view, rngs=rngs, **given)
+
+
+def view_of(config: Mapping[str, Any], spec: Any) -> Any:
+    """The views of `config` for data of that `spec`."""
+    return _named(VIEWS, config["views"], "config.views", spec)
 
 
 def _named(choices: Mapping, node: Mapping, path: str, *args: Any, **given: Any) -> Any:

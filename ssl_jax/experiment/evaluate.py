@@ -6,11 +6,11 @@ from typing import Any
 
 from ssl_jax.data import glue as glue_tasks
 from ssl_jax.errors import unknown
-from ssl_jax.experiment import glue
+from ssl_jax.experiment import ctc, glue
 
-EVALUATIONS = {"glue": glue.evaluate}
+EVALUATIONS = {"ctc": ctc.evaluate, "glue": glue.evaluate}
 """By the part of a task's name before the slash; each takes (workdir, task, settings, data_dir=...)."""
-VALID = [f"glue/{name}" for name in glue_tasks.TASKS]
+VALID = ["ctc", *(f"glue/{name}" for name in glue_tasks.TASKS)]
 
 
 def evaluate(
@@ -20,7 +20,7 @@ def evaluate(
 
     Args:
       workdir: the run's folder.
-      task: 'glue/mrpc', ...
+      task: 'glue/mrpc', 'ctc', ...
       settings: of the task.
       data_dir: where TFDS data lies, None for TFDS's own default.
 

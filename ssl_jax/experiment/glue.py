@@ -1,6 +1,5 @@
 """Fine-tuning what a run has learnt on a task of GLUE, as `launch.py evaluate` does."""
 
-import dataclasses
 import functools
 import os
 from collections.abc import Mapping
@@ -10,13 +9,10 @@ import jax
 import numpy as np
 from flax import nnx
 
-from ssl_jax import config as configs
 from ssl_jax.data import glue
 from ssl_jax.errors import UserError
 from ssl_jax.evaluate import classify, fine_tune
-from ssl_jax.experiment import trained
-
-RESULTS = "fine_tuned.json"
+from ssl_jax.experiment import task_settings, trained
 
 
 def evaluate(
@@ -38,10 +34,7 @@ def evaluate(
       RunError: the loss is NaN or Inf.
     """
     described = glue.task(task)
-    own = {name: settings[name] for name in configs.settings_of(_settings) if name in settings}
-    tuning = {name: value for name, value in settings.items() if name not in own}
-    chosen = configs.construct(_settings, own, "--task")
-    tuning = configs.construct(fine_tune.FineTuning, tuning, "--task")
+    chosen, tuning = task_settings.parted(_settings, settings)
     if trained.config_of(workdir)["model"]["name"] != "text_transformer":
         raise UserError(f"--task={task} is for a run whose config.model.name is 'text_transformer', which this is not.")
     experiment, method = trained.load(workdir, data_dir=data_dir)
@@ -56,7 +49,7 @@ def evaluate(
         found = _scores(model, read(split), described.metrics, tuning.batch_size)
         prefix = f"{split.removeprefix('validation_')}/" if len(described.splits) > 1 else ""
         results |= {f"{prefix}{name}": value for name, value in found.items()}
-    trained.keep(workdir, RESULTS, {task: results | {"settings": dataclasses.asdict(tuning) | chosen}})
+    task_settings.keep(workdir, task, results, chosen, tuning)
     return results
 
 

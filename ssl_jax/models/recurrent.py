@@ -133,6 +133,10 @@ class FrameGRU(nnx.Module):
         self.features, self.mels, self.dropout, self.residual = width, mels, dropout, residual
         self.layers = nnx.List([GRU(width if number else mels, width, rngs=rngs) for number in range(depth)])
 
+    def frames(self, length: jax.Array | int) -> jax.Array | int:
+        """How many frames come out of so many: all."""
+        return length
+
     def __call__(
         self, frames: jax.Array, length: jax.Array, *, train: bool = False, key: jax.Array | None = None
     ) -> jax.Array:

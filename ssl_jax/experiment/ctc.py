@@ -1,0 +1,155 @@
+"""Teaching what a run has learnt of speech to write it down, as `launch.py evaluate` does."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from ssl_jax import config as configs
+from ssl_jax import data
+from ssl_jax.data.records import Records
+from ssl_jax.errors import UserError
+from ssl_jax.evaluate import fine_tune, speech, transcripts
+from ssl_jax.experiment import task_settings, trained
+from ssl_jax.experiment.build import view_of
+
+TUNING = dict(epochs=40, batch_size=16, learning_rate=5e-4)  # for a few hundred recordings
+
+
+def evaluate(
+    workdir: str | os.PathLike, task: str, settings: Mapping[str, Any], *, data_dir: str | None = None
+) -> dict[str, float]:
+    """Trains the backbone of a run and a new head by CTC, and measures what it writes by its best path.
+
+    All parameters are trained (wav2vec 2.0 leaves its convolutions as they are). Recordings that fill the whole length
+    may have been cut and are left out, as are those with fewer frames than their text takes.
+
+    Args:
+      workdir: the run's folder, which is not changed but for the results.
+      task: 'ctc'.
+      settings: of `fine_tune.FineTuning` and of `_settings`.
+      data_dir: where TFDS data lies, None for TFDS's own default.
+
+    Returns:
+      `word_error_rate` and `character_error_rate` on the test split, and `recordings`, how many those are of.
+
+    Raises:
+      UserError: a wrong setting, no such run, data that is not prepared, or a method that hears nothing.
+      RunError: the loss is NaN or Inf.
+    """
+    if task != "ctc":
+        raise UserError(f"--task={task!r} does not exist: CTC is trained by --task=ctc.")
+    chosen, tuning = task_settings.parted(_settings, settings, **TUNING)
+    if trained.config_of(workdir)["data"]["modality"] != "audio":
+        raise UserError(f"--task={task} is for a run whose config.data.modality is 'audio', which this is not.")
+    experiment, method = trained.load(workdir, data_dir=data_dir)
+    if method.backbone.reads != "audio":
+        raise UserError(f"--task={task}: a {type(method.backbone).__name__} gives one vector a recording, not frames.")
+    if chosen["untrained"]:
+        method = experiment.module(experiment.initial_state())
+    opened = _opened(experiment.config, chosen, data_dir)
+    spoken = {split: _texts(opened, chosen["text_key"], split) for split in opened.splits[::2]}
+    alphabet = transcripts.Alphabet.of(spoken[opened.splits[0]])
+    view = view_of(experiment.config | {"views": configs.without(experiment.config["views"], "seconds")}, opened.spec)
+    model = speech.Speller(method.backbone, view, len(alphabet), rngs=nnx.Rngs(tuning.seed))
+    examples, _ = _read(opened.train, spoken[opened.splits[0]], alphabet, model)
+    steps = fine_tune.steps_of(len(examples["answer"]), tuning)
+    fine_tune.fine_tune(
+        model, speech.ctc_loss, fine_tune.shuffled(examples, tuning), steps, tuning, doing=f"Fine-tuning on {task}"
+    )
+    results = _scores(model, *_read(opened.eval, spoken[opened.splits[2]], alphabet, model), alphabet, tuning)
+    trained.keep(
+        workdir,
+        task_settings.RESULTS,
+        {_named(task, chosen): results | {"settings": dataclasses.asdict(tuning) | chosen}},
+    )
+    return results
+
+
+def _named(task: str, chosen: Mapping[str, Any]) -> str:
+    return f"{task}/untrained" if chosen["untrained"] else task
+
+
+def _settings(
+    *,
+    name: str | None = None,
+    train_split: str = "train",
+    eval_split: str = "test",
+    text_key: str = "text",
+    seconds: float = 4.0,
+    untrained: bool = False,
+) -> dict[str, Any]:
+    """Settings beside those of the training.
+
+    Args:
+      name: TFDS name of the recordings; None: those of the run.
+      train_split: to learn from.
+      eval_split: to be tested on.
+      text_key: feature that holds what is said.
+      seconds: length that recordings are filled up to.
+      untrained: begin with the network as it was before its pretraining, for comparison.
+    """
+    if seconds <= 0:
+        raise ValueError(f"seconds {seconds} is not positive")
+    given = dict(name=name, train_split=train_split, eval_split=eval_split, text_key=text_key)
+    return given | dict(seconds=float(seconds), untrained=bool(untrained))
+
+
+def _opened(config: Mapping[str, Any], chosen: Mapping[str, Any], data_dir: str | None) -> data.AudioData:
+    """The recordings, at the rate that the network is used to."""
+    node = configs.without(config["data"], "text_key", "eval_train_split") | {"label_key": None}
+    node |= {key: chosen[key] for key in ("train_split", "eval_split", "seconds")}
+    rate = data.described(config["data"], data_dir).spec.sample_rate
+    return data.described(node | {"name": chosen["name"] or node["name"], "sample_rate": rate}, data_dir)
+
+
+def _texts(opened: data.AudioData, text_key: str, split: str) -> list[str]:
+    """What is said in each recording of a split."""
+    records = Records(opened.name, opened.data_dir, split, (text_key,), opened.mock)
+    records.feature(text_key, "text_key")
+    read = records.read(np.arange(len(records)))
+    return [" ".join(record[text_key].decode(errors="replace").lower().split()) for record in read]
+
+
+def _read(
+    source: Any, texts: list[str], alphabet: transcripts.Alphabet, model: speech.Speller
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The recordings that can be written down, as arrays, and what is said in them.
+
+    Raises:
+      UserError: there are none.
+    """
+    found = source.read(np.arange(len(source)))
+    answers = speech.spelled(alphabet, texts)
+    frames = _frames(model, found)
+    fits = (found["length"] < found["waveform"].shape[1]) & (speech.needed_frames(answers) <= frames)
+    kept = np.flatnonzero(fits & (answers != transcripts.BLANK).any(1))
+    if not len(kept):
+        raise UserError("--task.seconds: all recordings are longer, or too short for their texts; choose more seconds.")
+    arrays = {"waveform": found["waveform"], "length": found["length"], "answer": answers}
+    return {name: array[kept] for name, array in arrays.items()}, [texts[row] for row in kept]
+
+
+def _frames(model: speech.Speller, found: Mapping[str, np.ndarray]) -> np.ndarray:
+    """How many frames the network has of each recording."""
+    heard = lambda example: model.view.evaluate(example)["length"]
+    lengths = jax.jit(lambda batch: jax.lax.map(heard, batch))({k: found[k] for k in ("waveform", "length")})
+    return np.asarray(model.encoder.frames(lengths))
+
+
+def _scores(
+    model: speech.Speller,
+    examples: dict[str, np.ndarray],
+    texts: list[str],
+    alphabet: transcripts.Alphabet,
+    tuning: fine_tune.FineTuning,
+) -> dict[str, float]:
+    graphdef, state = nnx.split(model)
+    compiled = jax.jit(lambda state, batch: nnx.merge(graphdef, state, copy=True)(batch)[0])
+    logits = fine_tune.predicted(lambda batch: compiled(state, batch), examples, tuning.batch_size)
+    guesses = [alphabet.read(path) for path in transcripts.greedy(logits, _frames(model, examples))]
+    return transcripts.error_rates(texts, guesses) | {"recordings": float(len(texts))}
