@@ -93,6 +93,24 @@ _PARTS = dict(
         model=dict(_VIT, pooling="mean"),
         method=dict(name="mae", decoder_width=16, decoder_depth=1, decoder_heads=2),
     ),
+    simcse=dict(
+        data=dict(_TEXT, layout="sentences"),
+        views=dict(name="tokens"),
+        model=dict(
+            name="text_transformer",
+            vocab_size=512,
+            max_length=32,
+            width=24,
+            depth=2,
+            heads=3,
+            mlp_dim=48,
+            dropout=0.1,
+        ),
+        method=dict(name="simcse"),
+        evaluate=dict(
+            batch_size=512, during=("neighbouring_sentences",), tasks=("knn_full", "neighbouring_sentences"), limit=1024
+        ),
+    ),
     word2vec=dict(
         data=dict(
             modality="text",
