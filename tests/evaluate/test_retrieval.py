@@ -14,8 +14,8 @@ def _on_circle(*degrees: float) -> np.ndarray:
 def test_ranks_by_hand():
     """Documents of 3, 2 and 1 sentences.
 
-    Sorted by angle: of 0, 1 is next and first; of 1, 0 is before and first; of 2, at 90: 5, 3, 4, then 1, before: fourth;
-    of 3, at 105: 5, 2, then 4, next: third; of 4, at 121: 5, then 3, before: second. 5 is alone.
+    Sorted by angle: of 0, 1 is next and first; of 1, 0 is before and first; of 2, at 90: 5, 3, 4, then 1, before:
+    fourth; of 3, at 105: 5, 2, then 4, next: third; of 4, at 121: 5, then 3, before: second. 5 is alone.
     """
     found = neighbouring_sentences(_on_circle(0, 10, 90, 105, 121, 112.5), np.array([0, 0, 0, 1, 1, 2]))
     ranks = np.array([1, 1, 4, 3, 2])

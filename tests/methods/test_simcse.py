@@ -61,20 +61,6 @@ def test_padding_changes_nothing():
     np.testing.assert_allclose(method.embed(longer)[-1:], method.embed(short), rtol=1e-5, atol=1e-6)
 
 
-def test_it_learns_to_find_the_other_pass():
-    method, batch = _method(0.1), small_text.batch(8)
-    views = method.views(batch, jax.random.key(0))
-    value = nnx.jit(nnx.value_and_grad(lambda method, key: method.loss(views, key)[0]))
-    before = np.mean([value(method, jax.random.key(n))[0] for n in range(5)])
-    for step in range(30):
-        _, gradient = value(method, jax.random.key(100 + step))
-        graphdef, params, rest = nnx.split(method, nnx.Param, ...)
-        params = jax.tree.map(lambda p, g: p - 0.05 * g, params, gradient)
-        method = nnx.merge(graphdef, params, rest)
-    after = np.mean([value(method, jax.random.key(n))[0] for n in range(5)])
-    assert after < 0.5 * before
-
-
 @pytest.mark.parametrize(
     "leaves, message",
     [
