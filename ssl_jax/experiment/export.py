@@ -5,16 +5,10 @@ import os
 import pathlib
 from typing import Any
 
-import jax
-
-from ssl_jax import config as configs
 from ssl_jax import interop
 from ssl_jax.errors import UserError, unknown
-from ssl_jax.experiment.build import Experiment, build
-from ssl_jax.train import mesh as meshes
-from ssl_jax.train.checkpoints import Checkpoints
-from ssl_jax.train.state import TrainState
-from ssl_jax.train.workdir import Workdir, read_json
+from ssl_jax.experiment import trained
+from ssl_jax.experiment.build import Experiment
 
 
 def export(workdir: str | os.PathLike, out: str | os.PathLike, *, data_dir: str | None = None) -> list[pathlib.Path]:
@@ -31,44 +25,19 @@ def export(workdir: str | os.PathLike, out: str | os.PathLike, *, data_dir: str 
     Raises:
       UserError: there is no run or no checkpoint, its method has no counterpart there, or `out` holds something.
     """
-    folder, out = pathlib.Path(workdir).expanduser().absolute(), pathlib.Path(out).expanduser().absolute()
-    config = read_json(folder / "config.json")
-    if config is None:
-        raise UserError(f"{folder} is no run's folder: it has no config.json.")
+    config, out = trained.config_of(workdir), pathlib.Path(out).expanduser().absolute()
     if config["method"]["name"] not in interop.EXPORTERS:
         raise unknown("export --to=hf of config.method.name", config["method"]["name"], interop.EXPORTERS)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} holds something already; give --out a new folder.")
-    own = Workdir(folder)
-    try:
-        experiment = _on_one_device(config, data_dir)
-        state = _newest(experiment, folder)
-    finally:
-        own.release()
-    exported = interop.EXPORTERS[config["method"]["name"]](experiment.module(state), experiment.data.spec)
+    experiment, method = trained.load(workdir, data_dir=data_dir)
+    exported = interop.EXPORTERS[config["method"]["name"]](method, experiment.data.spec)
     out.mkdir(parents=True, exist_ok=True)
     interop.write(out / "model.safetensors", exported.weights)
     _write_json(out / "config.json", exported.config)
     if config["data"]["modality"] == "text":
         _write_tokenizer(experiment, out, segments=exported.config.get("type_vocab_size", 0) > 1)
     return sorted(out.iterdir())
-
-
-def _on_one_device(config: dict[str, Any], data_dir: str | None) -> Experiment:
-    """The run's parts, on whatever machine this is."""
-    mesh = meshes.make_mesh(jax.devices()[:1])
-    return build(config | {"sharding": {}}, data_dir=data_dir, mesh=mesh)
-
-
-def _newest(experiment: Experiment, folder: pathlib.Path) -> TrainState:
-    checkpoints = configs.construct(Checkpoints, experiment.config["checkpoint"], "config.checkpoint", folder)
-    try:
-        state = checkpoints.restore(experiment.abstract_state())
-    finally:
-        checkpoints.close()
-    if state is None:
-        raise UserError(f"{folder} has no checkpoint yet.")
-    return state
 
 
 def _write_tokenizer(experiment: Experiment, out: pathlib.Path, *, segments: bool) -> None:

@@ -168,7 +168,7 @@ class Scorer:
         return {name: total / count for name, total in totals.items()}
 
     def raw(self) -> dict[str, float]:
-        """All tasks of the plan on pixels or word counts, and for text two of them on TF-IDF.
+        """All tasks of the plan on pixels, word counts or cepstra, and for text two of them on TF-IDF.
 
         Where the method guesses words, the guesses of n-grams too.
         """
@@ -176,7 +176,8 @@ class Scorer:
 
         def features(source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
             batch = source.read(self._own(rows))
-            raw = evaluate.raw_features(batch, vocab_size=spec.vocab_size, special_ids=spec.special_ids or ())
+            about = dict(vocab_size=spec.vocab_size, special_ids=spec.special_ids or (), sample_rate=spec.sample_rate)
+            raw = evaluate.raw_features(batch, **about)
             found = {"features": raw, "label": batch["label"]}
             return processes.all_rows(found) if self._even(len(rows)) else found
 

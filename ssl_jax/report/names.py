@@ -6,13 +6,18 @@ STAGES = ("raw", "untrained", "pretrained")
 _STAGE_NAMES = {"raw": "Raw input", "untrained": "Untrained", "pretrained": "Pretrained"}
 _METHODS = {
     "albert": "ALBERT",
+    "apc": "APC",
     "barlow_twins": "Barlow Twins",
     "bert": "BERT",
+    "best_rq": "BEST-RQ",
     "byol": "BYOL",
+    "cpc": "CPC",
+    "data2vec": "data2vec",
     "dcl": "DCL",
     "dino": "DINO",
     "dinov2": "DINOv2",
     "electra": "ELECTRA",
+    "hubert": "HuBERT",
     "ibot": "iBOT",
     "lejepa": "LeJEPA",
     "mae": "MAE",
@@ -27,10 +32,22 @@ _METHODS = {
     "simsiam": "SimSiam",
     "sup_con": "SupCon",
     "swav": "SwAV",
+    "t5": "T5",
     "vicreg": "VICReg",
+    "wav2vec2": "wav2vec 2.0",
     "word2vec": "word2vec",
 }
-_NETWORKS = {"resnet": "ResNet", "vit": "ViT", "text_transformer": "Transformer", "word_vectors": "word vectors"}
+_NETWORKS = {
+    "resnet": "ResNet",
+    "vit": "ViT",
+    "text_transformer": "Transformer",
+    "encoder_decoder": "Encoder and decoder",
+    "waveform_transformer": "Transformer",
+    "word_vectors": "word vectors",
+    "frame_transformer": "Transformer",
+    "waveform_gru": "GRU",
+    "frame_gru": "GRU",
+}
 METRICS = {
     "loss": "Loss",
     "grad_norm": "Norm of the gradient",
@@ -57,6 +74,11 @@ METRICS = {
     "next_sentence_accuracy": "Next sentence recognised",
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
+    "span_accuracy": "Tokens of hidden spans guessed",
+    "contrastive_loss": "Contrastive loss",
+    "contrastive_accuracy": "Hidden frames told from others",
+    "code_perplexity": "Codes in use",
+    "gumbel_temperature": "Temperature of codes",
     "sentence_order_accuracy": "Order of sentences recognised",
     "sentence_order_loss": "Loss of the order of sentences",
     "next_token_accuracy": "Next words guessed",
@@ -67,6 +89,12 @@ METRICS = {
     "replaced_accuracy": "Words told from replaced ones",
     "replaced_found": "Replaced words found",
     "replaced_loss": "Loss of replaced words",
+    "target_deviation": "Deviation of targets",
+    "prediction_deviation": "Deviation of predictions",
+    "copy_error": "Error of copying the frame before",
+    "unit_loss": "Loss of hidden units",
+    "masked_unit_accuracy": "Hidden units guessed",
+    "unit_perplexity": "Units in use",
     "accuracy": "Accuracy of classes",
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
@@ -104,6 +132,7 @@ def metric(key: str) -> str:
 
 
 def metric_order(key: str) -> tuple[int, int, str]:
+    """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, others."""
     """Sorts few-shot by its shots, then full kNN, the linear probe, those of layers, other shares, and the rest."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
