@@ -43,9 +43,13 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     config.schedule = dict(name="warmup_linear", warmup_steps=0)
     every = 8_000 // config.get_ref("batch_size")  # sentences between two evaluations, as many as 125 batches of 64
-    config.checkpoint = dict(every=every, keep=2, best="eval/neighbour_rank")
+    config.checkpoint = dict(every=1 * every, keep=2, best="eval/neighbour_rank")
     config.evaluate = dict(
-        every=every, batch_size=256, during=("neighbouring_sentences",), tasks=("neighbouring_sentences",), limit=1000
+        every=1 * every,
+        batch_size=256,
+        during=("neighbouring_sentences",),
+        tasks=("neighbouring_sentences",),
+        limit=1000,
     )
     config.expected = dict(
         results={},

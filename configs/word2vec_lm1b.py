@@ -29,7 +29,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.seed = 0
     config.batch_size = 1024
     epoch = SENTENCES // config.get_ref("batch_size")
-    config.steps = epoch
+    config.steps = 1 * epoch
     config.log_every = 100
     config.data = dict(
         modality="text", name="lm1b", text_key="text", eval_split="test", layout="sentences", vocabulary="words",

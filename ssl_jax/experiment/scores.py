@@ -185,7 +185,7 @@ class Scorer:
         scores = {}
         if evaluate.score_names(plan.tasks, labelled=bool(spec.num_classes)):
             splits = self._both(features)
-            scores = self._tasks(plan, splits) | (self._tf_idf(plan, *splits) if "tokens" in spec.shapes else {})
+            scores = self._tasks(plan, splits) | (self._tf_idf(plan, *splits) if spec.modality == "text" else {})
         guesses = hasattr(self.experiment.method, "guesses")
         return processes.scores_of_first(scores | (self._ngrams() if guesses else {}))
 
