@@ -9,7 +9,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 1500
+    config.steps = 1000
     config.batch_size = 64
     config.log_every = 25
     config.data = dict(
@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer = dict(name="adamw", learning_rate=0.01, weight_decay=0.0)
     config.schedule = dict(name="warmup_linear")
     config.checkpoint = dict(every=500, keep=2)
-    config.evaluate = dict(every=500, tasks=("knn_full",), limit=4000)
+    config.evaluate = dict(every=500, tasks=("knn_full",), limit=2000)
     config.expected = dict(
         results={},
         margins={"context_accuracy": 0.15, "word_kind_accuracy": 0.50, "analogy_accuracy": 0.10, "knn_full": 0.05},

@@ -88,6 +88,8 @@ def table_of_papers() -> str:
         of |= {"kNN": expected["results"].get("pretrained/knn_full"), "supervised": expected.get("supervised")}
         numbers = [f"{100 * value:.1f} % {name}" for name, value in of.items() if value is not None]
         numbers += [f"GLUE {expected['glue']}"] if "glue" in expected else []
+        numbers += [f"{100 * expected['analogies']:.0f} % of analogies"] if "analogies" in expected else []
+        numbers += [f"STS {expected['sts']}"] if "sts" in expected else []
         size = f"{expected['parameters'] / 1e6:.0f} M" if "parameters" in expected else ""
         cells = (f"`{path.stem}`", expected["source"], size, ", ".join(numbers) or "none stated there")
         lines.append(f"| {' | '.join(cells)} |")

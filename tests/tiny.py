@@ -105,6 +105,15 @@ _PARTS = dict(
         model=dict(_VIT, pooling="mean"),
         method=dict(name="mae", decoder_width=16, decoder_depth=1, decoder_heads=2),
     ),
+    simcse=dict(
+        data=dict(_TEXT, layout="sentences"),
+        views=dict(name="tokens"),
+        model=dict(_READER, dropout=0.1),
+        method=dict(name="simcse"),
+        evaluate=dict(
+            batch_size=512, during=("neighbouring_sentences",), tasks=("knn_full", "neighbouring_sentences"), limit=1024
+        ),
+    ),
     wav2vec2=dict(
         _SPEECH,
         method=dict(

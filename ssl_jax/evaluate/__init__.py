@@ -6,10 +6,12 @@ from ssl_jax.evaluate.likelihood import masked_log_likelihoods, next_log_likelih
 from ssl_jax.evaluate.linear import linear_probe
 from ssl_jax.evaluate.neighbours import knn, nearest
 from ssl_jax.evaluate.ngrams import ngram_accuracy
-from ssl_jax.evaluate.suite import Evaluation, check_tasks, prefixed
+from ssl_jax.evaluate.retrieval import neighbouring_sentences, tf_idf
+from ssl_jax.evaluate.suite import NEIGHBOURS, Evaluation, check_tasks, prefixed, score_names
 from ssl_jax.evaluate.words import word_scores
 
 __all__ = [
+    "NEIGHBOURS",
     "Evaluation",
     "check_tasks",
     "draw_shots",
@@ -19,9 +21,12 @@ __all__ = [
     "linear_probe",
     "masked_log_likelihoods",
     "nearest",
+    "neighbouring_sentences",
     "next_log_likelihoods",
     "ngram_accuracy",
     "prefixed",
     "raw_features",
+    "score_names",
+    "tf_idf",
     "word_scores",
 ]

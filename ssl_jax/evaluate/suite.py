@@ -13,9 +13,13 @@ from ssl_jax.errors import RunError
 from ssl_jax.evaluate.few_shot import few_shot
 from ssl_jax.evaluate.linear import linear_probe
 from ssl_jax.evaluate.neighbours import check_labelled, knn
+from ssl_jax.evaluate.retrieval import NAMES as NEIGHBOUR_SCORES
+from ssl_jax.evaluate.retrieval import neighbouring_sentences
 
 Split = tuple[np.ndarray, np.ndarray]
 
+NEIGHBOURS = "neighbouring_sentences"
+"""The task that needs no labels."""
 _SHOTS = re.compile(r"knn_([1-9]\d*)shot")
 _RANK_EXAMPLES = 25_600  # Garrido et al. 2023 (RankMe), section 3: as many suffice
 
@@ -25,7 +29,8 @@ class Evaluation:
     """Settings of the evaluations; called with two embedded splits it gives the results.
 
     Attributes:
-      tasks: any of `knn_full`, `knn_1shot`, `knn_5shot` (any number), `linear`.
+      tasks: any of `knn_full`, `knn_1shot`, `knn_5shot` (any number), `linear`; and `neighbouring_sentences`, which
+        needs no labels, but sentences in the order of their texts.
       k: neighbours that vote in `knn_full`.
       temperature: of the votes in `knn_full`.
       draws: few-shot draws.
@@ -54,16 +59,17 @@ class Evaluation:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} {getattr(self, name)} is not positive")
 
-    def __call__(self, train: Split, test: Split) -> dict[str, float]:
+    def __call__(self, train: Split, test: Split, documents: np.ndarray | None = None) -> dict[str, float]:
         """The results of all tasks, in the order of `tasks`.
 
         Args:
           train: embeddings [N, D] and labels int [N] that neighbours and probe learn from.
           test: embeddings [M, D] and labels int [M] that they are tried on.
+          documents: int [M], which document each test embedding is from, for `neighbouring_sentences`.
 
         Returns:
-          Task name -> accuracy 0..1; for few-shot tasks also `NAME/std` over the draws; and the diagnostics, which
-          are all there is for a data set without labels (every label -1).
+          Task name -> accuracy 0..1; for few-shot tasks also `NAME/std` over the draws, and four scores of
+          `neighbouring_sentences`; and the diagnostics. Of a data set without labels (every label -1) only these two.
 
         Raises:
           RunError: an embedding is NaN or Inf.
@@ -74,8 +80,11 @@ class Evaluation:
         _check_finite(train[0], "training")
         _check_finite(test[0], "test")
         results, labelled = {}, max(train[1].max(), test[1].max()) >= 0
-        for task in self.tasks if labelled else ():
-            results |= self._run(task, train, test)
+        for task in self.tasks:
+            if task == NEIGHBOURS:
+                results |= neighbouring_sentences(test[0], documents)
+            elif labelled:
+                results |= self._run(task, train, test)
         return results | (_diagnose(test[0]) if self.diagnostics else {})
 
     def _run(self, task: str, train: Split, test: Split) -> dict[str, float]:
@@ -93,15 +102,22 @@ def prefixed(prefix: str, results: Mapping[str, float]) -> dict[str, float]:
     return {f"{prefix}/{name}": value for name, value in results.items()}
 
 
+def score_names(tasks: Iterable[str], *, labelled: bool) -> list[str]:
+    """What the scores of `tasks` are called, of data with or without labels."""
+    names = {task: NEIGHBOUR_SCORES if task == NEIGHBOURS else (task,) * labelled for task in tasks}
+    return [name for found in names.values() for name in found]
+
+
 def check_tasks(setting: str, tasks: Iterable[str]) -> None:
     """Raises ValueError, naming the `setting`, where one of `tasks` does not exist."""
     for task in tasks:
-        if task in ("knn_full", "linear") or _SHOTS.fullmatch(task):
+        if task in ("knn_full", "linear", NEIGHBOURS) or _SHOTS.fullmatch(task):
             continue
-        names = ("knn_1shot", "knn_5shot", "knn_full", "linear")
+        names = ("knn_1shot", "knn_5shot", "knn_full", "linear", NEIGHBOURS)
         close = difflib.get_close_matches(task, names, n=1, cutoff=0.6)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"{setting}: {task!r} does not exist.{hint} Valid: knn_full, knn_1shot (any number), linear.")
+        valid = f"knn_full, knn_1shot (any number), linear, {NEIGHBOURS}"
+        raise ValueError(f"{setting}: {task!r} does not exist.{hint} Valid: {valid}.")
 
 
 def _labelled(split: Split) -> Split:

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from ssl_jax import augment, data, masking, methods, models
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
-from ssl_jax.evaluate import Evaluation, check_tasks
+from ssl_jax.evaluate import NEIGHBOURS, Evaluation, check_tasks
 from ssl_jax.experiment import preparing
 from ssl_jax.train import checkpoints, optimizers, parts
 from ssl_jax.train import mesh as meshes
@@ -248,6 +248,7 @@ def build(
     meshes.check_parts(config["batch_size"], mesh, config["model"].get("accumulate", 1))
     _check_named_parts(config["optimizer"], nnx.state(method, nnx.Param))
     _open_splits(config, opened)
+    _check_neighbours(config["evaluate"], opened)
     _check_views_are_used(config, method, opened)
     schedule, optimizer = _optimizer(config)
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
@@ -278,6 +279,14 @@ def _open_splits(config: Mapping[str, Any], opened: Any) -> None:
         if count < FEWEST_EXAMPLES:
             few = f"{count} examples; evaluations need at least {FEWEST_EXAMPLES}"
             raise UserError(f"config.data.{split}_split of {config['data']['name']!r} has {few}.")
+
+
+def _check_neighbours(node: Mapping[str, Any], opened: Any) -> None:
+    """Sentences have neighbours where they come one by one, in the order of their texts."""
+    for setting in ("during", "tasks"):
+        if NEIGHBOURS in node.get(setting, ()) and not hasattr(opened.eval, "document"):
+            needed = "needs single sentences: set config.data.layout to 'sentences', or leave it out"
+            raise UserError(f"config.evaluate.{setting}: {NEIGHBOURS!r} {needed}.")
 
 
 def _check_views_are_used(config: Mapping[str, Any], method: nnx.Module, opened: Any) -> None:
@@ -357,6 +366,8 @@ def _check_fit(name: str, chosen: Callable, backbone: nnx.Module, view: Any, spe
         raise UserError(
             f"config.model.name: a {type(backbone).__name__} reads {backbone.reads}, and config.views give {given}."
         )
+    if given == "words" and getattr(chosen, "takes", None) != "words":
+        raise UserError(f"config.views.name: {name} takes no pairs of words; set 'tokens', or another view of text.")
     check = {"image": _check_pictures, "text": _check_text, "words": _check_text}.get(given)
     if check is not None:
         check(backbone, view, spec)

@@ -21,6 +21,7 @@ from ssl_jax.train.state import TrainState
 
 Split = tuple[np.ndarray, np.ndarray]
 NGRAM_TOKENS = 20_000_000  # that n-grams are counted in; their table is in memory
+WEIGHTED = ("knn_full", evaluate.NEIGHBOURS)  # tasks that are tried on TF-IDF too
 DIAGNOSTICS = ("rank_me", "embedding_std")
 COMPARED = {"projections": "project", "prototypes": "assign"}  # what is diagnosed beside features: name -> who gives it
 
@@ -49,9 +50,16 @@ class Scorer:
 
     def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
         """All tasks of the plan (on `splits`, where they are embedded already), LiDAR, and the method's own metrics."""
-        scores = self.experiment.plan(*(splits or self.splits(state))) | self.layers(state) | self.lidar(state)
+        splits = splits or self.splits(state)
+        scores = self._tasks(self.experiment.plan, splits) | self.layers(state) | self.lidar(state)
         scores |= self.words(state) | self.held_out(state) | self.likelihood(state)
         return processes.scores_of_first(scores)
+
+    def _tasks(self, plan: evaluate.Evaluation, splits: tuple[Split, Split]) -> dict[str, float]:
+        """The tasks of `plan` on embedded splits."""
+        source = self.experiment.data.eval
+        document = getattr(source, "document", None)
+        return plan(*splits, None if document is None else document(np.arange(len(source))))
 
     def words(self, state: TrainState) -> dict[str, float]:
         """Analogies and likeness of words, where the method has a vector for each."""
@@ -109,7 +117,7 @@ class Scorer:
         """The tasks that are run on a schedule, as 'eval/NAME', and the diagnosis where the plan has diagnostics."""
         plan = dataclasses.replace(self.experiment.plan, tasks=self.experiment.plan.during)
         splits = self.splits(state)
-        scores, found = plan(*splits) | self.held_out(state), None
+        scores, found = self._tasks(plan, splits) | self.held_out(state), None
         if plan.diagnostics:
             rows = _spread(len(splits[1][0]), collapse.EXAMPLES)
             held = getattr(self.experiment.method, "held_deviation", None)
@@ -138,7 +146,8 @@ class Scorer:
             return
         _, params, variables = nnx.split(self.experiment.method, nnx.Param, ...)
         own = jax.eval_shape(self._held_out, params, variables, self._held_out_shapes(), 0)
-        during = self.experiment.plan.during if self.experiment.data.spec.num_classes else ()
+        labelled = bool(self.experiment.data.spec.num_classes)
+        during = evaluate.score_names(self.experiment.plan.during, labelled=labelled)
         figures = (*DIAGNOSTICS, *collapse.figure_names(self.experiment.method))
         figures = figures if self.experiment.plan.diagnostics else ()
         names = evaluate.prefixed("eval", dict.fromkeys([*during, *own, *figures]))
@@ -159,7 +168,10 @@ class Scorer:
         return {name: total / count for name, total in totals.items()}
 
     def raw(self) -> dict[str, float]:
-        """All tasks of the plan on pixels, word counts or cepstra; n-grams too, where the method guesses words."""
+        """All tasks of the plan on pixels, word counts or cepstra, and for text two of them on TF-IDF.
+
+        Where the method guesses words, the guesses of n-grams too.
+        """
         plan, spec = self.experiment.plan, self.experiment.data.spec
 
         def features(source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -170,9 +182,21 @@ class Scorer:
             return processes.all_rows(found) if self._even(len(rows)) else found
 
         plan = dataclasses.replace(plan, diagnostics=False)
-        scores = plan(*self._both(features)) if spec.num_classes and plan.tasks else {}
+        scores = {}
+        if evaluate.score_names(plan.tasks, labelled=bool(spec.num_classes)):
+            splits = self._both(features)
+            scores = self._tasks(plan, splits) | (self._tf_idf(plan, *splits) if spec.modality == "text" else {})
         guesses = hasattr(self.experiment.method, "guesses")
         return processes.scores_of_first(scores | (self._ngrams() if guesses else {}))
+
+    def _tf_idf(self, plan: evaluate.Evaluation, train: Split, test: Split) -> dict[str, float]:
+        """Nearest neighbours by TF-IDF, of the splits whose raw features are the roots of word counts."""
+        plan = dataclasses.replace(plan, tasks=tuple(task for task in plan.tasks if task in WEIGHTED))
+        if not plan.tasks:
+            return {}
+        weighted = evaluate.tf_idf(np.square(train[0]), np.square(test[0]))
+        scores = self._tasks(plan, ((weighted[0], train[1]), (weighted[1], test[1])))
+        return {f"{name}_tf_idf": score for name, score in scores.items()}
 
     def _both(self, embed: Callable) -> tuple[Split, Split]:
         """Embeds the labelled training split, as much of it as the plan allows, and the test split."""

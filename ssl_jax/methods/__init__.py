@@ -23,6 +23,7 @@ from ssl_jax.methods.next_token import NextToken
 from ssl_jax.methods.nnclr import NNCLR
 from ssl_jax.methods.roberta import RoBERTa
 from ssl_jax.methods.simclr import SimCLR
+from ssl_jax.methods.simcse import SimCSE
 from ssl_jax.methods.simsiam import SimSiam
 from ssl_jax.methods.sup_con import SupCon
 from ssl_jax.methods.supervised import Supervised
@@ -56,6 +57,7 @@ METHODS = {
     "nnclr": NNCLR,
     "roberta": RoBERTa,
     "simclr": SimCLR,
+    "simcse": SimCSE,
     "simsiam": SimSiam,
     "sup_con": SupCon,
     "supervised": Supervised,

@@ -19,6 +19,7 @@ class Word2Vec(nnx.Module):
     """A word's vector tells which words stand near it, apart from drawn ones (section 2.2)."""
 
     reads = ("text",)
+    takes = "words"
 
     def __init__(
         self,

@@ -117,6 +117,8 @@ def test_other_methods_are_told_that_these_are_words(data_dir):
         build(bert | {"method": word2vec["method"]}, data_dir=data_dir)
     with pytest.raises(UserError, match="a WordVectors reads words, and config.views give text"):
         build(bert | {"model": word2vec["model"]}, data_dir=data_dir)
+    with pytest.raises(UserError, match="config.views.name: bert takes no pairs of words"):
+        build(word2vec | {"method": bert["method"]}, data_dir=data_dir)
 
 
 def test_its_gradient_is_word2vecs(method, experiment):
