@@ -128,6 +128,15 @@ _PARTS = dict(
         method=dict(name="next_token"),
         evaluate=_READ,
     ),
+    t5=dict(
+        data=dict(_TEXT, layout="stream", sentinels=4),
+        views=dict(name="span_corruption"),
+        model=dict(
+            name="encoder_decoder", vocab_size=512, width=24, depth=2, heads=3, mlp_dim=48, buckets=8, max_distance=16
+        ),
+        method=dict(name="t5"),
+        evaluate=_READ,
+    ),
 )
 METHODS = tuple(_PARTS)
 

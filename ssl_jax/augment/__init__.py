@@ -1,4 +1,5 @@
-"""Views of images, made on the device: pure functions of a key and one image, vmapped and compiled with the step.
+"""Views of images and of sound, made on the device: pure functions of a key and one example, vmapped and compiled with
+the step.
 
 Images are float32 [H, W, C] in 0..1 unless a docstring says otherwise. Each random operation is in two parts, one that
 draws parameters from a key (`draw_...`) and one that applies them, so that either can be tested and reused alone.
@@ -9,14 +10,18 @@ draws parameters from a key (`draw_...`) and one that applies them, so that eith
 
 Mixup and CutMix work on batches, with one drawn number or box a row (`ssl_jax.augment.mix`).
 
+Sound is one recording: int16 [T] and how many of its samples are real (`ssl_jax.augment.waveform`, `spectrogram`).
+
 A view maker has `train(key, example)`, one random view of one example, `evaluate(example)`, the fixed one,
 `shape`, the (size, size, channels) of both, and `displayable(images)`, which undoes the normalisation for figures.
+`gives` says what a backbone reads of it, where that is not what the data is.
 """
 
 import functools
 
 from ssl_jax.augment import presets
 from ssl_jax.augment.affine import Affine, affine, draw_affine
+from ssl_jax.augment.audio_views import LogMelFramesView, LogMelView, WaveformView
 from ssl_jax.augment.auto_augment import Operations, auto_augment, draw_auto_augment
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
 from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, draw_order, grayscale, solarize
@@ -27,6 +32,8 @@ from ssl_jax.augment.jigsaw import Jigsaw, draw_jigsaw, hamming_permutations, ji
 from ssl_jax.augment.mix import cutmix, draw_cutmix, draw_mixup, mix_batch, mixup
 from ssl_jax.augment.neighbours import PatchPair, draw_patch_pair, patch_pair
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
+from ssl_jax.augment.spec_augment import spec_augment
+from ssl_jax.augment.spectrogram import cepstra, deltas, frame_count, kaldi_log_mel, log_mel, mel_filters
 from ssl_jax.augment.turns import draw_quarter_turn, quarter_turn, quarter_turns
 from ssl_jax.augment.views import AffineView, MAEView, PhotoView
 
@@ -40,6 +47,9 @@ VIEWS = {
     "sup_con": functools.partial(PhotoView, **presets.SUP_CON),
     "mae": MAEView,
     "affine": AffineView,
+    "waveform": WaveformView,
+    "log_mel": LogMelView,
+    "log_mel_frames": LogMelFramesView,
 }
 
 __all__ = [
@@ -48,20 +58,25 @@ __all__ = [
     "Box",
     "Jigsaw",
     "Jitter",
+    "LogMelFramesView",
+    "LogMelView",
     "MAEView",
     "Normalize",
     "Operations",
     "PatchPair",
     "PhotoView",
     "VIEWS",
+    "WaveformView",
     "add_noise",
-    "all_crops",
     "affine",
+    "all_crops",
     "auto_augment",
     "center_box",
+    "cepstra",
     "color_jitter",
     "crop_and_resize",
     "cutmix",
+    "deltas",
     "draw_affine",
     "draw_auto_augment",
     "draw_blur",
@@ -76,10 +91,14 @@ __all__ = [
     "draw_quarter_turn",
     "each_view",
     "erase",
+    "frame_count",
     "gaussian_blur",
     "grayscale",
     "hamming_permutations",
     "jigsaw_tiles",
+    "kaldi_log_mel",
+    "log_mel",
+    "mel_filters",
     "mix_batch",
     "mixup",
     "multi_crop",
@@ -89,6 +108,7 @@ __all__ = [
     "quarter_turns",
     "random_resized_crop",
     "solarize",
+    "spec_augment",
     "to_float",
     "two_views",
 ]

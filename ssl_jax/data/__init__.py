@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ssl_jax import config as configs
+from ssl_jax.data.audio import AudioData, AudioSource, CachedAudio
 from ssl_jax.data.catalogue import VALID, available
 from ssl_jax.data.catalogue import prepared as _prepared
 from ssl_jax.data.feed import batch_at, batches, examples
@@ -15,7 +16,7 @@ from ssl_jax.data.order import steps_per_epoch
 from ssl_jax.data.spec import Spec
 from ssl_jax.data.text import TextData
 
-MODALITIES = {"image": ImageData, "text": TextData}
+MODALITIES = {"image": ImageData, "text": TextData, "audio": AudioData}
 """What `config.data.modality` can be."""
 
 
@@ -68,6 +69,9 @@ def prepare_all(node: Mapping[str, Any], data_dir: str | None = None, *, process
 
 __all__ = [
     "MODALITIES",
+    "AudioData",
+    "AudioSource",
+    "CachedAudio",
     "CachedImages",
     "ImageData",
     "ImageSource",

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from absl import logging
 
-from ssl_jax.data import files
+from ssl_jax.data import files, sound
 from ssl_jax.errors import RunError, UserError
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 OURS = {
+    "asterisk_sounds": "ssl_jax.data.builders.asterisk_sounds",
     "digits": "ssl_jax.data.builders.digits",
     "fashion_mnist": "ssl_jax.data.builders.fashion_mnist",
     "kjv": "ssl_jax.data.builders.kjv",
@@ -53,7 +54,7 @@ def find(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
     short = name.split("/")[0].split(":")[0]
     data_dir = resolve(data_dir)
     try:
-        with _quiet(), _without_bucket(tfds.core.DatasetInfo):
+        with _quiet(), _without_bucket(tfds.core.DatasetInfo), sound.without_tensorflow():
             if short in OURS:
                 importlib.import_module(OURS[short])  # importing it makes it known to TFDS
             return _find(tfds, name, data_dir)

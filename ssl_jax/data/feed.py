@@ -64,7 +64,7 @@ def batches(
     An epoch is `len(dataset.train) // batch_size` steps; each has its own permutation of all examples.
 
     Args:
-      dataset: an ImageData or TextData.
+      dataset: an AudioData, ImageData or TextData.
       batch_size: rows of the global batch.
       seed: decides the order, and all that is drawn.
       start: first step.

@@ -1,8 +1,8 @@
 """Made-up records with a builder's features, to try a configuration without having its data.
 
 `tfds.testing.mock_data` draws decoded arrays, so nothing would be decoded, and words without sentences, which no
-tokenizer can be trained on. These records hold what real ones hold: JPEG files and sentences. Like real records they
-are the same whenever they are read.
+tokenizer can be trained on. These records hold what real ones hold: JPEG files, sentences and tones. Like real records
+they are the same whenever they are read.
 """
 
 import dataclasses
@@ -12,8 +12,11 @@ import zlib
 
 import numpy as np
 
+from ssl_jax.data import sound
+
 _SIDES = (160, 320)  # of mock pictures whose shape the builder leaves open, in pixels
 _WORDS = 2000
+_SAMPLES = (2_000, 40_000)  # of mock recordings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +24,7 @@ class MockRecords:
     """`size` records with `features`.
 
     Attributes:
-      features: name -> TFDS feature (Image, ClassLabel, Text, Tensor, Scalar).
+      features: name -> TFDS feature (Audio, Image, ClassLabel, Text, Tensor, Scalar).
       size: number of records.
       split: keeps the records of different splits apart.
     """
@@ -53,6 +56,8 @@ def _example(feature, rng: np.random.Generator):
         return rng.integers(max(1, feature.num_classes or 1))
     if isinstance(feature, tfds.features.Text):
         return _text(rng).encode()
+    if sound.is_sound(feature):
+        return _tones(feature, rng)
     shape = tuple(8 if side is None else side for side in feature.shape)
     if np.issubdtype(feature.np_dtype, np.integer):
         return rng.integers(128, size=shape).astype(feature.np_dtype)
@@ -69,6 +74,16 @@ def _picture(shape: tuple[int | None, ...], rng: np.random.Generator) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG" if image.mode == "RGB" else "PNG")
     return buffer.getvalue()
+
+
+def _tones(feature, rng: np.random.Generator) -> np.ndarray:
+    """A chord of three decaying tones."""
+    time = np.arange(rng.integers(*_SAMPLES))
+    pitches, phases = rng.uniform(0.01, 0.25, (2, 3, 1))  # cycles a sample, and cycles
+    chord = np.sin(2 * np.pi * (pitches * time + phases)).mean(axis=0) * np.exp(-time / 20_000)
+    chord = np.broadcast_to(chord[:, None], (len(time), *feature.shape[1:])) if len(feature.shape) > 1 else chord
+    peak = 1.0 if np.issubdtype(feature.np_dtype, np.floating) else 20_000
+    return (chord * peak).astype(feature.np_dtype)
 
 
 @functools.cache

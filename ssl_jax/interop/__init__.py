@@ -3,7 +3,21 @@
 Each file holds one table a model: our names beside theirs. No PyTorch is needed.
 """
 
-from ssl_jax.interop import albert, bert, data2vec_text, electra, gpt2, mae, resnet, roberta, vit
+from ssl_jax.interop import (
+    albert,
+    bert,
+    data2vec_audio,
+    data2vec_text,
+    electra,
+    gpt2,
+    hubert,
+    mae,
+    resnet,
+    roberta,
+    t5,
+    vit,
+    wav2vec2,
+)
 from ssl_jax.interop.exporters import EXPORTERS, Exported
 from ssl_jax.interop.files import read, write
 from ssl_jax.interop.special_tokens import with_special_tokens
@@ -13,14 +27,18 @@ __all__ = [
     "Exported",
     "albert",
     "bert",
+    "data2vec_audio",
     "data2vec_text",
     "electra",
     "gpt2",
+    "hubert",
     "mae",
     "read",
     "resnet",
     "roberta",
+    "t5",
     "vit",
+    "wav2vec2",
     "with_special_tokens",
     "write",
 ]

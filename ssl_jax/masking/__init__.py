@@ -3,22 +3,27 @@
 from ssl_jax.masking.blocks import block_patches, hidden_first, spread_ratios
 from ssl_jax.masking.negatives import sample_negatives
 from ssl_jax.masking.patches import count_visible, random_patches
+from ssl_jax.masking.span_corruption import corrupted_sizes, span_corruption, span_numbers
 from ssl_jax.masking.spans import random_spans
 from ssl_jax.masking.tokens import bert_tokens
-from ssl_jax.masking.views import BertView, TokensView
+from ssl_jax.masking.views import BertView, SpanCorruptionView, TokensView
 
-VIEWS = {"bert": BertView, "tokens": TokensView}
+VIEWS = {"bert": BertView, "span_corruption": SpanCorruptionView, "tokens": TokensView}
 
 __all__ = [
     "VIEWS",
     "BertView",
+    "SpanCorruptionView",
     "TokensView",
     "bert_tokens",
     "block_patches",
+    "corrupted_sizes",
     "count_visible",
     "hidden_first",
     "random_patches",
     "random_spans",
     "sample_negatives",
+    "span_corruption",
+    "span_numbers",
     "spread_ratios",
 ]

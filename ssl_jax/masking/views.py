@@ -3,7 +3,9 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
+from ssl_jax.masking.span_corruption import corrupted_sizes, span_corruption
 from ssl_jax.masking.tokens import bert_tokens
 
 
@@ -90,6 +92,51 @@ class BertView:
     def train(self, key: jax.Array, tokens: jax.Array) -> dict[str, jax.Array]:
         """`masking.bert_tokens` of one sequence, int32 [S]."""
         return bert_tokens(key, tokens, **self.settings)
+
+
+class SpanCorruptionView:
+    """Takes spans out of one sequence as T5 does.
+
+    Attributes:
+      hides: whether tokens are hidden: True.
+      told, pad_id, special_ids: as in `TokensView`.
+      corrupts: that what is read and what is to be written are two sequences.
+    """
+
+    hides = corrupts = True
+
+    def __init__(self, spec: Any, *, rate: float = 0.15, mean_span: float = 3.0):
+        """
+        Args:
+          spec: of the data: the sequence's length, and the special tokens, sentinels among them.
+          rate: share of a sequence's tokens that is hidden.
+          mean_span: tokens of a hidden span on average.
+
+        Raises:
+          ValueError: the data is no text, has too few sentinels, or a setting is impossible.
+        """
+        self.told = _told("span_corruption", spec)
+        self.pad_id, self.special_ids, self.sep_id = spec.pad_id, tuple(spec.special_ids), spec.sep_id
+        (length,), sentinels = spec.shapes["tokens"], tuple(spec.sentinel_ids)
+        self.settings = dict(
+            sentinel_ids=sentinels, end_id=spec.sep_id, pad_id=spec.pad_id, rate=rate, mean_span=mean_span
+        )
+        enough = dict(self.settings, sentinel_ids=(0,) * length)
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        row = jax.ShapeDtypeStruct((length,), "int32")
+        jax.eval_shape(lambda key, row: span_corruption(key, row, row[0], **enough), key, row)
+        spans = corrupted_sizes(length, rate=rate, mean_span=mean_span)[2]
+        if len(sentinels) < spans:
+            raise ValueError(
+                f"name 'span_corruption' hides up to {spans} spans, and the vocabulary has {len(sentinels)} tokens for "
+                f"them: set config.data.sentinels to {spans} or more, or config.data.tokenizer to one of T5's"
+            )
+
+    def train(self, key: jax.Array, tokens: jax.Array) -> dict[str, jax.Array]:
+        """`masking.span_corruption` of one sequence, int32 [S], without the [SEP] that may end it."""
+        length = jnp.sum(tokens != self.pad_id)
+        length = length - (tokens[jnp.maximum(length - 1, 0)] == self.sep_id)
+        return span_corruption(key, tokens, length, **self.settings)
 
 
 def _told(name: str, spec: Any) -> str | None:

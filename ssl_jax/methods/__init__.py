@@ -8,6 +8,7 @@ from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
 from ssl_jax.methods.electra import ELECTRA
+from ssl_jax.methods.hubert import HuBERT
 from ssl_jax.methods.ibot import IBOT
 from ssl_jax.methods.lejepa import LeJEPA
 from ssl_jax.methods.mae import MAE
@@ -22,7 +23,9 @@ from ssl_jax.methods.simsiam import SimSiam
 from ssl_jax.methods.sup_con import SupCon
 from ssl_jax.methods.supervised import Supervised
 from ssl_jax.methods.swav import SwAV
+from ssl_jax.methods.t5 import T5
 from ssl_jax.methods.vicreg import VICReg
+from ssl_jax.methods.wav2vec2 import Wav2Vec2
 
 METHODS = {
     "albert": ALBERT,
@@ -33,6 +36,7 @@ METHODS = {
     "dino": DINO,
     "dinov2": DINOv2,
     "electra": ELECTRA,
+    "hubert": HuBERT,
     "ibot": IBOT,
     "lejepa": LeJEPA,
     "mae": MAE,
@@ -47,5 +51,7 @@ METHODS = {
     "sup_con": SupCon,
     "supervised": Supervised,
     "swav": SwAV,
+    "t5": T5,
     "vicreg": VICReg,
+    "wav2vec2": Wav2Vec2,
 }

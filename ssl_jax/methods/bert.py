@@ -78,5 +78,8 @@ class BERT(nnx.Module):
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the last layer's states over the tokens that are no padding: [B, F]."""
-        views = inputs | reading.laid_out(inputs, self.view.pad_id)
-        return reading.mean_of_tokens(reading.read(self.backbone, views), views["parts"] > 0)
+        return reading.embed(self.backbone, inputs, self.view.pad_id)
+
+    def embed_layers(self, inputs: dict[str, jax.Array]) -> jax.Array:
+        """The same of what each block gives: [B, depth, F]."""
+        return reading.embed_layers(self.backbone, inputs, self.view.pad_id)

@@ -4,18 +4,30 @@ They know nothing of methods, data or meshes. Pictures are NHWC. Parameters are 
 computation. What is random in training comes from the argument `key` alone.
 """
 
+from ssl_jax.models.encoder_decoder import EncoderDecoder
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
 from ssl_jax.models.normalization import BatchNorm, normalize_apart
 from ssl_jax.models.patches import patchify, unpatchify
+from ssl_jax.models.pooling import mean_of_frames, mean_square
+from ssl_jax.models.quantizer import GumbelQuantizer
 from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
 from ssl_jax.models.vit import ViT
+from ssl_jax.models.waveform_transformer import WaveformTransformer
 
-MODELS = {"resnet": ResNet, "vit": ViT, "text_transformer": TextTransformer}
+MODELS = {
+    "resnet": ResNet,
+    "vit": ViT,
+    "text_transformer": TextTransformer,
+    "encoder_decoder": EncoderDecoder,
+    "waveform_transformer": WaveformTransformer,
+}
 
 __all__ = [
     "MODELS",
     "BatchNorm",
+    "EncoderDecoder",
+    "GumbelQuantizer",
     "MAEDecoder",
     "MLMHead",
     "NextSentenceHead",
@@ -25,6 +37,9 @@ __all__ = [
     "ResNet",
     "TextTransformer",
     "ViT",
+    "WaveformTransformer",
+    "mean_of_frames",
+    "mean_square",
     "normalize_apart",
     "patchify",
     "unpatchify",

@@ -74,6 +74,19 @@ def accuracy(logits: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.A
     return right.sum() / jnp.maximum(weights.sum(), 1)
 
 
+def embed(encoder: nnx.Module, batch: Views, pad_id: int) -> jax.Array:
+    """Mean of the encoder's states over the tokens of each row that are no padding: float32 [B, F]."""
+    views = batch | laid_out(batch, pad_id)
+    return mean_of_tokens(read(encoder, views), views["parts"] > 0)
+
+
+def embed_layers(encoder: nnx.Module, batch: Views, pad_id: int) -> jax.Array:
+    """The same of what each block gives: float32 [B, depth, F]."""
+    real = batch["tokens"] != pad_id
+    states = encoder.states(batch["tokens"], batch["segments"], real)
+    return jax.vmap(mean_of_tokens, (0, None), 1)(states, real)
+
+
 def mean_of_tokens(states: jax.Array, real: jax.Array) -> jax.Array:
     """Mean of states [B, S, F] over the places where `real`, bool [B, S]: float32 [B, F]."""
     weights = real[:, :, None].astype(jnp.float32)

@@ -306,7 +306,10 @@ class Stack(nnx.Module):
             self.blocks = nnx.List([make_block(nnx.Rngs(params=key)) for key in keys])
 
     def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
-        """x [B, N, width] -> [B, N, width]; without `key` nothing is dropped. `mask` [B, ...] is the blocks'."""
+        """x [B, N, width] -> [B, N, width]; without `key` nothing is dropped. `mask` is what the blocks take.
+
+        Its arrays are [B, ...] where the batch is accumulated.
+        """
         if self.accumulate == 1 or x.shape[0] % self.accumulate:
             return self._whole(_output, x, mask, key)[0]
         graph, state = nnx.split(self)

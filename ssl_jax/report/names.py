@@ -13,6 +13,7 @@ _METHODS = {
     "dino": "DINO",
     "dinov2": "DINOv2",
     "electra": "ELECTRA",
+    "hubert": "HuBERT",
     "ibot": "iBOT",
     "lejepa": "LeJEPA",
     "mae": "MAE",
@@ -26,9 +27,17 @@ _METHODS = {
     "simsiam": "SimSiam",
     "sup_con": "SupCon",
     "swav": "SwAV",
+    "t5": "T5",
     "vicreg": "VICReg",
+    "wav2vec2": "wav2vec 2.0",
 }
-_NETWORKS = {"resnet": "ResNet", "vit": "ViT", "text_transformer": "Transformer"}
+_NETWORKS = {
+    "resnet": "ResNet",
+    "vit": "ViT",
+    "text_transformer": "Transformer",
+    "encoder_decoder": "Encoder and decoder",
+    "waveform_transformer": "Waveform transformer",
+}
 METRICS = {
     "loss": "Loss",
     "grad_norm": "Norm of the gradient",
@@ -55,6 +64,11 @@ METRICS = {
     "next_sentence_accuracy": "Next sentence recognised",
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
+    "span_accuracy": "Tokens of hidden spans guessed",
+    "contrastive_loss": "Contrastive loss",
+    "contrastive_accuracy": "Hidden frames told from others",
+    "code_perplexity": "Codes in use",
+    "gumbel_temperature": "Temperature of codes",
     "sentence_order_accuracy": "Order of sentences recognised",
     "sentence_order_loss": "Loss of the order of sentences",
     "next_token_accuracy": "Next words guessed",
@@ -65,6 +79,9 @@ METRICS = {
     "replaced_accuracy": "Words told from replaced ones",
     "replaced_found": "Replaced words found",
     "replaced_loss": "Loss of replaced words",
+    "unit_loss": "Loss of hidden units",
+    "masked_unit_accuracy": "Hidden units guessed",
+    "unit_perplexity": "Units in use",
     "accuracy": "Accuracy of classes",
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
@@ -88,7 +105,7 @@ def metric(key: str) -> str:
 
 
 def metric_order(key: str) -> tuple[int, int, str]:
-    """Sorts few-shot by its shots, then full kNN, the linear probe, those of layers, other shares, and the rest."""
+    """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, others."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:

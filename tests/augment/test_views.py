@@ -16,12 +16,13 @@ def data(height=24, width=24, channels=3):
     return spec, {"image": jnp.asarray(pixels), "label": jnp.int32(3)}
 
 
+PICTURES = [name for name, view in augment.VIEWS.items() if not hasattr(view, "gives")]
 NORMALISED = {"mean": (0.5,), "std": (0.25,)}
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("out_size", [None, 20, 40])
-@pytest.mark.parametrize("name", list(augment.VIEWS))
+@pytest.mark.parametrize("name", PICTURES)
 def test_shapes(name, out_size, channels):
     spec, example = data(channels=channels)
     view = augment.VIEWS[name](spec, out_size=out_size, **NORMALISED)
@@ -31,7 +32,7 @@ def test_shapes(name, out_size, channels):
         assert image.shape == view.shape and image.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("name", list(augment.VIEWS))
+@pytest.mark.parametrize("name", PICTURES)
 def test_views_are_random_finite_and_repeatable(name):
     spec, example = data()
     view = augment.VIEWS[name](spec)
@@ -43,7 +44,7 @@ def test_views_are_random_finite_and_repeatable(name):
     assert shown.min() >= 0 and shown.max() <= 1
 
 
-@pytest.mark.parametrize("name", list(augment.VIEWS))
+@pytest.mark.parametrize("name", PICTURES)
 def test_evaluation_at_its_own_size_is_the_image(name):
     spec, example = data()
     view = augment.VIEWS[name](spec, **NORMALISED)

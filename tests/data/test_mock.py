@@ -13,6 +13,7 @@ _FEATURES = {
     "label": tfds.features.ClassLabel(num_classes=5),
     "text": tfds.features.Text(),
     "vector": tfds.features.Tensor(shape=(None, 3), dtype=np.float32),
+    "sound": tfds.features.Tensor(shape=(None,), dtype=np.int16),
     "count": tfds.features.Scalar(dtype=np.int32),
 }
 
@@ -29,6 +30,7 @@ def test_values_are_those_of_the_features(records: MockRecords):
         assert 0 <= record["label"] < 5
         assert len(record["text"].decode().splitlines()) >= 4
         assert record["vector"].shape == (8, 3) and record["vector"].dtype == np.float32
+        assert len(record["sound"]) >= 2000 and record["sound"].dtype == np.int16 and record["sound"].max() > 1000
         assert record["count"].dtype == np.int32
 
 

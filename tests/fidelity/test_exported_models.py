@@ -3,7 +3,6 @@
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,8 +12,10 @@ transformers = pytest.importorskip("transformers")
 from comparison import relative_error  # noqa: E402
 
 import launch  # noqa: E402
+from ssl_jax.models import reading  # noqa: E402
 from ssl_jax.train.checkpoints import Checkpoints  # noqa: E402
 from tests import tiny  # noqa: E402
+from tests.quick import by_method  # noqa: E402
 from tests.stepping import Stepper  # noqa: E402
 
 TEXT = "In the beginning God created."
@@ -41,9 +42,38 @@ def exported(method, data_dir, tmp_path):
     return built, module, out
 
 
-def states(module, batch):
-    attend = batch["tokens"] != module.view.pad_id
-    return module.backbone(jnp.asarray(batch["tokens"]), jnp.asarray(batch["segments"]), attend), attend
+def inputs_of(batch, spec, *, segments):
+    """What a model of transformers is called with."""
+    named = {"input_ids": batch["tokens"], "attention_mask": batch["tokens"] != spec.pad_id}
+    named |= {"token_type_ids": batch["segments"]} if segments else {}
+    return {name: torch.tensor(np.asarray(array, np.int64)) for name, array in named.items()}
+
+
+def loaded(kind, out):
+    """Their model; every weight that it has is in the file."""
+    model, found = kind.from_pretrained(out, output_loading_info=True)
+    missing = {name for name in found["missing_keys"] if "pooler" not in name}
+    assert not missing and not found["mismatched_keys"], found
+    return model.eval()
+
+
+def real(array, batch, spec):
+    """Without what stands at padding."""
+    array = array.detach().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
+    return array[batch["tokens"] != spec.pad_id]
+
+
+KINDS = {"albert": True, "electra": True, "next_token": False, "roberta": False}
+
+
+@pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
+@pytest.mark.parametrize("method", by_method(KINDS))
+def test_states_are_the_same_in_transformers(method, data_dir, tmp_path):
+    built, module, out = exported(method, data_dir, tmp_path)
+    batch, spec = built.data.eval.read(np.arange(4)), built.data.spec
+    ours = reading.read(module.backbone, batch | reading.laid_out(batch, spec.pad_id))
+    theirs = loaded(transformers.AutoModel, out)(**inputs_of(batch, spec, segments=KINDS[method])).last_hidden_state
+    assert relative_error(real(ours, batch, spec), real(theirs, batch, spec)) < 1e-5
 
 
 @pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
@@ -54,53 +84,41 @@ def test_bert(data_dir, tmp_path, capsys):
     }  # fmt: skip
     assert str(out / "model.safetensors") in capsys.readouterr().out
     batch = built.data.eval.read(np.arange(4))
-    ours, attend = states(module, batch)
-    model, found = transformers.AutoModel.from_pretrained(out, output_loading_info=True)
-    assert not found["missing_keys"] and not found["mismatched_keys"], found
-    inputs = {"input_ids": batch["tokens"], "token_type_ids": batch["segments"], "attention_mask": attend}
-    inputs = {name: torch.tensor(np.asarray(array, np.int64)) for name, array in inputs.items()}
-    theirs = model.eval()(**inputs).last_hidden_state
-    assert relative_error(ours[attend], theirs.detach().numpy()[np.asarray(attend)]) < 1e-5
+    spec = built.data.spec
+    ours = reading.read(module.backbone, batch | reading.laid_out(batch, spec.pad_id))
+    inputs = inputs_of(batch, spec, segments=True)
+    theirs = loaded(transformers.AutoModel, out)(**inputs).last_hidden_state
+    assert relative_error(real(ours, batch, spec), real(theirs, batch, spec)) < 1e-5
 
-    with_heads = transformers.AutoModelForPreTraining.from_pretrained(out).eval()(**inputs)
+    with_heads = loaded(transformers.AutoModelForPreTraining, out)(**inputs)
     logits = module.mlm_head(ours, module.backbone.token_embedding)
-    assert relative_error(logits[attend], with_heads.prediction_logits.detach().numpy()[np.asarray(attend)]) < 1e-5
+    assert relative_error(real(logits, batch, spec), real(with_heads.prediction_logits, batch, spec)) < 1e-5
     order = module.next_head(module.pooler(ours))
     assert relative_error(order, with_heads.seq_relationship_logits) < 1e-5
 
     spelled = transformers.AutoTokenizer.from_pretrained(out)(TEXT, TEXT)
-    spec, pieces = built.data.spec, built.data.tokenizer.encode(TEXT, add_special_tokens=False).ids
+    pieces = built.data.tokenizer.encode(TEXT, add_special_tokens=False).ids
     assert spelled["input_ids"] == [spec.cls_id, *pieces, spec.sep_id, *pieces, spec.sep_id]
     assert spelled["token_type_ids"] == [0] * (len(pieces) + 2) + [1] * (len(pieces) + 1)
     assert json.loads((out / "config.json").read_text())["architectures"] == ["BertForPreTraining"]
     _refuses_what_is_there(tmp_path, data_dir, capsys)
 
 
-@pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
-@pytest.mark.parametrize(
-    "method, kind",
-    [
-        ("roberta", "RobertaForMaskedLM"),
-        ("albert", "AlbertForPreTraining"),
-        ("electra", "ElectraForPreTraining"),
-        ("next_token", "GPT2LMHeadModel"),
-    ],
-)
-def test_other_methods(method, kind, data_dir, tmp_path):
-    """Their class loads all weights, and its states are ours."""
-    built, module, out = exported(method, data_dir, tmp_path)
-    model, found = getattr(transformers, kind).from_pretrained(out, output_loading_info=True)
-    assert not found["missing_keys"] and not found["mismatched_keys"] and not found["unexpected_keys"], found
-    batch = built.data.eval.read(np.arange(4))
-    ours, attend = states(module, batch)
-    inputs = {"input_ids": batch["tokens"], "attention_mask": attend}
-    inputs = {name: torch.tensor(np.asarray(array, np.int64)) for name, array in inputs.items()}
-    theirs = model.eval()(**inputs, output_hidden_states=True).hidden_states[-1]
-    assert relative_error(ours[attend], theirs.detach().numpy()[np.asarray(attend)]) < 1e-5
-    assert json.loads((out / "config.json").read_text())["architectures"] == [kind]
-
-
 def _refuses_what_is_there(tmp_path, data_dir, capsys):
     arguments = ["export", str(tmp_path / "run"), "--to=hf", f"--data_dir={data_dir}"]
     assert launch.main([*arguments, f"--out={tmp_path / 'out'}"]) == 2
     assert "holds something already" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
+def test_t5(data_dir, tmp_path):
+    built, module, out = exported("t5", data_dir, tmp_path)
+    views = module.views(built.data.eval.read(np.arange(4)), jax.random.key(0))
+    views = {name: np.asarray(array) for name, array in views.items()}
+    named = {"input_ids": views["tokens"], "attention_mask": views["tokens"] != built.data.spec.pad_id}
+    named["labels"] = np.where(views["weights"] > 0, views["targets"], -100)
+    inputs = {name: torch.tensor(array.astype(np.int64)) for name, array in named.items()}
+    theirs = loaded(transformers.AutoModelForSeq2SeqLM, out)(**inputs).logits.detach().numpy()
+    counted = views["weights"] > 0
+    assert relative_error(np.asarray(module.logits(views))[counted], theirs[counted]) < 1e-5

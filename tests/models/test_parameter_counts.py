@@ -6,7 +6,16 @@ import jax
 import pytest
 from flax import nnx
 
-from ssl_jax.models import MLMHead, NextSentenceHead, Pooler, ResNet, TextTransformer, ViT
+from ssl_jax.models import (
+    EncoderDecoder,
+    MLMHead,
+    NextSentenceHead,
+    Pooler,
+    ResNet,
+    TextTransformer,
+    ViT,
+    WaveformTransformer,
+)
 
 
 def count(build):
@@ -83,3 +92,23 @@ def test_bert(sizes, trunk, heads):
 )
 def test_kin_of_bert(settings, expected):
     assert count(lambda rngs: TextTransformer(scan=True, rngs=rngs, **settings)) == expected
+
+
+def test_t5():
+    """Hugging Face's T5ForConditionalGeneration; 220M in the paper, section 2.1."""
+    assert count(lambda rngs: EncoderDecoder(vocab_size=32128, scan=True, rngs=rngs)) == 222_903_552
+
+
+# HuBERT (Hsu et al. 2021), table 1: 95M and 317M, heads included; transformers' count of its `Wav2Vec2Model`.
+@pytest.mark.parametrize(
+    "settings, expected",
+    [
+        (dict(), 94_371_712),
+        (
+            dict(width=1024, depth=24, heads=16, mlp_dim=4096, norm_first=True, conv_norm="layer", conv_bias=True),
+            315_438_720,
+        ),
+    ],
+)
+def test_waveform_transformer(settings, expected):
+    assert count(lambda rngs: WaveformTransformer(**settings, scan=True, rngs=rngs)) == expected

@@ -1,0 +1,254 @@
+"""Spoken prompts of the telephone exchange Asterisk, from Debian's packages."""
+
+import hashlib
+import io
+import re
+import tarfile
+import unicodedata
+import wave
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+from etils import epath
+
+from ssl_jax.errors import UserError
+
+DEBIAN = "/usr/share/asterisk/sounds"
+"""Where Debian's packages put the recordings."""
+
+VOICES = {
+    "en": ("en_US_f_Allison", "Allison"),
+    "es": ("es_MX_f_Allison", "Allison"),
+    "fr": ("fr_CA_f_June", "June"),
+    "it": ("it_IT_m_Carlo", "Carlo"),
+    "ru": ("ru_RU_f_IvrvoiceRU", "IvrvoiceRU"),
+}
+"""Language -> (folder, who speaks); English and Spanish are of one speaker."""
+
+SAMPLE_RATE = 8000  # Hz
+_TEST_SHARE = 5  # one wording in so many is for testing
+_SOUNDS = re.compile(r"silence/.*|beep|beeperr|(a|de)scending-2tone|tt-monkeys")  # nobody speaks
+_SECTIONS = re.compile(r"(vm|conf|confbridge|pbx|priv|privacy|queue|dir|agent|auth|tt|spy|ss|demo|screen|pm)-")
+
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+    " eighteen nineteen"
+).split()
+_TENS = dict(zip(range(20, 100, 10), "twenty thirty forty fifty sixty seventy eighty ninety".split()))
+_ORDINALS = dict(one="first", two="second", three="third", five="fifth", eight="eighth", nine="ninth", twelve="twelfth")
+_DAYS = "sunday monday tuesday wednesday thursday friday saturday".split()
+_MONTHS = "january february march april may june july august september october november december".split()
+_ALPHABET = (
+    "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa quebec romeo"
+    " sierra tango uniform victor whiskey xray yankee zulu"
+).split()
+
+DIGITS = tuple(str(digit) for digit in range(10))
+LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
+WORDS = (
+    *(f"digits/{number}" for number in (*range(20), *_TENS)),
+    *(f"digits/h-{number}" for number in (*range(1, 20), *_TENS)),
+    *(f"digits/{name}" for name in ("hundred", "thousand", "million")),
+    *(f"digits/day-{number}" for number in range(7)),
+    *(f"digits/mon-{number}" for number in range(12)),
+    *(f"letters/{letter}" for letter in LETTERS),
+    *(f"phonetic/{letter}_p" for letter in LETTERS),
+)
+"""Numbers, days, months, letters and the words letters are spelled with: recorded alone, in all five languages."""
+
+
+class AsteriskSounds(tfds.core.GeneratorBasedBuilder):
+    """Recorded prompts of a telephone exchange in five languages: 8 kHz, mono, some 550 a language, 2.2 hours in all.
+
+    They are the packages asterisk-core-sounds-{en,es,fr,it,ru}-wav of Debian (CC BY-SA 3.0; Russian and Italian CC BY
+    3.0), from DATA_DIR/downloads/manual (the .deb files, or the folders in them) or where they are installed. Tones and
+    silence are left out. Each language has one speaker, who is the same one for English and Spanish.
+
+    `text` is what the file name says, in English for all languages: 'vm-goodbye' is 'goodbye', 'digits/7' is 'seven'.
+    `word` is the file name where it is one of `WORDS`; `digit` and `letter` are those recorded alone. The three are -1
+    elsewhere.
+
+    Splits 'train' and 'test': about a fifth of the wordings, chosen by a hash of the text, is the test split, in all
+    languages alike. Splits 'digits_LANGUAGE', 'letters_LANGUAGE' and 'words_LANGUAGE' hold the same recordings again,
+    those that have that label: so a probe can learn from some speakers and be tested on another.
+
+    The configurations 'en', 'es', 'fr', 'it' and 'ru' have one language, 'all' (the default) has the five.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in ("all", *VOICES)]
+    name = "asterisk_sounds"
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        label = tfds.features.ClassLabel
+        features = tfds.features.FeaturesDict(
+            {
+                "audio": tfds.features.Tensor(shape=(None,), dtype=np.int16, encoding="bytes"),
+                "text": tfds.features.Text(),
+                "file": tfds.features.Text(),
+                "language": label(names=list(VOICES)),
+                "speaker": label(names=sorted({speaker for _, speaker in VOICES.values()})),
+                "digit": label(names=list(DIGITS)),
+                "letter": label(names=list(LETTERS)),
+                "word": label(names=list(WORDS)),
+            }
+        )
+        metadata = tfds.core.MetadataDict({"sample_rate": SAMPLE_RATE})
+        return tfds.core.DatasetInfo(builder=self, description=self.__doc__, features=features, metadata=metadata)
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+        del dl_manager  # nothing to download
+        languages = tuple(VOICES) if self.builder_config.name == "all" else (self.builder_config.name,)
+        records = list(_records(self.data_dir_root / "downloads" / "manual", languages))
+        splits = {
+            "train": [record for record in records if not in_test(record["file"])],
+            "test": [record for record in records if in_test(record["file"])],
+        }
+        for label in ("digit", "letter", "word"):
+            for language in languages:
+                found = [r for r in records if r["language"] == language and r[label] != -1]
+                splits[f"{label}s_{language}"] = found
+        return {split: _keyed(found) for split, found in splits.items()}
+
+    def _generate_examples(self) -> Iterator:
+        raise NotImplementedError("_split_generators hands out the generators themselves")
+
+
+def _keyed(records: list[dict]) -> Iterator[tuple[str, dict]]:
+    for record in records:
+        yield f"{record['language']}/{record['file']}", record
+
+
+def _records(by_hand: epath.Path, languages: tuple[str, ...]) -> Iterator[dict]:
+    """The recordings of these languages in which somebody speaks, by language and file name."""
+    sources = {language: _source(by_hand, language) for language in languages}
+    missing = [f"asterisk-core-sounds-{language}-wav" for language, source in sources.items() if source is None]
+    if missing:
+        packages = " ".join(missing)
+        raise UserError(
+            f"config.data.name: 'asterisk_sounds' needs recordings that are not there: run apt install {packages}, or"
+            f" put the files of apt-get download {packages} into {by_hand}; then run the same command again."
+        )
+    for language, source in sources.items():
+        folder, speaker = VOICES[language]
+        files = _of_package(source, folder) if source.suffix == ".deb" else _of_folder(source)
+        for file, content in sorted(files):
+            samples = read_wav(source / f"{file}.wav", content)
+            if len(samples) and not _SOUNDS.fullmatch(file):
+                labels = {"language": language, "speaker": speaker, **_labels(file)}
+                yield {"audio": samples, "text": text(file), "file": file, **labels}
+
+
+def _labels(file: str) -> dict[str, str | int]:
+    """The classes of a file name; -1 for what it is not."""
+    folder, _, name = file.rpartition("/")
+    return {
+        "digit": name if folder == "digits" and name in DIGITS else -1,
+        "letter": name if folder == "letters" and name in LETTERS else -1,
+        "word": file if file in WORDS else -1,
+    }
+
+
+def text(file: str) -> str:
+    """What a file name says, in lower-case English words: 'vm-goodbye' -> 'goodbye', 'digits/h-7' -> 'seventh'."""
+    folder, _, name = file.lower().rpartition("/")
+    name = _SECTIONS.sub("", name)
+    if folder == "digits":
+        name = _number(name)
+    elif folder == "phonetic" and name[0] in LETTERS:
+        name = _ALPHABET[LETTERS.index(name[0])]
+    elif name.startswith("ascii"):
+        name = unicodedata.name(chr(int(name.removeprefix("ascii")))).lower()
+    words = re.split(r"[-_ ]+", name)
+    return " ".join({"pls": "please", "num": "number"}.get(word, word) for word in words)
+
+
+def _number(name: str) -> str:
+    """The words of a file in digits/: 'h-20' -> 'twentieth', 'mon-0' -> 'january', '1f' (feminine) -> 'one'."""
+    kind, _, rest = name.rpartition("-")
+    if kind in ("day", "mon") and rest.isdigit():
+        return (_DAYS if kind == "day" else _MONTHS)[int(rest)]
+    number = re.fullmatch(r"(h-)?(\d\d?)[fmn]?", name)
+    if number is None:
+        return name.removeprefix("h-") + "th" if name.startswith("h-") else name
+    tens, units = divmod(int(number[2]), 10)
+    words = [_UNITS[int(number[2])]] if tens < 2 else [_TENS[10 * tens], *([_UNITS[units]] if units else [])]
+    if number[1]:
+        regular = f"{words[-1][:-1]}ieth" if words[-1].endswith("y") else f"{words[-1]}th"
+        words[-1] = _ORDINALS.get(words[-1], regular)
+    return " ".join(words)
+
+
+def in_test(file: str) -> bool:
+    """Whether a prompt is in the test split: decided by its text alone, of which numbered variants go together."""
+    said = re.sub(r"[\d ]", "", text(file))
+    said = {"oh": "o", "zed": "z"}.get(said, said)
+    return hashlib.sha256(said.encode()).digest()[0] % _TEST_SHARE == 0
+
+
+def _source(by_hand: epath.Path, language: str) -> epath.Path | None:
+    """The folder or .deb file that has a language's recordings, the first there is."""
+    folder, _ = VOICES[language]
+    unpacked = by_hand / DEBIAN.lstrip("/") / folder
+    packages = sorted(by_hand.glob(f"asterisk-core-sounds-{language}-wav*.deb"))
+    places = (*packages, unpacked, by_hand / folder, epath.Path(DEBIAN) / folder)
+    return next((place for place in places if place.exists()), None)
+
+
+def _of_folder(folder: epath.Path) -> Iterator[tuple[str, bytes]]:
+    """(name without .wav, content) of the recordings below a folder."""
+    for path in (*folder.glob("*.wav"), *folder.glob("*/*.wav")):
+        yield str(path.relative_to(folder)).removesuffix(".wav"), path.read_bytes()
+
+
+def _of_package(path: epath.Path, folder: str) -> Iterator[tuple[str, bytes]]:
+    """(name without .wav, content) of the recordings of a Debian package.
+
+    Raises:
+      UserError: it is damaged, or packed in a way that Python cannot unpack.
+    """
+    prefix = f".{DEBIAN}/{folder}/"
+    try:
+        with tarfile.open(fileobj=io.BytesIO(_data_member(path.read_bytes()))) as archive:
+            for member in archive:
+                if member.isfile() and member.name.startswith(prefix) and member.name.endswith(".wav"):
+                    yield member.name.removeprefix(prefix).removesuffix(".wav"), archive.extractfile(member).read()
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged or cannot be unpacked here ({error}): get it again, or unpack it with dpkg-deb -x"
+            f" {path.name} {path.parent} and delete it."
+        ) from error
+
+
+def _data_member(content: bytes) -> bytes:
+    """The file data.tar.* in a .deb file, which is an `ar` archive: headers of 60 bytes, contents at even places."""
+    if not content.startswith(b"!<arch>\n"):
+        raise ValueError("no Debian package")
+    start = 8
+    while start + 60 <= len(content):
+        header = content[start : start + 60]
+        size = int(header[48:58])
+        start += 60
+        if header.startswith(b"data.tar"):
+            return content[start : start + size]
+        start += size + size % 2
+    raise ValueError("it holds no data.tar")
+
+
+def read_wav(path: epath.Path, content: bytes) -> np.ndarray:
+    """The samples, int16 [samples], of a WAV file with 8000 samples of 16 bits a second and one channel.
+
+    Raises:
+      UserError: it is something else.
+    """
+    try:
+        with wave.open(io.BytesIO(content)) as file:
+            form = (file.getframerate(), file.getsampwidth(), file.getnchannels())
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    except (wave.Error, EOFError, ValueError) as error:
+        raise UserError(f"{path} is damaged or no WAV file ({error or 'it ends early'}): get it again.") from error
+    if form != (SAMPLE_RATE, 2, 1):
+        raise UserError(f"{path} has {form[0]} Hz, {form[1]} bytes a sample, {form[2]} channels, not 8000, 2 and 1.")
+    return samples.astype(np.int16)
