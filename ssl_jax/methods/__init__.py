@@ -4,6 +4,7 @@ from ssl_jax.methods.albert import ALBERT
 from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.data2vec_text import Data2VecText
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
@@ -32,6 +33,7 @@ METHODS = {
     "barlow_twins": BarlowTwins,
     "bert": BERT,
     "byol": BYOL,
+    "data2vec_text": Data2VecText,
     "dcl": DCL,
     "dino": DINO,
     "dinov2": DINOv2,
