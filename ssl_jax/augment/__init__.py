@@ -36,6 +36,7 @@ from ssl_jax.augment.spec_augment import spec_augment
 from ssl_jax.augment.spectrogram import cepstra, deltas, frame_count, kaldi_log_mel, log_mel, mel_filters
 from ssl_jax.augment.turns import draw_quarter_turn, quarter_turn, quarter_turns
 from ssl_jax.augment.views import AffineView, MAEView, PhotoView
+from ssl_jax.augment.waveform import to_samples
 
 VIEWS = {
     "simclr": functools.partial(PhotoView, **presets.SIMCLR),
@@ -110,5 +111,6 @@ __all__ = [
     "solarize",
     "spec_augment",
     "to_float",
+    "to_samples",
     "two_views",
 ]

@@ -213,7 +213,7 @@ class FrontEnd:
         ) | (dict(shape="hann") if self.kaldi else dict(scale=scale, n_fft=n_fft))
 
     def __call__(self, samples: jax.Array, length: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """float32 [T], 0 behind `length`, to float32 [frames, mels], 0 behind the real ones, and how many are, int32."""
+        """Samples [T], 0 behind `length`, to float32 [frames, mels], 0 behind the real ones, and their number."""
         if self.kaldi:
             mean = jnp.sum(samples) / jnp.maximum(length, 1)
             samples = waveform.silent_behind(samples - mean, length)

@@ -7,6 +7,7 @@ from ssl_jax.evaluate.linear import linear_probe
 from ssl_jax.evaluate.neighbours import knn, nearest
 from ssl_jax.evaluate.ngrams import ngram_accuracy
 from ssl_jax.evaluate.suite import Evaluation, check_tasks, prefixed
+from ssl_jax.evaluate.words import word_scores
 
 __all__ = [
     "Evaluation",
@@ -22,4 +23,5 @@ __all__ = [
     "ngram_accuracy",
     "prefixed",
     "raw_features",
+    "word_scores",
 ]

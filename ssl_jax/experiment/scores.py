@@ -50,7 +50,18 @@ class Scorer:
     def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
         """All tasks of the plan (on `splits`, where they are embedded already), LiDAR, and the method's own metrics."""
         scores = self.experiment.plan(*(splits or self.splits(state))) | self.layers(state) | self.lidar(state)
-        return processes.scores_of_first(scores | self.held_out(state) | self.likelihood(state))
+        scores |= self.words(state) | self.held_out(state) | self.likelihood(state)
+        return processes.scores_of_first(scores)
+
+    def words(self, state: TrainState) -> dict[str, float]:
+        """Analogies and likeness of words, where the method has a vector for each."""
+        if not hasattr(self.experiment.method, "word_vectors"):
+            return {}
+        everywhere = meshes.replicated(self.experiment.recipe.mesh)
+        vectors = jax.jit(lambda state: self.experiment.module(state).word_vectors(), out_shardings=everywhere)
+        opened = self.experiment.data
+        words = {word: row for word, row in opened.tokenizer.get_vocab().items() if row not in opened.spec.special_ids}
+        return evaluate.word_scores(jax.device_get(vectors(state)), words)
 
     def likelihood(self, state: TrainState) -> dict[str, float]:
         """`pseudo_perplexity`, or `perplexity` of a causal model: of held-out texts, as many as the plan asks for."""
@@ -148,12 +159,13 @@ class Scorer:
         return {name: total / count for name, total in totals.items()}
 
     def raw(self) -> dict[str, float]:
-        """All tasks of the plan on pixels or word counts; n-gram guesses too, where the method guesses words."""
+        """All tasks of the plan on pixels, word counts or cepstra; n-grams too, where the method guesses words."""
         plan, spec = self.experiment.plan, self.experiment.data.spec
 
         def features(source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
             batch = source.read(self._own(rows))
-            raw = evaluate.raw_features(batch, vocab_size=spec.vocab_size, special_ids=spec.special_ids or ())
+            about = dict(vocab_size=spec.vocab_size, special_ids=spec.special_ids or (), sample_rate=spec.sample_rate)
+            raw = evaluate.raw_features(batch, **about)
             found = {"features": raw, "label": batch["label"]}
             return processes.all_rows(found) if self._even(len(rows)) else found
 

@@ -3,6 +3,7 @@
 from ssl_jax.masking.blocks import block_patches, hidden_first, spread_ratios
 from ssl_jax.masking.negatives import sample_negatives
 from ssl_jax.masking.patches import count_visible, random_patches
+from ssl_jax.masking.skip_gram import SkipGramView, skip_gram_pairs
 from ssl_jax.masking.span_corruption import corrupted_sizes, span_corruption, span_numbers
 from ssl_jax.masking.spans import random_spans
 from ssl_jax.masking.token_spans import token_spans
@@ -11,6 +12,7 @@ from ssl_jax.masking.views import BertView, SpanCorruptionView, TokenSpansView, 
 
 VIEWS = {
     "bert": BertView,
+    "skip_gram": SkipGramView,
     "span_corruption": SpanCorruptionView,
     "token_spans": TokenSpansView,
     "tokens": TokensView,
@@ -20,6 +22,7 @@ __all__ = [
     "VIEWS",
     "BertView",
     "SpanCorruptionView",
+    "SkipGramView",
     "TokenSpansView",
     "TokensView",
     "bert_tokens",
@@ -32,6 +35,7 @@ __all__ = [
     "sample_negatives",
     "span_corruption",
     "span_numbers",
+    "skip_gram_pairs",
     "spread_ratios",
     "token_spans",
 ]

@@ -1,9 +1,13 @@
 """The table of methods: a name in `config.method.name`, the class in the file of that name."""
 
 from ssl_jax.methods.albert import ALBERT
+from ssl_jax.methods.apc import APC
 from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
+from ssl_jax.methods.best_rq import BestRQ
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.cpc import CPC
+from ssl_jax.methods.data2vec import Data2Vec
 from ssl_jax.methods.data2vec_text import Data2VecText
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
@@ -27,12 +31,17 @@ from ssl_jax.methods.swav import SwAV
 from ssl_jax.methods.t5 import T5
 from ssl_jax.methods.vicreg import VICReg
 from ssl_jax.methods.wav2vec2 import Wav2Vec2
+from ssl_jax.methods.word2vec import Word2Vec
 
 METHODS = {
     "albert": ALBERT,
+    "apc": APC,
     "barlow_twins": BarlowTwins,
     "bert": BERT,
+    "best_rq": BestRQ,
     "byol": BYOL,
+    "cpc": CPC,
+    "data2vec": Data2Vec,
     "data2vec_text": Data2VecText,
     "dcl": DCL,
     "dino": DINO,
@@ -56,4 +65,5 @@ METHODS = {
     "t5": T5,
     "vicreg": VICReg,
     "wav2vec2": Wav2Vec2,
+    "word2vec": Word2Vec,
 }

@@ -4,11 +4,11 @@ and Language, arXiv:2202.03555."""
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
 from ssl_jax.models import reading, settings, targets
+from ssl_jax.models.pooling import deviation_of_places
 
 
 class Data2VecText(nnx.Module):
@@ -90,8 +90,8 @@ class Data2VecText(nnx.Module):
         predictions = self.prediction(jax.nn.gelu(self.hidden(states), approximate=False))
         truths, mask = jax.lax.stop_gradient(self.targets(views)), views["tokens"] == self.view.mask_id
         loss = losses.data2vec(predictions, truths, mask, beta=self.beta)
-        spread = {"target_deviation": _deviation(truths, mask), "prediction_deviation": _deviation(predictions, mask)}
-        return loss, spread
+        compared = {"target_deviation": truths, "prediction_deviation": predictions}
+        return loss, {name: deviation_of_places(x, mask) for name, x in compared.items()}
 
     def targets(self, views: dict[str, jax.Array]) -> jax.Array:
         """What is to be predicted: the mean of the teacher's last blocks, each normalised, float32 [B, S, F]."""
@@ -112,11 +112,3 @@ class Data2VecText(nnx.Module):
     def embed_layers(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """The same of what each block gives: [B, depth, F]."""
         return reading.embed_layers(self.backbone, inputs, self.view.pad_id)
-
-
-def _deviation(x: jax.Array, mask: jax.Array) -> jax.Array:
-    """The mean over features [B, S, F] of their deviation over the places of `mask`; 0 where all look alike."""
-    x, weights = jax.lax.stop_gradient(x).astype(jnp.float32), mask[:, :, None]
-    count = jnp.maximum(mask.sum(), 1)
-    mean = jnp.sum(x * weights, (0, 1), keepdims=True) / count
-    return jnp.mean(jnp.sqrt(jnp.sum(jnp.square(x - mean) * weights, (0, 1)) / count))

@@ -1,6 +1,6 @@
 """wav2vec 2.0: Baevski et al. 2020, A Framework for Self-Supervised Learning of Speech Representations, 2006.11477."""
 
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,7 @@ class Wav2Vec2(nnx.Module):
         codebooks: int = 2,
         codes: int = 320,
         code_width: int = 256,
+        code_start: Literal["uniform", "normal"] = "uniform",
         projection_width: int = 256,
         gumbel_start: float = 2.0,
         gumbel_end: float = 0.5,
@@ -52,6 +53,7 @@ class Wav2Vec2(nnx.Module):
           codebooks: G of the quantizer.
           codes: V, entries of each.
           code_width: of a quantized frame.
+          code_start: of the codes' entries, 'uniform' as in the official code, or 'normal'; see `GumbelQuantizer`.
           projection_width: of what is compared.
           gumbel_start: tau, temperature of the drawing of codes at the first step.
           gumbel_end: the least it comes down to.
@@ -78,7 +80,7 @@ class Wav2Vec2(nnx.Module):
         self.quantizer_dropout = quantizer_dropout
         self.diversity_weight, self.feature_penalty = diversity_weight, feature_penalty
         self.quantizer = GumbelQuantizer(
-            backbone.conv_features, groups=codebooks, codes=codes, width=code_width, rngs=rngs
+            backbone.conv_features, groups=codebooks, codes=codes, width=code_width, start=code_start, rngs=rngs
         )
         linear = lambda inputs: nnx.Linear(inputs, projection_width, **torch_start(inputs), rngs=rngs)
         self.project_context = linear(backbone.features)

@@ -5,21 +5,28 @@ computation. What is random in training comes from the argument `key` alone.
 """
 
 from ssl_jax.models.encoder_decoder import EncoderDecoder
+from ssl_jax.models.frame_transformer import FrameTransformer
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
 from ssl_jax.models.normalization import BatchNorm, normalize_apart
 from ssl_jax.models.patches import patchify, unpatchify
 from ssl_jax.models.pooling import mean_of_frames, mean_square
 from ssl_jax.models.quantizer import GumbelQuantizer
+from ssl_jax.models.recurrent import FrameGRU, WaveformGRU
 from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
 from ssl_jax.models.vit import ViT
 from ssl_jax.models.waveform_transformer import WaveformTransformer
+from ssl_jax.models.word_vectors import WordVectors
 
 MODELS = {
     "resnet": ResNet,
     "vit": ViT,
     "text_transformer": TextTransformer,
     "encoder_decoder": EncoderDecoder,
+    "word_vectors": WordVectors,
+    "frame_gru": FrameGRU,
+    "frame_transformer": FrameTransformer,
+    "waveform_gru": WaveformGRU,
     "waveform_transformer": WaveformTransformer,
 }
 
@@ -27,6 +34,8 @@ __all__ = [
     "MODELS",
     "BatchNorm",
     "EncoderDecoder",
+    "FrameGRU",
+    "FrameTransformer",
     "GumbelQuantizer",
     "MAEDecoder",
     "MLMHead",
@@ -37,7 +46,9 @@ __all__ = [
     "ResNet",
     "TextTransformer",
     "ViT",
+    "WaveformGRU",
     "WaveformTransformer",
+    "WordVectors",
     "mean_of_frames",
     "mean_square",
     "normalize_apart",

@@ -1,5 +1,8 @@
 """The convolutions before and within the transformers of speech: a waveform's features, and positions."""
 
+import math
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -18,6 +21,13 @@ def frames_of(length: jax.Array | int, kernels: tuple[int, ...], strides: tuple[
     for kernel, stride in zip(kernels, strides, strict=True):
         length = at_least((length - kernel) // stride + 1, 0)
     return length
+
+
+def check_layers(channels: tuple[int, ...], kernels: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    """Raises ValueError unless the three are settings of as many convolutions."""
+    if not len(channels) == len(kernels) == len(strides) > 0:
+        raise ValueError(f"conv_channels {channels} must be as long as conv_kernels {kernels}, conv_strides {strides}")
+    settings.at_least(1, **{"conv_channels": min(channels), "conv_kernels": min(kernels), "conv_strides": min(strides)})
 
 
 def real(count: jax.Array, size: int) -> jax.Array:
@@ -52,16 +62,21 @@ class TimeNorm(nnx.Module):
 
 
 class ConvFeatures(nnx.Module):
-    """The feature encoder of wav2vec 2.0 (Baevski et al. 2020, section 2): convolutions over a waveform, with GELU.
+    """Convolutions over a waveform, without padding: the feature encoder of wav2vec 2.0 (section 2), and of CPC.
 
     A frame's samples all lie before the end of its example where the frame does, so padding reaches no real frame.
 
     Args:
       channels, kernels, strides: of each layer, first to last.
-      norm: 'group': `TimeNorm` after the first convolution; 'layer': layer normalisation after each (the large models).
+      norm: 'group': `TimeNorm` after the first convolution; 'layer': layer normalisation after each (the large models);
+        'none'.
+      activation: 'gelu' (exact) or 'relu'.
       bias: whether convolutions have one.
       dtype: of the computation.
       rngs: stream `params`.
+
+    Attributes:
+      hop: samples from one frame to the next.
     """
 
     def __init__(
@@ -70,32 +85,38 @@ class ConvFeatures(nnx.Module):
         kernels: tuple[int, ...],
         strides: tuple[int, ...],
         *,
-        norm: str,
+        norm: Literal["group", "layer", "none"],
+        activation: Literal["gelu", "relu"] = "gelu",
         bias: bool,
         dtype: str,
         rngs: nnx.Rngs,
     ):
-        self.kernels, self.strides = tuple(kernels), tuple(strides)
+        self.kernels, self.strides, self.hop = tuple(kernels), tuple(strides), math.prod(strides)
+        self.activation = activation
         self.layers = nnx.List()
         for index, (inputs, outputs) in enumerate(zip((1, *channels), channels)):
-            with_norm = norm == "layer" or index == 0
-            make_norm = TimeNorm if norm == "group" else _layer_norm
-            layer = _ConvLayer(
-                inputs, outputs, kernels[index], strides[index], make_norm if with_norm else None, bias, dtype, rngs
-            )
-            self.layers.append(layer)
+            make_norm = {"group": None if index else TimeNorm, "layer": _layer_norm, "none": None}[norm]
+            sizes = (inputs, outputs, kernels[index], strides[index])
+            self.layers.append(_ConvLayer(*sizes, make_norm, bias, dtype, rngs))
+
+    def frames(self, length: jax.Array | int) -> jax.Array | int:
+        """How many frames so many samples have: integers of integers, an int of an int."""
+        return frames_of(length, self.kernels, self.strides)
 
     def __call__(self, waveform: jax.Array, length: jax.Array) -> jax.Array:
         """Waveforms [B, T], of which `length` int [B] samples are real -> [B, frames, channels[-1]]."""
         x = waveform[:, :, None]
         for index, layer in enumerate(self.layers):
             count = frames_of(length, self.kernels[: index + 1], self.strides[: index + 1])
-            x = layer(x, count)
+            x = self._activated(layer(x, count))
         return x
+
+    def _activated(self, x):
+        return jax.nn.gelu(x, approximate=False) if self.activation == "gelu" else jax.nn.relu(x)
 
 
 class _ConvLayer(nnx.Module):
-    """Convolution, perhaps a normalisation, GELU."""
+    """Convolution, and perhaps a normalisation."""
 
     def __init__(self, inputs, outputs, kernel, stride, make_norm, bias, dtype, rngs):
         shape = dict(kernel_size=(kernel,), strides=(stride,), padding="VALID", use_bias=bias)
@@ -109,7 +130,7 @@ class _ConvLayer(nnx.Module):
             x = self.norm(x, real(count, x.shape[1])).astype(x.dtype)
         elif self.norm is not None:
             x = self.norm(x).astype(x.dtype)
-        return jax.nn.gelu(x, approximate=False)
+        return x
 
 
 def _layer_norm(features: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:

@@ -1,6 +1,6 @@
 """Vector quantization with codes that are drawn: the Gumbel softmax of wav2vec 2.0."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,25 +26,38 @@ class Quantized(NamedTuple):
 class GumbelQuantizer(nnx.Module):
     """Product quantization by the straight-through Gumbel softmax (Baevski et al. 2020, section 2, equation 1).
 
-    Computes in float32. Starts as in fairseq: logits of deviation 1 a feature, entries uniform in [0, 1).
+    Computes in float32. Logits start with deviation 1 a feature, as in fairseq.
 
     Args:
       features: of what is quantized.
       groups: G, number of codebooks.
       codes: V, entries of each.
       width: of what comes out; a multiple of `groups`.
+      start: of the entries: 'uniform' in [0, 1), as in fairseq, where all are much alike (their cosines are about 3/4)
+        until training has moved them apart, or 'normal', where they are not.
       rngs: stream `params`.
 
     Attributes:
       codevectors: float32 [G * V, width / G], the entries of one codebook after those of the other.
     """
 
-    def __init__(self, features: int, *, groups: int, codes: int, width: int, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        features: int,
+        *,
+        groups: int,
+        codes: int,
+        width: int,
+        start: Literal["uniform", "normal"] = "uniform",
+        rngs: nnx.Rngs,
+    ):
         settings.at_least(1, codes=codes, width=width)
+        settings.one_of("start", start, ("uniform", "normal"))
         settings.divisible("width", width, "groups", groups)
         self.groups, self.codes, self.width = groups, codes, width
         self.logits = nnx.Linear(features, groups * codes, kernel_init=nnx.initializers.normal(1.0), rngs=rngs)
-        self.codevectors = nnx.Param(jax.random.uniform(rngs.params(), (groups * codes, width // groups)))
+        draw = jax.random.uniform if start == "uniform" else jax.random.normal
+        self.codevectors = nnx.Param(draw(rngs.params(), (groups * codes, width // groups)))
 
     def __call__(
         self, x: jax.Array, *, temperature: float | jax.Array = 1.0, key: jax.Array | None = None

@@ -77,7 +77,7 @@ class WaveformTransformer(nnx.Module):
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
-        _check_convolutions(conv_channels, conv_kernels, conv_strides)
+        convolutions.check_layers(conv_channels, conv_kernels, conv_strides)
         settings.one_of("conv_norm", conv_norm, ("group", "layer"))
         settings.at_least(1, width=width, mlp_dim=mlp_dim, position_kernel=position_kernel)
         settings.at_least(1, position_depth=position_depth)
@@ -85,7 +85,6 @@ class WaveformTransformer(nnx.Module):
         settings.probability(dropout=dropout)
         settings.positive(initializer_range=initializer_range, feature_gradient=feature_gradient)
         self.features, self.conv_features = width, conv_channels[-1]
-        self.hop = _product(conv_strides)
         self.dropout, self.feature_gradient = dropout, feature_gradient
         self.initializer_range, self.norm_first = initializer_range, norm_first
         self.scan, self.remat, self.accumulate, self.dtype = scan, remat, accumulate, dtype
@@ -93,6 +92,7 @@ class WaveformTransformer(nnx.Module):
         self.convolutions = convolutions.ConvFeatures(
             conv_channels, conv_kernels, conv_strides, norm=conv_norm, bias=conv_bias, **start
         )
+        self.hop = self.convolutions.hop
         self.feature_norm = layer_norm(self.conv_features, epsilon=_EPSILON, rngs=rngs)
         linear = dict(torch_start(self.conv_features), dtype=settings.computation_dtype(dtype), rngs=rngs)
         self.projection = nnx.Linear(self.conv_features, width, **linear)
@@ -118,7 +118,7 @@ class WaveformTransformer(nnx.Module):
 
     def frames(self, length: jax.Array | int) -> jax.Array | int:
         """How many frames so many samples have: integers of integers, an int of an int."""
-        return convolutions.frames_of(length, self.convolutions.kernels, self.convolutions.strides)
+        return self.convolutions.frames(length)
 
     def __call__(
         self,
@@ -159,6 +159,30 @@ class WaveformTransformer(nnx.Module):
         x, there, key = self._enter(features, self.frames(length), mask, train, key)
         return self.stack.states(x, there, key, of=of)
 
+    def embed_frames(
+        self,
+        features: jax.Array,
+        frames: jax.Array,
+        *,
+        mask: jax.Array | None = None,
+        drop_key: jax.Array | None = None,
+    ) -> jax.Array:
+        """What comes before the blocks and their normalisation: linear map, hidden frames, positions.
+
+        Args:
+          features, frames, mask: as for `encode`.
+          drop_key: of dropout after the linear map; None: nothing is dropped.
+
+        Returns:
+          [B, F, width].
+        """
+        there = convolutions.real(frames, features.shape[1])
+        x = dropout(self.projection(features.astype(self.dtype)), self.dropout, drop_key)
+        if mask is not None:
+            x = jnp.where(mask[:, :, None], self.mask_embedding[...].astype(x.dtype)[None, None], x)
+        x = jnp.where(there[:, :, None], x, jnp.zeros_like(x))
+        return x + self.positions(x, there)
+
     def convolve(self, waveform: jax.Array, length: jax.Array) -> jax.Array:
         """What the convolutions give, [B, frames, conv_features], not yet normalised."""
         features = self.convolutions(waveform.astype(self.dtype), length)
@@ -191,12 +215,8 @@ class WaveformTransformer(nnx.Module):
         """What the blocks are given, who may be attended to, and their key."""
         keys = settings.training_key(train, key, dropout=self.dropout)
         first, second, rest = (None,) * 3 if keys is None else jax.random.split(keys, 3)
+        x = self.embed_frames(features, frames, mask=mask, drop_key=first)
         there = convolutions.real(frames, features.shape[1])
-        x = dropout(self.projection(features.astype(self.dtype)), self.dropout, first)
-        if mask is not None:
-            x = jnp.where(mask[:, :, None], self.mask_embedding[...].astype(x.dtype)[None, None], x)
-        x = jnp.where(there[:, :, None], x, jnp.zeros_like(x))
-        x = x + self.positions(x, there)
         x = x if self.norm_first else self.norm(x).astype(self.dtype)
         return dropout(x, self.dropout, second), there, rest
 
@@ -208,16 +228,3 @@ def _scale_gradient(x, factor):
 
 
 _scale_gradient.defvjp(lambda x, factor: (x, factor), lambda factor, gradient: (gradient * factor, None))
-
-
-def _check_convolutions(channels, kernels, strides):
-    if not len(channels) == len(kernels) == len(strides) > 0:
-        raise ValueError(f"conv_channels {channels} must be as long as conv_kernels {kernels}, conv_strides {strides}")
-    settings.at_least(1, **{"conv_channels": min(channels), "conv_kernels": min(kernels), "conv_strides": min(strides)})
-
-
-def _product(numbers):
-    product = 1
-    for number in numbers:
-        product *= number
-    return product

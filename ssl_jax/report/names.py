@@ -6,9 +6,13 @@ STAGES = ("raw", "untrained", "pretrained")
 _STAGE_NAMES = {"raw": "Raw input", "untrained": "Untrained", "pretrained": "Pretrained"}
 _METHODS = {
     "albert": "ALBERT",
+    "apc": "APC",
     "barlow_twins": "Barlow Twins",
     "bert": "BERT",
+    "best_rq": "BEST-RQ",
     "byol": "BYOL",
+    "cpc": "CPC",
+    "data2vec": "data2vec (speech)",
     "data2vec_text": "data2vec (text)",
     "dcl": "DCL",
     "dino": "DINO",
@@ -31,13 +35,18 @@ _METHODS = {
     "t5": "T5",
     "vicreg": "VICReg",
     "wav2vec2": "wav2vec 2.0",
+    "word2vec": "word2vec",
 }
 _NETWORKS = {
     "resnet": "ResNet",
     "vit": "ViT",
     "text_transformer": "Transformer",
     "encoder_decoder": "Encoder and decoder",
-    "waveform_transformer": "Waveform transformer",
+    "waveform_transformer": "Transformer",
+    "word_vectors": "word vectors",
+    "frame_transformer": "Transformer",
+    "waveform_gru": "GRU",
+    "frame_gru": "GRU",
 }
 METRICS = {
     "loss": "Loss",
@@ -65,8 +74,6 @@ METRICS = {
     "next_sentence_accuracy": "Next sentence recognised",
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
-    "target_deviation": "Deviation of targets",
-    "prediction_deviation": "Deviation of predictions",
     "span_accuracy": "Tokens of hidden spans guessed",
     "contrastive_loss": "Contrastive loss",
     "contrastive_accuracy": "Hidden frames told from others",
@@ -82,6 +89,9 @@ METRICS = {
     "replaced_accuracy": "Words told from replaced ones",
     "replaced_found": "Replaced words found",
     "replaced_loss": "Loss of replaced words",
+    "target_deviation": "Deviation of targets",
+    "prediction_deviation": "Deviation of predictions",
+    "copy_error": "Error of copying the frame before",
     "unit_loss": "Loss of hidden units",
     "masked_unit_accuracy": "Hidden units guessed",
     "unit_perplexity": "Units in use",
@@ -89,6 +99,10 @@ METRICS = {
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
     "koleo_loss": "Loss of spread (KoLeo)",
+    "context_accuracy": "Near words told from others",
+    "analogy_accuracy": "Analogies",
+    "analogy_top_5": "… among the first five",
+    "word_kind_accuracy": "Nearest word of the same kind",
 }
 """What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN and layers too."""
 _SHOTS = re.compile(r"knn_(\d+)shot")
@@ -109,6 +123,7 @@ def metric(key: str) -> str:
 
 def metric_order(key: str) -> tuple[int, int, str]:
     """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, others."""
+    """Sorts few-shot by its shots, then full kNN, the linear probe, those of layers, other shares, and the rest."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:
