@@ -8,6 +8,7 @@ from ssl_jax.methods.best_rq import BestRQ
 from ssl_jax.methods.byol import BYOL
 from ssl_jax.methods.cpc import CPC
 from ssl_jax.methods.data2vec import Data2Vec
+from ssl_jax.methods.data2vec_text import Data2VecText
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
@@ -42,6 +43,7 @@ METHODS = {
     "byol": BYOL,
     "cpc": CPC,
     "data2vec": Data2Vec,
+    "data2vec_text": Data2VecText,
     "dcl": DCL,
     "dino": DINO,
     "dinov2": DINOv2,
