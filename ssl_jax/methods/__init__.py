@@ -3,6 +3,7 @@
 from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.clap import CLAP
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
@@ -24,6 +25,7 @@ METHODS = {
     "barlow_twins": BarlowTwins,
     "bert": BERT,
     "byol": BYOL,
+    "clap": CLAP,
     "dcl": DCL,
     "dino": DINO,
     "dinov2": DINOv2,

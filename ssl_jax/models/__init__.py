@@ -4,6 +4,7 @@ They know nothing of methods, data or meshes. Pictures are NHWC. Parameters are 
 computation. What is random in training comes from the argument `key` alone.
 """
 
+from ssl_jax.models.audio_cnn import AudioCNN
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
 from ssl_jax.models.normalization import BatchNorm, normalize_apart
 from ssl_jax.models.patches import patchify, unpatchify
@@ -11,10 +12,11 @@ from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
 from ssl_jax.models.vit import ViT
 
-MODELS = {"resnet": ResNet, "vit": ViT, "text_transformer": TextTransformer}
+MODELS = {"resnet": ResNet, "vit": ViT, "audio_cnn": AudioCNN, "text_transformer": TextTransformer}
 
 __all__ = [
     "MODELS",
+    "AudioCNN",
     "BatchNorm",
     "MAEDecoder",
     "MLMHead",

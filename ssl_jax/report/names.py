@@ -8,6 +8,7 @@ _METHODS = {
     "barlow_twins": "Barlow Twins",
     "bert": "BERT",
     "byol": "BYOL",
+    "clap": "CLAP",
     "dcl": "DCL",
     "dino": "DINO",
     "dinov2": "DINOv2",
@@ -24,7 +25,7 @@ _METHODS = {
     "swav": "SwAV",
     "vicreg": "VICReg",
 }
-_NETWORKS = {"resnet": "ResNet", "vit": "ViT", "text_transformer": "Transformer"}
+_NETWORKS = {"resnet": "ResNet", "vit": "ViT", "audio_cnn": "CNN", "text_transformer": "Transformer"}
 METRICS = {
     "loss": "Loss",
     "grad_norm": "Norm of the gradient",
@@ -52,6 +53,9 @@ METRICS = {
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
     "accuracy": "Accuracy of classes",
+    "sound_to_text": "Text found for a sound",
+    "text_to_sound": "Sound found for a text",
+    "temperature": "Temperature",
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
     "koleo_loss": "Loss of spread (KoLeo)",
@@ -74,7 +78,7 @@ def metric(key: str) -> str:
 
 
 def metric_order(key: str) -> tuple[int, int, str]:
-    """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, the rest."""
+    """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, others."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:
