@@ -44,6 +44,18 @@ _CROPS = dict(
     ),
     model=dict(_VIT, pooling="cls", positions="learned", drop_path=0.1),
 )  # fmt: skip
+_SPEECH = dict(
+    data=dict(modality="audio", name="asterisk_sounds", seconds=0.4, label_key="language", mock=64),
+    views=dict(name="waveform"),
+    model=dict(
+        name="waveform_transformer", conv_channels=(8, 8, 12), conv_kernels=(16, 5, 4), conv_strides=(8, 5, 4),
+        width=16, depth=2, heads=2, mlp_dim=32, position_kernel=4, position_groups=2, dropout=0.0,
+        initializer_range=0.1,
+    ),
+    evaluate=dict(batch_size=32, during=("knn_full",), tasks=("knn_full",)),
+)  # fmt: skip
+_FRAMES = dict(name="log_mel_frames", mels=16)
+_SPANS = dict(start_rate=0.15, span=3)
 _FAST = dict(_COMMON["optimizer"], learning_rate=1e-2)
 _HEAD = dict(projector_hidden=16, projector_out=8)
 _WIDE_HEAD = dict(projector_hidden=32, projector_out=16)
@@ -90,6 +102,75 @@ _PARTS = dict(
         views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),
         model=dict(_VIT, pooling="mean"),
         method=dict(name="mae", decoder_width=16, decoder_depth=1, decoder_heads=2),
+    ),
+    clap=dict(
+        data=dict(
+            modality="audio",
+            name="asterisk_sounds",
+            seconds=0.4,
+            label_key="language",
+            text_key="text",
+            text_length=8,
+            vocab_size=200,
+            mock=64,
+        ),
+        views=dict(name="log_mel", mels=16, time_masks=1, time_width=8),
+        model=dict(name="audio_cnn", mels=16, channels=8, width=16),
+        method=dict(name="clap", text_width=16, text_depth=1, text_heads=2, joint_width=8, temperature=0.1),
+        evaluate=dict(batch_size=32, during=("knn_full",), tasks=("knn_full",)),
+    ),
+    wav2vec2=dict(
+        _SPEECH,
+        method=dict(
+            name="wav2vec2",
+            negatives=5,
+            codes=8,
+            code_width=8,
+            projection_width=8,
+            gumbel_decay=0.97,
+            quantizer_dropout=0.0,
+            feature_penalty=0.1,
+            **_SPANS,
+        ),
+    ),
+    hubert=dict(
+        _SPEECH,
+        method=dict(name="hubert", clusters=8, projection_width=8, feature_penalty=0.1, **_SPANS),
+    ),
+    data2vec=dict(
+        _SPEECH,
+        method=dict(name="data2vec", top=2, momentum=0.9, momentum_end=0.99, momentum_steps=40, **_SPANS),
+    ),
+    cpc=dict(
+        _SPEECH,
+        model=dict(
+            name="waveform_gru", conv_channels=(8, 8, 12), conv_kernels=(16, 5, 4), conv_strides=(8, 5, 4), width=16
+        ),
+        method=dict(name="cpc", steps_ahead=3, negatives=6),
+    ),
+    apc=dict(
+        _SPEECH,
+        views=_FRAMES,
+        model=dict(name="frame_gru", mels=16, width=24, depth=2),
+        method=dict(name="apc", shift=2),
+    ),
+    best_rq=dict(
+        _SPEECH,
+        views=_FRAMES,
+        model=dict(
+            name="frame_transformer",
+            mels=16,
+            channels=4,
+            width=16,
+            depth=2,
+            heads=2,
+            mlp_dim=32,
+            position_kernel=4,
+            position_groups=2,
+            dropout=0.0,
+            initializer_range=0.1,
+        ),
+        method=dict(name="best_rq", codes=8, code_dim=4, start_rate=0.2, span=2),
     ),
     bert=dict(
         data=dict(modality="text", name="kjv", label_key="book", **_TEXT),

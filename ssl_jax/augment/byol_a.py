@@ -24,7 +24,7 @@ class BYOLAView:
        is a random other one of the batch; the paper's comes from a queue of the last 2048.
     3. Random resized crop from a canvas 1.5 times as long, 0 around the recording; sides are `crop` times those of the
        spectrogram. Smoothed where it shrinks, which the official code does not.
-    4. Post-normalisation by mean and deviation over the batch.
+    4. Post-normalisation by mean and deviation over the batch; of both views together in the official code, here apart.
 
     `train` of one example alone leaves out what takes a batch, 2 and 4 (LiDAR draws views so).
 

@@ -15,6 +15,7 @@ from ssl_jax import augment, data, masking, methods, models
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 from ssl_jax.evaluate import Evaluation, check_tasks
+from ssl_jax.experiment import preparing
 from ssl_jax.train import checkpoints, optimizers, parts
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import state as states
@@ -97,9 +98,10 @@ class Experiment:
     sharding: meshes.Sharding
 
     def initial_state(self) -> states.TrainState:
-        """The state at step 0."""
+        """The state at step 0; of a method that prepares itself (`prepare`), once it has seen the training split."""
         recipe = self.recipe
-        return states.initialize(self.make_method, recipe.optimizer, recipe.seed, recipe.mesh, self.sharding)
+        state = states.initialize(self.make_method, recipe.optimizer, recipe.seed, recipe.mesh, self.sharding)
+        return preparing.prepared(self, state) if hasattr(self.method, "prepare") else state
 
     def abstract_state(self) -> states.TrainState:
         """The same with shapes in place of arrays."""

@@ -79,13 +79,13 @@ def _run(experiment: Experiment, scorer: Scorer, folder: Workdir, stop: StopSign
     if processes.first():
         show.announce(experiment, folder)
         show.views(experiment, folder)
-    state = experiment.initial_state()
-    baselines = folder.read_json("baselines.json")
+    baselines, state = folder.read_json("baselines.json"), None
     if processes.any_of(baselines is None):
+        state = experiment.initial_state()
         baselines = _baselines(scorer, state, folder)
     checkpoints = configs.construct(Checkpoints, experiment.config["checkpoint"], "config.checkpoint", folder.path)
     try:
-        state = checkpoints.restore(state) or state
+        state = checkpoints.restore(experiment.abstract_state()) or state or experiment.initial_state()
         watch = _watch(experiment, folder, int(state.step))
         outcome = _train(experiment, folder, scorer, watch, state, checkpoints, stop)
         if outcome.stopped or processes.any_of(stop.requested is not None):

@@ -3,7 +3,7 @@
 Each file holds one table a model: our names beside theirs. No PyTorch is needed.
 """
 
-from ssl_jax.interop import bert, mae, resnet, vit
+from ssl_jax.interop import bert, data2vec_audio, hubert, mae, resnet, vit, wav2vec2
 from ssl_jax.interop.files import read, write
 
-__all__ = ["bert", "mae", "read", "resnet", "vit", "write"]
+__all__ = ["bert", "data2vec_audio", "hubert", "mae", "read", "resnet", "vit", "wav2vec2", "write"]

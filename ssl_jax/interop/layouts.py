@@ -20,6 +20,7 @@ def _expand(axes: tuple[int, ...]) -> Layout:
 SAME = Layout(lambda x: x, lambda x: x)
 LINEAR = Layout(lambda x: np.transpose(x, (1, 0)), lambda x: np.transpose(x, (1, 0)))  # (out, in) -> (in, out)
 CONV = Layout(lambda x: np.transpose(x, (2, 3, 1, 0)), lambda x: np.transpose(x, (3, 2, 0, 1)))  # OIHW -> HWIO
+CONV1D = Layout(lambda x: np.transpose(x, (2, 1, 0)), lambda x: np.transpose(x, (2, 1, 0)))  # OIW -> WIO
 ROW = _expand((0, 1))  # (1, 1, features) -> (features,)
 TABLE = _expand((0,))  # (1, count, features) -> (count, features)
 

@@ -120,15 +120,20 @@ def data2vec(
 
 
 def average_layers(
-    layers: Sequence[jax.Array], *, top: int | None = None, normalize: str = "layer", normalize_average: bool = False
+    layers: Sequence[jax.Array],
+    *,
+    top: int | None = None,
+    normalize: str = "layer",
+    normalize_average: bool = False,
+    weights: jax.Array | None = None,
 ) -> jax.Array:
     """data2vec's targets: the mean of a teacher's last blocks, each normalised first.
 
     Source: Baevski et al., "data2vec: A General Framework for Self-supervised Learning in Speech, Vision and Language",
     2022, section 3.3. Normalising is `(x - mean) / sqrt(variance + 1e-5)` with the biased variance and without learned
     scales. The authors normalise each layer over its values for images (and then the mean once more) and text, and
-    over time for speech; they average 6 blocks for ViT-B, 10 for text and 8 for speech. Over time, all T positions
-    count, padding too, as in fairseq.
+    over time for speech; they average 6 blocks for ViT-B, 10 for text and 8 for speech. Over time, fairseq counts all T
+    positions, padding too, and so does this without `weights`.
 
     Args:
       layers: the blocks' outputs, first to last, each [N, T, D], any float type.
@@ -136,12 +141,14 @@ def average_layers(
       normalize: "layer": each position over its D values; "instance": each of the D values over the T positions of
         its example; "none".
       normalize_average: whether each position of the mean is normalised over its D values again.
+      weights: for "instance": 1 (or True) at positions that count in means and variances, 0 for padding, [N, T];
+        None: all do.
 
     Returns:
       float32 [N, T, D].
 
     Raises:
-      ValueError: the layers differ in shape, there are fewer than `top`, or `normalize` is none of these.
+      ValueError: the layers or weights differ in shape, there are fewer than `top`, or `normalize` is none of these.
     """
     check_choice(("layer", "instance", "none"), normalize=normalize)
     top = len(layers) if top is None else top
@@ -149,8 +156,12 @@ def average_layers(
         raise ValueError(f"the last {top} of {len(layers)} layers cannot be averaged")
     check_same("[N, T, D]", **{f"layer {i}": layer for i, layer in enumerate(layers)})
     layers = [layer.astype(jnp.float32) for layer in layers[-top:]]
-    if normalize != "none":
-        layers = [_standardized(layer, axis=2 if normalize == "layer" else 1) for layer in layers]
+    if weights is not None:
+        check_shape("weights", weights, layers[0].shape[:2])
+    if normalize == "layer":
+        layers = [_standardized(layer, axis=2) for layer in layers]
+    elif normalize == "instance":
+        layers = [_over_time(layer, weights) for layer in layers]
     average = sum(layers) / top
     return _standardized(average, axis=2) if normalize_average else average
 
@@ -214,3 +225,13 @@ def _smooth_l1(difference, beta):
 def _standardized(values, axis):
     centred = values - jnp.mean(values, axis=axis, keepdims=True)
     return centred * lax.rsqrt(jnp.mean(jnp.square(centred), axis=axis, keepdims=True) + 1e-5)
+
+
+def _over_time(values, weights):
+    """[N, T, D] standardised over the positions that count."""
+    if weights is None:
+        return _standardized(values, axis=1)
+    weights = weights.astype(jnp.float32)[:, :, None]
+    count = jnp.maximum(jnp.sum(weights, axis=1, keepdims=True), 1.0)
+    centred = values - jnp.sum(values * weights, axis=1, keepdims=True) / count
+    return centred * lax.rsqrt(jnp.sum(jnp.square(centred) * weights, axis=1, keepdims=True) / count + 1e-5)

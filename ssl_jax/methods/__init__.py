@@ -1,12 +1,17 @@
 """The table of methods: a name in `config.method.name`, the class in the file of that name."""
 
+from ssl_jax.methods.apc import APC
 from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
+from ssl_jax.methods.best_rq import BestRQ
 from ssl_jax.methods.byol import BYOL
 from ssl_jax.methods.clap import CLAP
+from ssl_jax.methods.cpc import CPC
+from ssl_jax.methods.data2vec import Data2Vec
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
+from ssl_jax.methods.hubert import HuBERT
 from ssl_jax.methods.ibot import IBOT
 from ssl_jax.methods.lejepa import LeJEPA
 from ssl_jax.methods.mae import MAE
@@ -20,15 +25,21 @@ from ssl_jax.methods.sup_con import SupCon
 from ssl_jax.methods.supervised import Supervised
 from ssl_jax.methods.swav import SwAV
 from ssl_jax.methods.vicreg import VICReg
+from ssl_jax.methods.wav2vec2 import Wav2Vec2
 
 METHODS = {
+    "apc": APC,
     "barlow_twins": BarlowTwins,
     "bert": BERT,
+    "best_rq": BestRQ,
     "byol": BYOL,
     "clap": CLAP,
+    "cpc": CPC,
+    "data2vec": Data2Vec,
     "dcl": DCL,
     "dino": DINO,
     "dinov2": DINOv2,
+    "hubert": HuBERT,
     "ibot": IBOT,
     "lejepa": LeJEPA,
     "mae": MAE,
@@ -42,4 +53,5 @@ METHODS = {
     "supervised": Supervised,
     "swav": SwAV,
     "vicreg": VICReg,
+    "wav2vec2": Wav2Vec2,
 }

@@ -5,19 +5,36 @@ computation. What is random in training comes from the argument `key` alone.
 """
 
 from ssl_jax.models.audio_cnn import AudioCNN
+from ssl_jax.models.frame_transformer import FrameTransformer
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
 from ssl_jax.models.normalization import BatchNorm, normalize_apart
 from ssl_jax.models.patches import patchify, unpatchify
+from ssl_jax.models.pooling import mean_of_frames, mean_square
+from ssl_jax.models.quantizer import GumbelQuantizer
+from ssl_jax.models.recurrent import FrameGRU, WaveformGRU
 from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
 from ssl_jax.models.vit import ViT
+from ssl_jax.models.waveform_transformer import WaveformTransformer
 
-MODELS = {"resnet": ResNet, "vit": ViT, "audio_cnn": AudioCNN, "text_transformer": TextTransformer}
+MODELS = {
+    "resnet": ResNet,
+    "vit": ViT,
+    "audio_cnn": AudioCNN,
+    "text_transformer": TextTransformer,
+    "waveform_transformer": WaveformTransformer,
+    "frame_transformer": FrameTransformer,
+    "waveform_gru": WaveformGRU,
+    "frame_gru": FrameGRU,
+}
 
 __all__ = [
     "MODELS",
     "AudioCNN",
     "BatchNorm",
+    "FrameGRU",
+    "FrameTransformer",
+    "GumbelQuantizer",
     "MAEDecoder",
     "MLMHead",
     "NextSentenceHead",
@@ -27,6 +44,10 @@ __all__ = [
     "ResNet",
     "TextTransformer",
     "ViT",
+    "WaveformGRU",
+    "WaveformTransformer",
+    "mean_of_frames",
+    "mean_square",
     "normalize_apart",
     "patchify",
     "unpatchify",

@@ -5,13 +5,18 @@ import re
 STAGES = ("raw", "untrained", "pretrained")
 _STAGE_NAMES = {"raw": "Raw input", "untrained": "Untrained", "pretrained": "Pretrained"}
 _METHODS = {
+    "apc": "APC",
     "barlow_twins": "Barlow Twins",
     "bert": "BERT",
+    "best_rq": "BEST-RQ",
     "byol": "BYOL",
     "clap": "CLAP",
+    "cpc": "CPC",
+    "data2vec": "data2vec",
     "dcl": "DCL",
     "dino": "DINO",
     "dinov2": "DINOv2",
+    "hubert": "HuBERT",
     "ibot": "iBOT",
     "lejepa": "LeJEPA",
     "mae": "MAE",
@@ -24,8 +29,18 @@ _METHODS = {
     "sup_con": "SupCon",
     "swav": "SwAV",
     "vicreg": "VICReg",
+    "wav2vec2": "wav2vec 2.0",
 }
-_NETWORKS = {"resnet": "ResNet", "vit": "ViT", "audio_cnn": "CNN", "text_transformer": "Transformer"}
+_NETWORKS = {
+    "resnet": "ResNet",
+    "vit": "ViT",
+    "audio_cnn": "CNN",
+    "text_transformer": "Transformer",
+    "waveform_transformer": "Transformer",
+    "frame_transformer": "Transformer",
+    "waveform_gru": "GRU",
+    "frame_gru": "GRU",
+}
 METRICS = {
     "loss": "Loss",
     "grad_norm": "Norm of the gradient",
@@ -52,6 +67,16 @@ METRICS = {
     "next_sentence_accuracy": "Next sentence recognised",
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
+    "contrastive_loss": "Contrastive loss",
+    "contrastive_accuracy": "Hidden frames told from others",
+    "code_perplexity": "Codes in use",
+    "gumbel_temperature": "Temperature of codes",
+    "target_deviation": "Deviation of targets",
+    "prediction_deviation": "Deviation of predictions",
+    "copy_error": "Error of copying the frame before",
+    "unit_loss": "Loss of hidden units",
+    "masked_unit_accuracy": "Hidden units guessed",
+    "unit_perplexity": "Units in use",
     "accuracy": "Accuracy of classes",
     "sound_to_text": "Text found for a sound",
     "text_to_sound": "Sound found for a text",

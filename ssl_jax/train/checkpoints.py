@@ -122,6 +122,23 @@ class Checkpoints:
             raise UserError(f"No checkpoint in {self.folder} can be read (tried steps {steps}); use a new --workdir.")
         return None
 
+    def newest_arrays(self) -> dict[str, np.ndarray]:
+        """All arrays of the newest checkpoint that can be read, by path, on the host; whatever model they are of.
+
+        Raises:
+          UserError: there is none.
+        """
+        one_device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        place = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=one_device)
+        for step in reversed(self.steps()):
+            try:
+                saved = dict(self._manager.item_metadata(step)["state"])
+                wanted = {name: place(leaf) for name, leaf in saved.items() if name != CHECKSUMS}
+                return jax.device_get(self._checked(step, wanted, one_device))
+            except Exception as error:
+                log.warning("The checkpoint of step %d is damaged and passed over. (%s)", step, _short(error))
+        raise UserError(f"{self.folder} has no checkpoint that can be read; let that run save one first.")
+
     def _restore_one(self, step: int, like: TrainState) -> TrainState | None:
         wanted = to_flat(like)
         try:

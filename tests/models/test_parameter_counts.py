@@ -6,7 +6,7 @@ import jax
 import pytest
 from flax import nnx
 
-from ssl_jax.models import MLMHead, NextSentenceHead, Pooler, ResNet, TextTransformer, ViT
+from ssl_jax.models import MLMHead, NextSentenceHead, Pooler, ResNet, TextTransformer, ViT, WaveformTransformer
 
 
 def count(build):
@@ -68,3 +68,18 @@ def test_bert(sizes, trunk, heads):
     number = lambda part: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(part, nnx.Param)))
     assert number(model.encoder) + number(model.pooler) == trunk
     assert number(model.mlm_head) + number(model.next_head) == heads
+
+
+# HuBERT (Hsu et al. 2021), table 1: 95M and 317M, heads included; transformers' count of its `Wav2Vec2Model`.
+@pytest.mark.parametrize(
+    "settings, expected",
+    [
+        (dict(), 94_371_712),
+        (
+            dict(width=1024, depth=24, heads=16, mlp_dim=4096, norm_first=True, conv_norm="layer", conv_bias=True),
+            315_438_720,
+        ),
+    ],
+)
+def test_waveform_transformer(settings, expected):
+    assert count(lambda rngs: WaveformTransformer(**settings, scan=True, rngs=rngs)) == expected

@@ -1,0 +1,53 @@
+"""What a method makes of the training split before its first step: HuBERT's clusters."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from ssl_jax.models import targets
+from ssl_jax.train import mesh as meshes
+from ssl_jax.train import processes
+from ssl_jax.train.checkpoints import Checkpoints
+from ssl_jax.train.paths import path_name
+from ssl_jax.train.state import TrainState
+
+
+def prepared(experiment: Any, state: TrainState) -> TrainState:
+    """`state` after the method's `prepare(source, seed)`, which sets variables and no parameters.
+
+    Where the method has a `teacher`, it first gets the weights of the run in `teacher_folder`. Each process prepares
+    by itself on one device, and what the first one finds is what all of them have.
+
+    Args:
+      experiment: whose method, training split and seed these are.
+      state: at step 0.
+
+    Raises:
+      UserError: the teacher has no checkpoint, or the split is too small.
+    """
+    method = experiment.module(meshes.on_one_device(state))
+    if getattr(method, "teacher", None) is not None:
+        _set_weights(method.teacher, method.teacher_folder)
+    method.prepare(experiment.data.train, experiment.recipe.seed)
+    found = processes.of_first(jax.device_get(nnx.state(method, nnx.Not(nnx.Param))))
+    return dataclasses.replace(state, variables=jax.tree.map(_placed, found, state.variables))
+
+
+def _set_weights(teacher: nnx.Module, folder: str) -> None:
+    """The weights of a run's network, from its newest checkpoint."""
+    checkpoints = Checkpoints(pathlib.Path(folder).expanduser())
+    try:
+        arrays = checkpoints.newest_arrays()
+    finally:
+        checkpoints.close()
+    weights = nnx.state(teacher, targets.TargetWeight)
+    of_run = lambda path, leaf: arrays[f"params.backbone.{path_name(path)}"].astype(leaf.dtype)
+    nnx.update(teacher, jax.tree_util.tree_map_with_path(of_run, weights))
+
+
+def _placed(array: np.ndarray, like: jax.Array) -> jax.Array:
+    return jax.make_array_from_callback(like.shape, like.sharding, lambda index: np.asarray(array, like.dtype)[index])
