@@ -14,7 +14,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
     config.steps = 400
-    config.batch_size = 128
+    config.batch_size = 64
     config.log_every = 20
     config.data = dict(
         modality="audio", name="asterisk_sounds", seconds=2.56, label_key="language", text_key="text", text_length=12,
@@ -30,7 +30,7 @@ def get_config() -> ml_collections.ConfigDict:
         time_masks=1,
         time_width=16,
     )
-    config.model = dict(name="audio_cnn", mels=32, channels=32, width=256)
+    config.model = dict(name="audio_cnn", mels=32, channels=16, width=256)
     config.method = dict(name="clap", text_width=96, text_depth=2, text_heads=3, joint_width=128, temperature=0.07)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01)
     config.schedule = dict(name="warmup_cosine", warmup_steps=40)

@@ -15,7 +15,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 1200
+    config.steps = 800
     config.batch_size = 128
     config.log_every = 20
     config.data = dict(
