@@ -1,8 +1,5 @@
 """Front ends of sound against librosa and torchaudio."""
 
-import sys
-import types
-
 import jax
 import numpy as np
 import pytest
@@ -15,35 +12,18 @@ librosa = pytest.importorskip("librosa")
 RATES = (8000, 16000)
 
 
-def _torchaudio():
-    """torchaudio, whose front ends are Python alone, without its compiled library, which is for another torch."""
-    pytest.importorskip("torchaudio.version")
-    extension = types.ModuleType("torchaudio._extension")
-    extension.fail_if_no_align = lambda function: function
-    extension._check_cuda_version = lambda: None
-    extension._IS_ALIGN_AVAILABLE = extension._IS_TORCHAUDIO_EXT_AVAILABLE = False
-    sys.modules["torchaudio._extension"] = extension
-    import torchaudio
-    import torchaudio.compliance.kaldi
-
-    return torchaudio
-
-
 @pytest.fixture(scope="module")
 def torchaudio():
-    if "torchaudio" in sys.modules and "torchaudio._extension" in sys.modules:
-        return sys.modules["torchaudio"]
-    for name in [name for name in sys.modules if name.split(".")[0] == "torchaudio"]:
-        del sys.modules[name]
-    return _torchaudio()
+    pytest.importorskip("torchaudio.compliance.kaldi")
+    return pytest.importorskip("torchaudio")
 
 
 def sound(rate):
-    """Noise, a rising tone, and a pause between them."""
+    """Noise, a pause, and a rising tone in noise: in float32 the quietest energies are lost beside a tone alone."""
     time = np.arange(rate // 2) / rate
     tone = 0.3 * np.sin(2 * np.pi * (200 + 1500 * time) * time)
-    noise = np.random.default_rng(rate).normal(0, 0.1, rate // 2)
-    return np.concatenate([noise, np.zeros(rate // 10), tone]).astype(np.float32)
+    noise = np.random.default_rng(rate).normal(0, 0.1, (2, rate // 2))
+    return np.concatenate([noise[0], np.zeros(rate // 10), tone + noise[1]]).astype(np.float32)
 
 
 def frames(rate):
@@ -68,9 +48,7 @@ def test_log_mel_is_that_of_librosa(rate, scale):
     sizes = dict(sr=rate, n_fft=512, win_length=rate // 40, hop_length=rate // 100, n_mels=40, fmin=50)
     theirs = np.log(np.maximum(librosa.feature.melspectrogram(y=wave, htk=scale == "htk", **sizes), 1e-10)).T
     ours = jax.jit(lambda w: augment.log_mel(w, n_fft=512, mels=40, low=50.0, scale=scale, **frames(rate)))(wave)
-    np.testing.assert_allclose(ours, theirs, atol=1e-3)
-    loud = theirs > -10
-    np.testing.assert_allclose(np.asarray(ours)[loud], theirs[loud], atol=1e-4)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -97,9 +75,7 @@ def test_log_mel_is_that_of_torchaudio(rate, torchaudio):
     make = torchaudio.transforms.MelSpectrogram(rate, pad_mode="constant", **sizes)
     theirs = np.log(np.maximum(make(torch.tensor(wave)).numpy().T, 1e-10))
     ours = augment.log_mel(wave, n_fft=512, mels=40, low=50.0, scale="htk", area=False, **frames(rate))
-    loud = theirs > -8
-    assert loud.mean() > 0.5
-    np.testing.assert_allclose(np.asarray(ours)[loud], theirs[loud], atol=1e-3)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize(("shape", "called"), [("povey", "povey"), ("hann", "hanning")])
@@ -109,9 +85,7 @@ def test_kaldi_log_mel_is_that_of_torchaudio(rate, shape, called, torchaudio):
     settings = dict(sample_frequency=rate, num_mel_bins=23, window_type=called, dither=0.0)
     theirs = torchaudio.compliance.kaldi.fbank(torch.tensor(wave)[None], **settings).numpy()
     ours = jax.jit(lambda w: augment.kaldi_log_mel(w, mels=23, shape=shape, **frames(rate)))(wave)
-    np.testing.assert_allclose(ours, theirs, atol=2e-3)
-    loud = theirs > -8
-    np.testing.assert_allclose(np.asarray(ours)[loud], theirs[loud], atol=1e-4)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize("rate", RATES)
