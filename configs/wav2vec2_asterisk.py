@@ -23,12 +23,12 @@ def get_config() -> ml_collections.ConfigDict:
         dropout=0.0, initializer_range=0.08,
     )  # fmt: skip
     config.method = dict(
-        name="wav2vec2", negatives=20, codebooks=2, codes=32, code_width=64, projection_width=64, gumbel_decay=0.995,
-        quantizer_dropout=0.0, feature_penalty=0.0,
+        name="wav2vec2", start_rate=0.13, span=5, negatives=20, codebooks=2, codes=32, code_width=64,
+        code_start="normal", projection_width=64, gumbel_decay=0.995, quantizer_dropout=0.0, feature_penalty=0.0,
     )  # fmt: skip
-    config.optimizer = dict(name="adamw", learning_rate=5e-4, weight_decay=0.01, clip_norm=1.0, b2=0.98)
+    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01, clip_norm=1.0, b2=0.98)
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
-    config.checkpoint = dict(every=100, keep=2)
-    config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"))
+    config.checkpoint = dict(every=100, keep=2, best="eval/contrastive_accuracy")
+    config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
     config.expected = dict(results={}, margins={"contrastive_accuracy": 0.1}, hardware="2 CPU cores")
     return config

@@ -31,6 +31,36 @@ def variant(
     return config
 
 
+def speech(
+    config: ml_collections.ConfigDict, name: str, *, smoke: dict[str, dict[str, Any]] | None = None
+) -> ml_collections.ConfigDict:
+    """The same for speech: 'smoke' hears half a second of made-up tones."""
+    if name == "smoke":
+        _shrink_speech(config)
+        for part, leaves in (smoke or {}).items():
+            config[part].update(leaves)
+    elif name:
+        raise unknown("variant of this config", name, ["smoke"])
+    return config
+
+
+def _shrink_speech(config: ml_collections.ConfigDict) -> None:
+    config.steps, config.batch_size, config.log_every = 4, 16, 1
+    config.data.update(seconds=0.5, workers=0, mock=64)
+    with config.unlocked():
+        if "conv_channels" in config.model:
+            config.model.conv_channels = (16,) * len(config.model.conv_channels)
+        config.model.width = 32
+        if "depth" in config.model:
+            config.model.depth = 2
+        if "heads" in config.model:
+            config.model.update(heads=2, mlp_dim=64)
+    config.schedule.warmup_steps = 1
+    config.checkpoint.every = 2
+    config.evaluate.update(every=2, batch_size=16)
+    config.expected = dict(results={})
+
+
 def _shrink(config: ml_collections.ConfigDict) -> None:
     config.steps, config.batch_size, config.log_every = 4, 16, 1
     config.data.update(image_size=CANVAS, workers=0, mock=64)

@@ -24,6 +24,7 @@ from ssl_jax.augment.affine import Affine, affine, draw_affine
 from ssl_jax.augment.audio_views import LogMelFramesView, LogMelView, WaveformView
 from ssl_jax.augment.auto_augment import Operations, auto_augment, draw_auto_augment
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
+from ssl_jax.augment.byol_a import BYOLAView
 from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
 from ssl_jax.augment.erase import draw_erasing, erase
@@ -51,11 +52,13 @@ VIEWS = {
     "waveform": WaveformView,
     "log_mel": LogMelView,
     "log_mel_frames": LogMelFramesView,
+    "byol_a": BYOLAView,
 }
 
 __all__ = [
     "Affine",
     "AffineView",
+    "BYOLAView",
     "Box",
     "Jigsaw",
     "Jitter",

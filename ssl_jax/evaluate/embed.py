@@ -90,7 +90,7 @@ def raw_features(
     Returns:
       float32 [rows, pixels] in 0..1; or float32 [rows, vocab_size] square roots of the token counts
       (the Hellinger form, in which a very common word does not drown the others); or float32 [rows, 40] mean and
-      standard deviation, over the real frames, of 20 cepstra of Kaldi's log-mel energies (25 ms every 10 ms, 23 mels).
+      standard deviation over the real frames of 20 of Kaldi's cepstra (25 ms each 10 ms, 23 filters).
 
     Raises:
       ValueError: the batch holds none of them, `vocab_size` is missing for a text, or `sample_rate` for sound.

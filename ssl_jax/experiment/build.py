@@ -359,12 +359,11 @@ def _named(choices: Mapping, node: Mapping, path: str, *args: Any, **given: Any)
 
 def _check_fit(name: str, chosen: Callable, backbone: nnx.Module, view: Any, spec: Any) -> None:
     """Raises UserError where the method or the model was made for other data than what comes."""
-    reads = getattr(chosen, "reads", ("image",))
-    if spec.modality not in reads:
-        raise UserError(
-            f"config.method.name: {name} learns from {_or(reads)}, and config.data.modality is {spec.modality!r}."
-        )
-    given = getattr(view, "gives", spec.modality)
+    reads, given = getattr(chosen, "reads", ("image",)), getattr(view, "gives", spec.modality)
+    if given not in reads:
+        data_is = f"config.data.modality is {spec.modality!r}"
+        data_is += "" if given == spec.modality else f", of which config.views give {given!r}"
+        raise UserError(f"config.method.name: {name} learns from {_or(reads)}, and {data_is}.")
     if backbone.reads != given:
         raise UserError(
             f"config.model.name: a {type(backbone).__name__} reads {backbone.reads}, and config.views give {given}."
@@ -382,7 +381,7 @@ def _or(names: tuple[str, ...]) -> str:
 
 def _check_pictures(backbone: nnx.Module, view: Any, spec: Any) -> None:
     del spec
-    _check_sizes(backbone, image_size=view.shape[0], channels=view.shape[-1])
+    _check_sizes(backbone, image_size=view.shape[0], image_width=view.shape[1], channels=view.shape[-1])
     small = view.local_shape[0] if getattr(view, "local_crops", 0) else 0
     if small % getattr(backbone, "patch_size", 1):
         cut = f"cannot be cut into patches of config.model.patch_size {backbone.patch_size} pixels"

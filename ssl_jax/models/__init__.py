@@ -4,6 +4,7 @@ They know nothing of methods, data or meshes. Pictures are NHWC. Parameters are 
 computation. What is random in training comes from the argument `key` alone.
 """
 
+from ssl_jax.models.audio_cnn import AudioCNN
 from ssl_jax.models.encoder_decoder import EncoderDecoder
 from ssl_jax.models.frame_transformer import FrameTransformer
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
@@ -24,6 +25,7 @@ MODELS = {
     "text_transformer": TextTransformer,
     "encoder_decoder": EncoderDecoder,
     "word_vectors": WordVectors,
+    "audio_cnn": AudioCNN,
     "frame_gru": FrameGRU,
     "frame_transformer": FrameTransformer,
     "waveform_gru": WaveformGRU,
@@ -32,6 +34,7 @@ MODELS = {
 
 __all__ = [
     "MODELS",
+    "AudioCNN",
     "BatchNorm",
     "EncoderDecoder",
     "FrameGRU",

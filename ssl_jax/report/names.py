@@ -11,6 +11,7 @@ _METHODS = {
     "bert": "BERT",
     "best_rq": "BEST-RQ",
     "byol": "BYOL",
+    "clap": "CLAP",
     "cpc": "CPC",
     "data2vec": "data2vec (speech)",
     "data2vec_text": "data2vec (text)",
@@ -41,6 +42,7 @@ _METHODS = {
 _NETWORKS = {
     "resnet": "ResNet",
     "vit": "ViT",
+    "audio_cnn": "CNN",
     "text_transformer": "Transformer",
     "encoder_decoder": "Encoder and decoder",
     "waveform_transformer": "Transformer",
@@ -97,6 +99,9 @@ METRICS = {
     "masked_unit_accuracy": "Hidden units guessed",
     "unit_perplexity": "Units in use",
     "accuracy": "Accuracy of classes",
+    "sound_to_text": "Text found for a sound",
+    "text_to_sound": "Sound found for a text",
+    "temperature": "Temperature",
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
     "koleo_loss": "Loss of spread (KoLeo)",
@@ -134,7 +139,6 @@ def metric(key: str) -> str:
 
 def metric_order(key: str) -> tuple[int, int, str]:
     """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, others."""
-    """Sorts few-shot by its shots, then full kNN, the linear probe, those of layers, other shares, and the rest."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:

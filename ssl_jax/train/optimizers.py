@@ -254,6 +254,30 @@ def warmup_linear(peak: float, steps: int, *, warmup_steps: int = 0, end_factor:
     return optax.join_schedules([optax.linear_schedule(0.0, peak, max(warmup_steps, 1)), decay], [warmup_steps])
 
 
+def warmup_hold_decay(
+    peak: float,
+    steps: int,
+    *,
+    warmup_steps: int,
+    decay_steps: int,
+    start_factor: float = 0.01,
+    end_factor: float = 0.01,
+) -> optax.Schedule:
+    """Linear from `start_factor * peak` to `peak`, then `peak`, then exponentially down to `end_factor * peak`.
+
+    fairseq's 'tri_stage': the first `warmup_steps` rise and the last `decay_steps` fall.
+    """
+    _check_warmup(warmup_steps, steps)
+    settings.at_least(0, start_factor=start_factor)
+    settings.share(end_factor=end_factor)
+    if not 1 <= decay_steps <= steps - warmup_steps:
+        raise ValueError(f"decay_steps {decay_steps} is not between 1 and the {steps - warmup_steps} after the warm-up")
+    rise = optax.linear_schedule(start_factor * peak, peak, max(warmup_steps, 1))
+    fall = optax.exponential_decay(peak, decay_steps, end_factor, end_value=end_factor * peak)
+    hold = steps - decay_steps
+    return optax.join_schedules([rise, optax.constant_schedule(peak), fall], [warmup_steps, hold])
+
+
 def constant(peak: float, steps: int, *, warmup_steps: int = 0) -> optax.Schedule:
     """Linear from 0 to `peak` over `warmup_steps` (steps), then `peak`."""
     _check_warmup(warmup_steps, steps)
@@ -303,6 +327,7 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
 SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
     "warmup_cosine": warmup_cosine,
     "warmup_linear": warmup_linear,
+    "warmup_hold_decay": warmup_hold_decay,
     "constant": constant,
     "inverse_sqrt": inverse_sqrt,
 }

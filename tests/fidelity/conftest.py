@@ -1,7 +1,12 @@
-"""Makes torchvision importable beside a CPU build of torch, whose operators it lacks; timm and lightly want it."""
+"""Makes torchvision and torchaudio importable beside a CPU build of torch.
+
+torchvision, which timm and lightly want, lacks operators there; torchaudio's compiled library is for another torch, and
+the front ends that are compared with are Python alone.
+"""
 
 import importlib.util
 import sys
+import types
 import warnings
 
 
@@ -28,3 +33,15 @@ def _import_torchvision() -> None:
 
 if importlib.util.find_spec("torch") and importlib.util.find_spec("torchvision"):
     _import_torchvision()
+
+
+def _leave_out_compiled_library() -> None:
+    extension = types.ModuleType("torchaudio._extension")
+    extension.fail_if_no_align = lambda function: function
+    extension._IS_TORCHAUDIO_EXT_AVAILABLE = extension._IS_ALIGN_AVAILABLE = False
+    extension._check_cuda_version = lambda: None
+    sys.modules["torchaudio._extension"] = extension
+
+
+if importlib.util.find_spec("torch") and importlib.util.find_spec("torchaudio"):
+    _leave_out_compiled_library()

@@ -134,3 +134,47 @@ def test_hubert_is_the_authors_loss_on_hugging_faces_network(alpha, record_prope
     value_error = abs(float(loss) / their_loss.item() - 1)
     record_property("max_relative_error", max(error, value_error))
     assert value_error < 1e-5 and error < 1e-3, errors
+
+
+@pytest.mark.parametrize("top", [1, 2])
+def test_data2vec_is_fairseqs_on_hugging_faces_network(top, record_property):
+    """Student and teacher of different weights, without padding; fairseq sums over features, over their root."""
+    settings = dict(COMMON, num_conv_pos_embeddings=3, conv_pos_kernel_size=5)
+    student, teacher = (
+        randomize(transformers.Data2VecAudioModel(transformers.Data2VecAudioConfig(**settings)), seed)
+        for seed in (0, 1)
+    )
+    shape = dict(OURS, position_depth=3, position_kernel=5, conv_norm="layer")
+    backbone = models.WaveformTransformer(**shape, rngs=nnx.Rngs(0))
+    other = models.WaveformTransformer(**shape, rngs=nnx.Rngs(0))
+    ours = methods.METHODS["data2vec"](backbone, None, top=top, rngs=nnx.Rngs(1))
+    interop.data2vec_audio.from_transformers(backbone, state_dict(student))
+    interop.data2vec_audio.from_transformers(other, state_dict(teacher))
+    models.targets.follow(ours.teacher, other.stack, 0.0)
+    models.targets.follow(ours.teacher_norm, other.norm, 0.0)
+    mask = RNG.random((3, FRAMES)) < 0.5
+    views = dict(waveform=WAVEFORM, length=np.array([SAMPLES] * 3), mask=mask.astype(np.float32))
+
+    prediction = torch.nn.Linear(32, 32)
+    with torch.no_grad():
+        prediction.weight.copy_(torch.tensor(np.array(ours.prediction.kernel[...].T)))
+        prediction.bias.copy_(torch.tensor(np.array(ours.prediction.bias[...])))
+    branches = []
+    for layer in teacher.encoder.layers:
+        layer.feed_forward.register_forward_hook(lambda module, given, output: branches.append(output.detach()))
+    for name in ("feature_extractor", "feature_projection"):  # shared, as are the positions
+        setattr(teacher, name, getattr(student, name))
+    teacher.encoder.pos_conv_embed = student.encoder.pos_conv_embed
+    with torch.no_grad():
+        teacher.eval()(torch.tensor(WAVEFORM))
+    norm = lambda x: torch.nn.functional.instance_norm(x.transpose(1, 2)).transpose(1, 2)
+    truths = sum(norm(branch) for branch in branches[-top:]) / top
+    states = student.train()(torch.tensor(WAVEFORM), mask_time_indices=torch.tensor(mask)).last_hidden_state
+    squares = torch.nn.functional.mse_loss(prediction(states)[mask], truths[mask], reduction="none").sum(-1)
+    their_loss = squares.mean() / 32
+    their_loss.backward()
+    loss, gradients = value_and_gradients(ours, jax.tree.map(jnp.asarray, views), jax.random.key(0))
+    error, errors = worst(interop.data2vec_audio.to_transformers(gradients.backbone), student)
+    value_error = abs(float(loss) / their_loss.item() - 1)
+    record_property("max_relative_error", max(error, value_error))
+    assert value_error < 1e-5 and error < 1e-3, errors

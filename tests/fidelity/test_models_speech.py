@@ -14,7 +14,7 @@ from comparison import randomize, relative_error, run, state_dict  # noqa: E402
 from flax import nnx  # noqa: E402
 
 from ssl_jax import interop  # noqa: E402
-from ssl_jax.models import GumbelQuantizer, WaveformTransformer  # noqa: E402
+from ssl_jax.models import FrameGRU, GumbelQuantizer, WaveformTransformer  # noqa: E402
 
 RNG = np.random.default_rng(0)
 SAMPLES = 1000
@@ -210,3 +210,34 @@ def test_quantizer_and_projections_equal_hugging_face(record_property):
     back = interop.wav2vec2.to_transformers(ours.encoder, **ours.heads)
     assert back.keys() == state_dict(theirs).keys()
     assert all((back[name] == array).all() for name, array in state_dict(theirs).items())
+
+
+@pytest.mark.parametrize("depth, residual", [(1, False), (3, True)])
+def test_gru_is_torchs(depth, residual, record_property):
+    """A residual around every GRU but the first, whose input is narrower, as in the authors' code of APC."""
+    frames = RNG.normal(size=(3, 20, 7)).astype(np.float32)
+    ours = FrameGRU(mels=7, width=10, depth=depth, residual=residual, rngs=nnx.Rngs(0))
+    theirs = [randomize(torch.nn.GRU(10 if number else 7, 10, batch_first=True), number) for number in range(depth)]
+    for mine, their in zip(ours.layers, theirs, strict=True):
+        pairs = dict(
+            kernel="weight_ih_l0", recurrent_kernel="weight_hh_l0", bias="bias_ih_l0", recurrent_bias="bias_hh_l0"
+        )
+        for name, other in pairs.items():
+            getattr(mine, name)[...] = getattr(their, other).detach().numpy().T
+    x, states = torch.tensor(frames, requires_grad=True), []
+    for number, layer in enumerate(theirs):
+        y = layer(states[-1] if number else x)[0]
+        states.append(y + states[-1] if residual and number else y)
+    (states[-1] ** 2).mean().backward()
+    graph, state = nnx.split(ours)
+    lengths = np.full(3, 20)
+    total = lambda state, frames: (nnx.merge(graph, state)(frames, lengths) ** 2).mean()
+    gradients, into = jax.jit(jax.grad(total, (0, 1)))(state, frames)
+    errors = [relative_error(run(Of(ours, "states"), frames, lengths)[n], states[n]) for n in range(depth)]
+    errors.append(relative_error(into, x.grad))
+    nnx.update(ours, gradients)
+    for mine, their in zip(ours.layers, theirs):
+        errors.append(relative_error(mine.recurrent_kernel[...].T, their.weight_hh_l0.grad))
+        errors.append(relative_error(mine.bias[...], their.bias_ih_l0.grad))
+    record_property("max_relative_error", max(errors))
+    assert max(errors) < TOLERANCE

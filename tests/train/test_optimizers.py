@@ -167,6 +167,16 @@ def test_schedules(name, values):
         np.testing.assert_allclose(schedule(step), value, atol=1e-6)
 
 
+def test_held_rate_rises_and_falls():
+    """fairseq's tri_stage of 50 updates with a phase_ratio of 0.2, 0.6, 0.2, both scales 0.01."""
+    schedule = optimizers.warmup_hold_decay(2.0, 50, warmup_steps=10, decay_steps=10)
+    values = {0: 0.02, 5: 1.01, 10: 2.0, 40: 2.0, 45: 0.2, 50: 0.02}
+    for step, value in values.items():
+        np.testing.assert_allclose(schedule(step), value, rtol=1e-5)
+    with pytest.raises(ValueError, match="decay_steps 41 is not between 1 and the 40 after the warm-up"):
+        optimizers.warmup_hold_decay(2.0, 50, warmup_steps=10, decay_steps=41)
+
+
 def test_stretched_cosines_stop_on_their_way():
     """`WarmupCosineSchedule` and `CosineWDSchedule` of facebookresearch/msn, src/utils.py, with T_max = 1.25 runs."""
     rate = optimizers.warmup_cosine(2.0, 40, warmup_steps=10, start_factor=0.2, end_factor=0.1, stretch=1.25)

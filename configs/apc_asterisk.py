@@ -1,0 +1,29 @@
+"""APC on telephone prompts in five languages: the spectrum 30 ms ahead.
+
+python launch.py --config=configs/apc_asterisk.py
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.steps = 300
+    config.batch_size = 32
+    config.log_every = 10
+    config.data = dict(
+        modality="audio", name="asterisk_sounds", seconds=1.5, label_key="word",
+        eval_train_split="words_en+words_es+words_fr+words_ru", eval_split="words_it",
+    )  # fmt: skip
+    config.views = dict(name="log_mel_frames", mels=40)
+    config.model = dict(
+        name="frame_gru", mels=40, width=96, depth=3,
+    )  # fmt: skip
+    config.method = dict(name="apc", shift=3)
+    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01, clip_norm=1.0, b2=0.98)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=30)
+    config.checkpoint = dict(every=100, keep=2, best="eval/loss")
+    config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
+    config.expected = dict(results={}, margins={"linear": 0.01}, hardware="2 CPU cores")
+    return config

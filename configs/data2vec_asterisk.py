@@ -1,0 +1,33 @@
+"""data2vec on telephone prompts in five languages: what a slower copy makes of the frames that are hidden.
+
+python launch.py --config=configs/data2vec_asterisk.py
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.steps = 300
+    config.batch_size = 32
+    config.log_every = 10
+    config.data = dict(
+        modality="audio", name="asterisk_sounds", seconds=1.5, label_key="word",
+        eval_train_split="words_en+words_es+words_fr+words_ru", eval_split="words_it",
+    )  # fmt: skip
+    config.views = dict(name="waveform")
+    config.model = dict(
+        name="waveform_transformer", conv_channels=(32, 64, 64, 96), conv_kernels=(10, 8, 4, 4),
+        conv_strides=(5, 4, 4, 2), conv_norm="layer", width=96, depth=3, heads=4, mlp_dim=256, position_kernel=5,
+        position_groups=4, position_depth=3, dropout=0.0, initializer_range=0.08,
+    )  # fmt: skip
+    config.method = dict(
+        name="data2vec", top=2, momentum=0.99, momentum_end=0.999, momentum_steps=200, start_rate=0.13, span=5
+    )
+    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01, clip_norm=1.0, b2=0.98)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=30)
+    config.checkpoint = dict(every=100, keep=2)
+    config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
+    config.expected = dict(results={}, margins={"linear": 0.01}, hardware="2 CPU cores")
+    return config
