@@ -8,6 +8,7 @@ stopped at any moment.
   python launch.py --config=... --config.optimizer.learning_rate=0.3 --workdir=runs/lr0.3
   python launch.py --config=... --dry_run                config, parameters, FLOPs, memory, views; trains nothing
   python launch.py prepare imagenet2012                  downloads and prepares a TFDS data set
+  python launch.py prepare --config=...                  the same, and tokenises and packs what the config reads
   python launch.py report runs/quickstart                makes report.html again, of a run or of a whole sweep
   python launch.py sweep --config=... --on.jobs=2        the runs that the config's sweep() yields, some at a time
   python launch.py sweep --config=... --search=tpe --search.trials=20     the runs that Optuna proposes to its search()
@@ -184,14 +185,32 @@ def _plan(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
 
 
 def _prepare(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
-    if len(options.names) != 1 or overrides:
-        raise UserError("prepare takes the name of a TFDS data set: python launch.py prepare NAME [--data_dir=DIR].")
+    if len(options.names) != (not options.config) or (overrides and not options.config):
+        raise UserError(
+            "prepare takes the name of a TFDS data set, or a config for all that its runs read: "
+            "python launch.py prepare NAME, or python launch.py prepare --config=FILE."
+        )
+    if options.workers is not None and (not options.config or options.workers < 1):
+        raise UserError("--workers is the number of processes that tokenize the text of a --config: 1 or more.")
     with _stoppable():
         from ssl_jax import data
 
+        if options.config:
+            config = _config(options, overrides)
+            from ssl_jax import experiment
+
+            experiment.check(config)
+            data.prepare_all(config["data"], options.data_dir, processes=options.workers or _cpus())
+            print(f"All that {options.config} reads is ready.")
+            return 0
         (name,) = options.names
         print(f"{name} is ready in {data.prepare(name, options.data_dir)}")
     return 0
+
+
+def _cpus() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
@@ -245,7 +264,7 @@ TAKEN = {
     "train": ("config", "workdir", "data_dir", "dry_run", "processes", "process_id", "coordinator"),
     "plan": ("config", "topology"),
     "sweep": ("config", "workdir", "data_dir", "dry_run", "on", "search"),
-    "prepare": ("data_dir",),
+    "prepare": ("config", "data_dir", "workers"),
     "report": ("workdir",),
     "diff": (),
 }
@@ -312,6 +331,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--search.a", metavar="VALUE", help="of a search: a setting, such as --search.trials=20")
     parser.add_argument("--processes", type=int, metavar="N", help="so many processes, alone: on this machine")
     parser.add_argument("--process_id", type=int, metavar="I", help="which of --processes this one is, from 0")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="of prepare: processes that tokenise (default: all CPUs)"
+    )
     parser.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 can be reached by the others")
     return parser
 

@@ -209,7 +209,12 @@ WRONG_CONFIGS = [
         "method.name=simclr",
         "config.method.name: simclr learns from 'image', and config.data.modality is 'text'",
     ),
-    ("bert", "data.next_sentence=False", "config.method.next_sentence_weight 1.0 needs pairs", "next_sentence to True"),
+    (
+        "bert",
+        "data.second_segment=none",
+        "config.method.next_sentence_weight 1.0 needs pairs",
+        "set config.data.second",
+    ),
     # data
     (
         "simclr",
@@ -348,6 +353,11 @@ WRONG_COMMANDS = [
     (["--config.steps", "--workdir=x"], "--config.steps needs a value"),
     (["train", "digits"], "unexpected argument 'digits'"),
     (["prepare"], "python launch.py prepare NAME"),
+    (["prepare", "kjv", f"--config={TINY}:bert"], "python launch.py prepare --config=FILE"),
+    (["prepare", "kjv", "--workers=2"], "--workers is the number of processes that tokenize"),
+    (["prepare", f"--config={TINY}:bert", "--workers=0"], "--workers is the number of processes", "1 or more"),
+    (["prepare", f"--config={TINY}:bert", "--config.method.name=bart"], "config.method.name", "'bert'"),
+    (["prepare", f"--config={TINY}:simclr", "--config.data.name=digit"], "Did you mean 'digits'?"),
     (["prepare", "digit"], "'digit' does not exist. Did you mean 'digits'?"),
     (["prepare", "digits", "--data_dir=/proc/none"], "/proc/none", "cannot be written", "another --data_dir"),
     (["report"], "python launch.py report DIR"),

@@ -103,6 +103,22 @@ _PARTS = dict(
         model=dict(_VIT, pooling="mean"),
         method=dict(name="mae", decoder_width=16, decoder_depth=1, decoder_heads=2),
     ),
+    clap=dict(
+        data=dict(
+            modality="audio",
+            name="asterisk_sounds",
+            seconds=0.4,
+            label_key="language",
+            text_key="text",
+            text_length=8,
+            vocab_size=200,
+            mock=64,
+        ),
+        views=dict(name="log_mel", mels=16, time_masks=1, time_width=8),
+        model=dict(name="audio_cnn", mels=16, channels=8, width=16),
+        method=dict(name="clap", text_width=16, text_depth=1, text_heads=2, joint_width=8, temperature=0.1),
+        evaluate=dict(batch_size=32, during=("knn_full",), tasks=("knn_full",)),
+    ),
     wav2vec2=dict(
         _SPEECH,
         method=dict(

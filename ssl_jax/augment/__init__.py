@@ -24,6 +24,7 @@ from ssl_jax.augment.affine import Affine, affine, draw_affine
 from ssl_jax.augment.audio_views import LogMelFramesView, LogMelView, WaveformView
 from ssl_jax.augment.auto_augment import Operations, auto_augment, draw_auto_augment
 from ssl_jax.augment.blur import draw_blur, gaussian_blur
+from ssl_jax.augment.byol_a import BYOLAView
 from ssl_jax.augment.color import Jitter, color_jitter, draw_color_jitter, draw_order, grayscale, solarize
 from ssl_jax.augment.crop import Box, center_box, crop_and_resize, draw_crop, random_resized_crop
 from ssl_jax.augment.erase import draw_erasing, erase
@@ -36,6 +37,7 @@ from ssl_jax.augment.spec_augment import spec_augment
 from ssl_jax.augment.spectrogram import cepstra, deltas, frame_count, kaldi_log_mel, log_mel, mel_filters
 from ssl_jax.augment.turns import draw_quarter_turn, quarter_turn, quarter_turns
 from ssl_jax.augment.views import AffineView, MAEView, PhotoView
+from ssl_jax.augment.waveform import to_samples
 
 VIEWS = {
     "simclr": functools.partial(PhotoView, **presets.SIMCLR),
@@ -50,11 +52,13 @@ VIEWS = {
     "waveform": WaveformView,
     "log_mel": LogMelView,
     "log_mel_frames": LogMelFramesView,
+    "byol_a": BYOLAView,
 }
 
 __all__ = [
     "Affine",
     "AffineView",
+    "BYOLAView",
     "Box",
     "Jigsaw",
     "Jitter",
@@ -110,5 +114,6 @@ __all__ = [
     "solarize",
     "spec_augment",
     "to_float",
+    "to_samples",
     "two_views",
 ]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -87,6 +88,7 @@ class LogMelView:
     Attributes:
       gives: 'image'.
       shape: (frames, mels, 1).
+      spec: as given.
 
     Raises:
       ValueError: a setting is impossible or does not fit the data.
@@ -119,6 +121,7 @@ class LogMelView:
         time_width: int = 16,
         time_share: float = 1.0,
     ):
+        self.spec = spec
         self._draw = _draw(spec, seconds=seconds, speed=speed, gain=gain, noise=noise)
         settings = dict(window=window, hop=hop, mels=mels, low=low, high=high, scale=scale, n_fft=n_fft)
         self.front_end = FrontEnd(spec.sample_rate, frames=frames, mean=mean, std=std, **settings)
@@ -213,7 +216,7 @@ class FrontEnd:
         ) | (dict(shape="hann") if self.kaldi else dict(scale=scale, n_fft=n_fft))
 
     def __call__(self, samples: jax.Array, length: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """float32 [T], 0 behind `length`, to float32 [frames, mels], 0 behind the real ones, and how many are, int32."""
+        """Samples [T], 0 behind `length`, to float32 [frames, mels], 0 behind the real ones, and their number."""
         if self.kaldi:
             mean = jnp.sum(samples) / jnp.maximum(length, 1)
             samples = waveform.silent_behind(samples - mean, length)
@@ -265,6 +268,11 @@ class _Draw:
 
 def _uniform(key, between):
     return jax.random.uniform(key, minval=between[0], maxval=between[1])
+
+
+def beginning(spec: Any) -> Callable[[Example], tuple[jax.Array, jax.Array]]:
+    """A function of an example: all its samples, float32 [T], 0 behind the end, and how many are real."""
+    return _draw(spec, seconds=None, speed=(1.0, 1.0), gain=(0.0, 0.0), noise=None).beginning
 
 
 def _draw(spec, *, seconds, speed, gain, noise) -> _Draw:

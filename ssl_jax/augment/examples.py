@@ -19,13 +19,16 @@ def per_example(function: Callable[[jax.Array, Any], Any], key: jax.Array, batch
 
     Args:
       function: of a key and one example (a tree like `batch`, without the batch axis). Where it has `for_step(key)`,
-        that draws what all examples of a step share, and returns the function that is applied to each.
+        that draws what all examples of a step share, and returns the function that is applied to each. Where it has
+        `of_batch(key, batch)`, that is called in its place: it looks at the other examples too.
       key: of this step.
       batch: a tree of arrays, the batch being the first axis of each.
 
     Returns:
       What `function` returns, with the batch as first axis.
     """
+    if hasattr(function, "of_batch"):
+        return function.of_batch(key, batch)
     if hasattr(function, "for_step"):
         function = function.for_step(jax.random.fold_in(key, _NO_POSITION))
     count, chunk = jax.tree.leaves(batch)[0].shape[0], _CHUNK * jax.device_count()

@@ -194,8 +194,8 @@ def mel_filters(
 ) -> np.ndarray:
     """Triangular filters, evenly spaced on a mel scale, each from its neighbour's middle to the other's.
 
-    Slaney's scale and areas are those of `librosa.filters.mel(htk=False, norm='slaney')`. A filter that lies between two
-    frequencies of the transform lets nothing through, as happens with many mels and few samples (AST's 128 of 512).
+    Slaney's scale and areas are those of `librosa.filters.mel(htk=False, norm='slaney')`. A filter that lies between
+    two frequencies of the transform lets nothing through, as happens with many mels and few samples (AST's 128 of 512).
 
     Args:
       sample_rate: in Hz.

@@ -4,16 +4,20 @@ import dataclasses
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from ssl_jax.data import catalogue, files, order, progress, sound
+from ssl_jax.data import catalogue, files, order, progress, sound, vocabulary, wordpiece
 from ssl_jax.data.image import check_feeding
 from ssl_jax.data.records import Records
 from ssl_jax.data.spec import Spec
 from ssl_jax.errors import UserError
+
+if TYPE_CHECKING:
+    import tokenizers
 
 _CACHE_LIMIT = 4 * 2**30  # bytes of prepared records that 'auto' still caches
 _CACHE_FORMAT = 1  # raise when what is written changes
@@ -26,8 +30,9 @@ class AudioData:
     """Recordings of a TFDS set, one channel, all cut or filled up to one length.
 
     Examples are dicts: `waveform` int16 [seconds * sample_rate], 0 behind the end; `length` int32, how many of its
-    samples are real; `label` int32 (-1 where there is none). Of a longer recording, training gets a stretch drawn anew
-    each time, and evaluation the beginning.
+    samples are real; `label` int32 (-1 where there is none); and, with a `text_key`, `tokens` int32 [text_length], the
+    words that are spoken: [CLS] words [SEP] [PAD]... Of a longer recording, training gets a stretch drawn anew each
+    time, and evaluation the beginning.
     """
 
     def __init__(
@@ -41,6 +46,9 @@ class AudioData:
         eval_split: str = "test",
         audio_key: str = "audio",
         label_key: str | None = "label",
+        text_key: str | None = None,
+        text_length: int = 16,
+        vocab_size: int = 1024,
         sample_rate: int | None = None,
         cache: Literal["auto", "always", "never"] = "auto",
         workers: int = 0,
@@ -58,6 +66,9 @@ class AudioData:
           eval_split: split that evaluations are tested on.
           audio_key: feature that holds the sound; of several channels the mean is taken.
           label_key: feature that holds the class; None: there are no labels.
+          text_key: feature that holds what is spoken; None: it is not read.
+          text_length: tokens of a text, [CLS] and [SEP] included.
+          vocab_size: tokens of the WordPiece vocabulary that is learnt from the texts of the training split.
           sample_rate: samples a second, in Hz, to which the sound is resampled; None: as recorded.
           cache: whether to decode and resample the set once, to a memory-mapped file: 'auto' does where the prepared
             records take at most 4 GiB.
@@ -72,9 +83,14 @@ class AudioData:
             raise ValueError(f"sample_rate {sample_rate} is not positive; write Hz, e.g. 16000, or None: as recorded")
         if seconds <= 0:
             raise ValueError(f"seconds {seconds} is not positive")
+        if text_length < 3:
+            raise ValueError(f"text_length {text_length} is not at least 3: [CLS], a word and [SEP]")
+        if vocab_size < 1:
+            raise ValueError(f"vocab_size {vocab_size} is not positive")
         self.name, self.data_dir = name, data_dir
         self.splits = (train_split, eval_train_split or train_split, eval_split)
-        self.audio_key, self.label_key = audio_key, label_key
+        self.audio_key, self.label_key, self.text_key = audio_key, label_key, text_key
+        self.text_length, self.vocab_size = text_length, vocab_size
         self.seconds, self.sample_rate = seconds, sample_rate
         self.cache, self.workers, self.prefetch, self.mock = cache, workers, prefetch, mock
 
@@ -89,11 +105,41 @@ class AudioData:
         length = max(1, round(self.seconds * rate))
         feature = None if self.label_key is None else self._info.feature(self.label_key)
         return Spec(
-            shapes={"waveform": (length,), "length": (), "label": ()},
+            shapes={"waveform": (length,), "length": (), "label": ()} | self._text_shapes,
             num_classes=0 if feature is None else feature.num_classes or 0,
             class_names=() if feature is None or not feature.num_classes else tuple(feature.names),
             sample_rate=rate,
+            **({} if self.text_key is None else self._special_tokens()),
         )
+
+    @property
+    def _text_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {} if self.text_key is None else {"tokens": (self.text_length,)}
+
+    def _special_tokens(self) -> dict:
+        found = vocabulary.of(self.spelling.tokenizer)
+        special = {f"{name}_id": getattr(found, f"{name}_id") for name in ("pad", "unk", "cls", "sep", "mask")}
+        # Made-up texts hold too few words to fill the vocabulary that is asked for.
+        size = max(found.size, self.vocab_size) if self.mock else found.size
+        return special | {"vocab_size": size, "special_ids": found.special_ids}
+
+    @functools.cached_property
+    def spelling(self) -> "Spelling":
+        """How texts become tokens; learnt from the training split the first time."""
+        texts = Records(self.name, self.data_dir, self.splits[0], (self.text_key,), self.mock)
+        identity = texts.fingerprint() | {"vocab_size": self.vocab_size, "format": _CACHE_FORMAT}
+        folder = self._cache_dir / f"{files.slug(self.name)}-tokenizer-{_key(identity)}"
+        learn = functools.partial(_learn, texts, self.text_key, self.vocab_size)
+        return Spelling(files.build(folder, learn) / "tokenizer.json", self.text_length)
+
+    @property
+    def tokenizer(self) -> "tokenizers.Tokenizer":
+        """The `tokenizers.Tokenizer` of the texts."""
+        return self.spelling.tokenizer
+
+    @property
+    def _cache_dir(self) -> Path:
+        return files.cache_dir(catalogue.resolve(self.data_dir))
 
     @functools.cached_property
     def recorded_rate(self) -> int:
@@ -125,25 +171,26 @@ class AudioData:
 
     def _open(self, split: str) -> "AudioSource | CachedAudio":
         records, rates = self._records(split), (self.recorded_rate, self.spec.sample_rate)
-        source = AudioSource(records, self.audio_key, self.label_key, rates, self.spec)
+        spelling = None if self.text_key is None else self.spelling
+        source = AudioSource(records, self.audio_key, self.label_key, self.text_key, rates, self.spec, spelling)
         if self.cache == "auto":
             wanted = not self.mock and records.split_info().num_bytes <= _CACHE_LIMIT
         else:
             wanted = self.cache == "always"
-        return cached(source, files.cache_dir(catalogue.resolve(self.data_dir))) if wanted else source
+        return cached(source, self._cache_dir) if wanted else source
 
     def _records(self, split: str) -> Records:
-        keys = (self.audio_key,) if self.label_key is None else (self.audio_key, self.label_key)
+        keys = tuple(key for key in (self.audio_key, self.label_key, self.text_key) if key is not None)
         return Records(self.name, self.data_dir, split, keys, self.mock)
 
     @functools.cached_property
     def _info(self) -> Records:
         info = self._records(self.splits[0])
-        _check_features(info, self.audio_key, self.label_key)
+        _check_features(info, self.audio_key, self.label_key, self.text_key)
         return info
 
 
-def _check_features(info: Records, audio_key: str, label_key: str | None) -> None:
+def _check_features(info: Records, audio_key: str, label_key: str | None, text_key: str | None) -> None:
     import tensorflow_datasets as tfds
 
     audio = info.feature(audio_key, "audio_key")
@@ -153,6 +200,49 @@ def _check_features(info: Records, audio_key: str, label_key: str | None) -> Non
         raise UserError(
             f"config.data.label_key: feature {label_key!r} of {info.name!r} is no class label; set None to do without."
         )
+    if text_key is not None and not isinstance(info.feature(text_key, "text_key"), tfds.features.Text):
+        raise UserError(f"config.data.text_key: feature {text_key!r} of {info.name!r} is not a text.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Spelling:
+    """Texts to tokens.
+
+    Attributes:
+      file: the tokenizer.json.
+      length: tokens of a text, [CLS] and [SEP] included.
+    """
+
+    file: Path
+    length: int
+
+    @functools.cached_property
+    def tokenizer(self) -> "tokenizers.Tokenizer":
+        """The `tokenizers.Tokenizer`."""
+        return vocabulary.load(self.file)
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """int32 [texts, length]: [CLS] words [SEP], cut where they are too many, and padding."""
+        special = vocabulary.of(self.tokenizer)
+        tokens = np.full((len(texts), self.length), special.pad_id, np.int32)
+        for row, found in enumerate(self.tokenizer.encode_batch(list(texts), add_special_tokens=False)):
+            words = found.ids[: self.length - 2]
+            tokens[row, : len(words) + 2] = [special.cls_id, *words, special.sep_id]
+        return tokens
+
+    def __getstate__(self) -> dict:
+        return {"file": self.file, "length": self.length}
+
+
+def _learn(records: Records, text_key: str, vocab_size: int, folder: Path) -> None:
+    """Trains a tokenizer on all texts and saves it."""
+
+    def texts():
+        for indices in np.array_split(np.arange(len(records)), -(-len(records) // 256)):
+            yield from (record[text_key].decode(errors="replace") for record in records.read(indices))
+
+    with progress.announced(f"Learning {vocab_size:,} word pieces from {records.name} ({records.split})"):
+        wordpiece.train(texts, vocab_size).save(str(folder / "tokenizer.json"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,15 +253,19 @@ class AudioSource:
       records: the recordings.
       audio_key: feature that holds the sound.
       label_key: feature that holds the class, if any.
+      text_key: feature that holds what is spoken, if any.
       rates: samples a second as recorded, and as wanted.
       spec: of the examples.
+      spelling: of the texts, if there are any.
     """
 
     records: Records
     audio_key: str
     label_key: str | None
+    text_key: str | None
     rates: tuple[int, int]
     spec: Spec
+    spelling: Spelling | None = None
     threads: ClassVar[int] = 1
     draws: ClassVar[bool] = True
 
@@ -188,15 +282,23 @@ class AudioSource:
         Raises:
           UserError: a file is damaged, or the sound is no 16-bit PCM.
         """
-        sounds, labels = self.whole(indices)
-        return _cut(sounds, keys, self.spec) | {"label": labels}
+        sounds, labels, texts = self.whole(indices)
+        return _cut(sounds, keys, self.spec) | {"label": labels} | _spelled(texts, self.spelling)
 
-    def whole(self, indices: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-        """All samples (int16) of the recordings at `indices` at the wanted rate, and their labels (int32 [n])."""
+    def texts(self, indices: np.ndarray) -> list[str]:
+        """What is spoken in the recordings at `indices` (int64 [n]); only with a `text_key`."""
+        return [record[self.text_key].decode(errors="replace") for record in self.records.read(indices)]
+
+    def whole(self, indices: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
+        """All samples (int16) of the recordings at `indices` at the wanted rate, their labels (int32 [n]), their texts.
+
+        Texts are empty where there is no `text_key`.
+        """
         records = self.records.read(indices)
         labels = [-1 if self.label_key is None else record[self.label_key] for record in records]
+        texts = ["" if self.text_key is None else record[self.text_key].decode(errors="replace") for record in records]
         sounds = [self._decoded(record[self.audio_key], index) for record, index in zip(records, indices)]
-        return sounds, np.asarray(labels, np.int32)
+        return sounds, np.asarray(labels, np.int32), texts
 
     def _decoded(self, value: np.ndarray, index: int) -> np.ndarray:
         try:
@@ -219,16 +321,21 @@ def _cut(sounds: list[np.ndarray], keys: np.ndarray | None, spec: Spec) -> dict[
     return {"waveform": waveform, "length": lengths}
 
 
+def _spelled(texts: Sequence[str], spelling: Spelling | None) -> dict[str, np.ndarray]:
+    return {} if spelling is None else {"tokens": spelling(texts)}
+
+
 @dataclasses.dataclass(frozen=True)
 class CachedAudio:
     """Recordings of one split, decoded and resampled once into `folder` and memory-mapped from there.
 
     The folder holds flat arrays: all `samples` one after the other (int16), where each recording `starts` among them
-    (int64 [recordings + 1]), and the `label` of each (int32).
+    (int64 [recordings + 1]), and the `label` of each (int32); and the texts, a list in texts.json.
     """
 
     folder: Path
     spec: Spec
+    spelling: Spelling | None = None
     threads: ClassVar[int] = 1
     draws: ClassVar[bool] = True
 
@@ -239,7 +346,24 @@ class CachedAudio:
         """The examples at `indices` (int64 [n]), as `AudioSource.read` gives them."""
         starts, samples = self._arrays["starts"], self._arrays["samples"]
         sounds = [samples[starts[index] : starts[index + 1]] for index in indices]
-        return _cut(sounds, keys, self.spec) | {"label": np.asarray(self._arrays["label"][indices])}
+        labels = {"label": np.asarray(self._arrays["label"][indices])}
+        return (
+            _cut(sounds, keys, self.spec)
+            | labels
+            | ({} if self.spelling is None else {"tokens": self._tokens[indices]})
+        )
+
+    def texts(self, indices: np.ndarray) -> list[str]:
+        """What is spoken in the recordings at `indices` (int64 [n]); only with a `text_key`."""
+        return [self._texts[index] for index in indices]
+
+    @functools.cached_property
+    def _tokens(self) -> np.ndarray:
+        return self.spelling(self._texts)
+
+    @functools.cached_property
+    def _texts(self) -> list[str]:
+        return json.loads((self.folder / "texts.json").read_text(encoding="utf-8"))
 
     @functools.cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -249,28 +373,33 @@ class CachedAudio:
             raise UserError(f"{self.folder} is damaged ({error}): delete it, it will be built again.") from error
 
     def __getstate__(self) -> dict:
-        return {"folder": self.folder, "spec": self.spec}
+        return {"folder": self.folder, "spec": self.spec, "spelling": self.spelling}
 
 
 def cached(source: AudioSource, root: Path) -> CachedAudio:
     """The same recordings, decoded into a folder under `root`; those of an earlier run are used if they are whole."""
     identity = source.records.fingerprint() | {"rates": source.rates, "format": _CACHE_FORMAT}
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    folder = root / f"{files.slug(source.records.name)}-{files.slug(source.records.split)}-{key}"
-    return CachedAudio(files.build(folder, functools.partial(_write, source)), source.spec)
+    folder = root / f"{files.slug(source.records.name)}-{files.slug(source.records.split)}-{_key(identity)}"
+    return CachedAudio(files.build(folder, functools.partial(_write, source)), source.spec, source.spelling)
+
+
+def _key(identity: dict) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _write(source: AudioSource, folder: Path) -> None:
     """Decodes all of `source` into one file an array; not through a mapping, where a full disk is a SIGBUS."""
     what = f"{source.records.name} ({source.records.split})"
-    starts, labels = [0], []
+    starts, labels, texts = [0], [], []
     announced = progress.announced(f"Decoding {len(source):,} recordings of {what} into {folder.parent}")
     with announced, (folder / "samples").open("wb") as file:
         for indices in progress.chunks(len(source), _CHUNK, f"Decoding {what}"):
-            sounds, found = source.whole(indices)
+            sounds, found, spoken = source.whole(indices)
             labels.append(found)
+            texts += spoken
             for samples in sounds:
                 file.write(np.ascontiguousarray(samples, _ARRAYS["samples"]).data)
                 starts.append(starts[-1] + len(samples))
     np.asarray(starts, _ARRAYS["starts"]).tofile(folder / "starts")
     np.concatenate(labels, dtype=_ARRAYS["label"]).tofile(folder / "label")
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
+import numpy as np
 from absl import logging
 
 from ssl_jax.data import progress
@@ -99,19 +100,37 @@ def build(folder: Path, write: Callable[[Path], None]) -> Path:
     if is_whole(folder):
         return folder
     with locked(folder.parent, folder.name):
-        if is_whole(folder):  # another process was quicker
-            return folder
-        _remove_leftovers(folder)
-        temporary = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
-        try:
-            with saving(folder):
-                temporary.mkdir(parents=True)
-                write(temporary)
-                _write_manifest(temporary)
-                os.rename(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        return build_alone(folder, write)
+
+
+def build_alone(folder: Path, write: Callable[[Path], None]) -> Path:
+    """`build` without a lock, for who knows that nobody else builds this folder."""
+    if is_whole(folder):
+        return folder
+    _remove_leftovers(folder)
+    temporary = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
+    try:
+        with saving(folder):
+            temporary.mkdir(parents=True)
+            write(temporary)
+            _write_manifest(temporary)
+            os.rename(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def mapped(path: Path, dtype: type) -> np.ndarray:
+    """A flat array in a file of a built folder, memory-mapped.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    try:
+        return np.memmap(path, dtype, mode="r")
+    except (OSError, ValueError) as error:
+        line = f"{path.parent} is damaged ({path.name}: {error}): delete it, it will be built again."
+        raise UserError(line) from error
 
 
 def is_whole(folder: Path) -> bool:

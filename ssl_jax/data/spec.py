@@ -16,13 +16,14 @@ class Spec:
       sample_rate: of sound, in Hz; None for what is no sound.
       vocab_size: size of the tokenizer's vocabulary. This and what follows is None where there is no text.
       pad_id: token that fills up short sequences.
-      unk_id: token for what the vocabulary cannot spell.
+      unk_id: token for what the vocabulary cannot spell; None where it has none, as are the next three.
       cls_id: first token of every sequence.
-      sep_id: token that ends a segment.
+      sep_id: token that ends a segment or a document.
       mask_id: token that replaces what is to be predicted.
-      special_ids: all tokens that are never masked.
+      special_ids: all tokens that stand for no text and are never masked.
+      sentinel_ids: tokens that stand for hidden spans, in T5's order.
       word_starts: bool [vocab_size], True for tokens that begin a word.
-      token_counts: int64 [vocab_size], how often each token occurs in the training split.
+      token_counts: int64 [vocab_size], how often each token occurs in the training split; None unless they are words.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -36,6 +37,7 @@ class Spec:
     sep_id: int | None = None
     mask_id: int | None = None
     special_ids: tuple[int, ...] | None = None
+    sentinel_ids: tuple[int, ...] | None = None
     word_starts: np.ndarray | None = None
     token_counts: np.ndarray | None = None
 

@@ -1,33 +1,48 @@
-"""Documents with labels, from any TFDS set that has a text, as BERT's sequences."""
+"""Documents with labels, from any TFDS set that has a text, as sequences of tokens."""
 
-import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
-from ssl_jax.data import catalogue, documents, files, progress, wordpiece
+from ssl_jax.data import (
+    catalogue,
+    documents,
+    files,
+    packing,
+    pairs,
+    progress,
+    sequences,
+    tokenizing,
+    wordpiece,
+    words,
+)
+from ssl_jax.data import vocabulary as vocabularies
 from ssl_jax.data.documents import Documents
+from ssl_jax.data.feed import Source
 from ssl_jax.data.image import check_feeding
-from ssl_jax.data.pairs import Pairs
 from ssl_jax.data.records import Records
 from ssl_jax.data.spec import Spec
 from ssl_jax.errors import UserError
 
-_FORMAT = 1  # raise when what is written changes
-_TOKENIZER_DOCUMENTS = 200_000  # that a vocabulary is learnt from, spread evenly over the training split
+Layout = Literal["pairs", "full_sentences", "stream", "sentences"]
+_FORMAT = 2  # raise when what is written changes
+_TOKENIZER_DOCUMENTS = 200_000  # that word pieces are learnt from, spread evenly over the training split
+_PACKED = ("full_sentences", "stream")  # layouts whose training sequences hold several documents
 
 
 class TextData:
-    """Documents of a TFDS set, packed into sequences of one length.
+    """Documents of a TFDS set as sequences of one length.
 
-    Examples are dicts: `tokens` int32 [sequence_length] ([CLS] A [SEP] B [SEP] [PAD]...), `segments` int32
-    [sequence_length] (1 at B and its [SEP]), `label` int32 (-1 where the set has no labels) and, with `next_sentence`,
-    `next` int32 (0: B follows A; 1: B is from another document, the coding of Hugging Face).
+    Examples are dicts: `tokens` int32 [sequence_length], padded at the end; `segments` int32 [sequence_length], 1 at a
+    second segment and its [SEP]; `label` int32 (-1 where the set has no labels, or a sequence several documents); where
+    there is a second segment `next` int32 (0: it follows the first; 1: it is from another document, the coding of
+    Hugging Face) or `order` int32 (0: as in the text; 1: swapped); and in packed layouts `parts` int32
+    [sequence_length]: 1 in the first document of the sequence, 2 in the next, and so on, 0 at padding.
     """
 
     def __init__(
@@ -40,12 +55,15 @@ class TextData:
         eval_split: str = "test",
         text_key: str = "text",
         label_key: str | None = None,
+        vocabulary: Literal["wordpiece", "words"] = "wordpiece",
         vocab_size: int = 8192,
-        sequence_length: int = 128,
+        sentinels: int = 0,
         tokenizer: str | None = None,
-        sentences: Literal["lines", "punctuation"] = "lines",
-        next_sentence: bool = True,
-        short_sequences: float = 0.1,
+        sequence_length: int = 128,
+        sentences: documents.Sentences = "lines",
+        layout: Layout = "pairs",
+        second_segment: pairs.Second | None = None,
+        short_sequences: float | None = None,
         workers: int = 0,
         prefetch: int = 2,
         mock: int = 0,
@@ -60,23 +78,35 @@ class TextData:
           eval_split: split that evaluations are tested on.
           text_key: feature that holds the text.
           label_key: feature that holds the class of a document; None: there are no labels.
-          vocab_size: tokens of the WordPiece vocabulary that is learnt.
+          vocabulary: what a tokenizer that is learnt spells with: pieces of words, or the most frequent words alone.
+          vocab_size: tokens of the vocabulary that is learnt.
+          sentinels: how many of T5's <extra_id_0>, <extra_id_1>, ... are among the word pieces that are learnt.
+          tokenizer: path of a tokenizer.json to use instead of learning one, with BERT's, RoBERTa's or T5's special
+            tokens.
           sequence_length: tokens of a sequence, special ones included.
-          tokenizer: path of a tokenizer.json to use instead of learning one.
           sentences: what a sentence is: a line, or within it also what ends with . ! or ?
-          next_sentence: whether sequences have two segments, half of the second ones from another document.
-          short_sequences: share of the sequences made shorter, to a length drawn uniformly.
+          layout: what a sequence holds. 'pairs': consecutive sentences of a document, in two segments (BERT, ALBERT) or
+            one: [CLS] A [SEP] B [SEP]. 'full_sentences': whole sentences one after the other, across documents,
+            [SEP] after each document (RoBERTa). 'stream': the same without regard to sentences, so that nothing is
+            padded. Evaluations get sequences of a single document in these two. 'sentences': one sentence, cut where
+            it is too long (SimCSE, word2vec).
+          second_segment: of 'pairs': 'none'; 'random': what follows, in half of the cases text of another document;
+            'swapped': what follows, in half of the cases before the first segment. None: 'random' in 'pairs'.
+          short_sequences: of 'pairs': share of the sequences made shorter, to a length drawn uniformly. None: 0.1.
           workers: processes that make batches; 0: threads of this process.
           prefetch: batches made in advance (by each worker).
           mock: number of made-up documents a split, for trying a configuration without its data; 0: the real ones.
         """
         check_feeding(workers=workers, prefetch=prefetch, mock=mock)
-        _check(vocab_size, sequence_length, short_sequences, sentences)
+        _check(sequence_length, sentences, layout, second_segment, short_sequences)
+        _check_vocabulary(vocabulary, vocab_size, sentinels, tokenizer)
         self.name, self.data_dir = name, data_dir
         self.splits = (train_split, eval_train_split or train_split, eval_split)
         self.text_key, self.label_key, self.sentences = text_key, label_key, sentences
-        self.vocab_size, self.sequence_length = vocab_size, sequence_length
-        self.next_sentence, self.short_sequences = next_sentence, short_sequences
+        self.kind, self.vocab_size, self.sentinels = vocabulary, vocab_size, sentinels
+        self.sequence_length, self.layout = sequence_length, layout
+        self.second_segment = second_segment or ("random" if layout == "pairs" else "none")
+        self.short_sequences = 0.1 if short_sequences is None else short_sequences
         self.workers, self.prefetch, self.mock = workers, prefetch, mock
         self._tokenizer = tokenizer
 
@@ -87,8 +117,9 @@ class TextData:
         Raises:
           UserError: the set does not exist or is not prepared, or has no such features.
         """
-        shapes = {"tokens": (self.sequence_length,), "segments": (self.sequence_length,), "label": ()}
-        shapes |= {"next": ()} if self.next_sentence else {}
+        whole, told = (self.sequence_length,), pairs.TOLD[self.second_segment]
+        shapes = {"tokens": whole, "segments": whole, "label": ()} | ({told: ()} if told else {})
+        shapes |= {"parts": whole} if self.layout in _PACKED else {}
         feature = None if self.label_key is None else self._train_records.feature(self.label_key)
         names = () if feature is None else tuple(feature.names)
         special = {f"{key}_id": getattr(self.vocabulary, f"{key}_id") for key in ("pad", "unk", "cls", "sep", "mask")}
@@ -98,6 +129,9 @@ class TextData:
             class_names=names,
             vocab_size=self._vocab_size(),
             special_ids=self.vocabulary.special_ids,
+            sentinel_ids=self.vocabulary.sentinel_ids,
+            word_starts=self._of_all_tokens(vocabularies.word_starts(self.tokenizer)),
+            token_counts=self._of_all_tokens(self._store(self.splits[0]).counts) if self.kind == "words" else None,
             **special,
         )
 
@@ -105,6 +139,10 @@ class TextData:
         """That of the tokenizer; made-up documents hold too few words to fill the one that is asked for."""
         learnt = self.vocabulary.size
         return max(learnt, self.vocab_size) if self.mock and self._tokenizer is None else learnt
+
+    def _of_all_tokens(self, known: np.ndarray) -> np.ndarray:
+        """What is known of each token, 0 for those that made-up documents do not fill."""
+        return np.pad(known, (0, self._vocab_size() - len(known)))
 
     @functools.cached_property
     def tokenizer_file(self) -> Path:
@@ -114,27 +152,35 @@ class TextData:
     @functools.cached_property
     def tokenizer(self):
         """The `tokenizers.Tokenizer`."""
-        return wordpiece.load(self.tokenizer_file)
+        return vocabularies.load(self.tokenizer_file)
 
     @functools.cached_property
-    def vocabulary(self) -> wordpiece.Vocabulary:
+    def vocabulary(self) -> vocabularies.Vocabulary:
         """Size and special tokens of the tokenizer."""
-        return wordpiece.vocabulary(self.tokenizer)
+        return vocabularies.of(self.tokenizer)
 
     @functools.cached_property
-    def train(self) -> "TextSource":
+    def train(self) -> Source:
         """The training split."""
-        return self._open(self.splits[0])
+        return self._open(self.splits[0], self.layout)
 
     @functools.cached_property
-    def eval_train(self) -> "TextSource":
+    def eval_train(self) -> Source:
         """The labelled split that evaluations learn from."""
-        return self.train if self.splits[1] == self.splits[0] else self._open(self.splits[1])
+        same = self.splits[1] == self.splits[0] and self.layout not in _PACKED
+        return self.train if same else self._open_evaluated(self.splits[1])
 
     @functools.cached_property
-    def eval(self) -> "TextSource":
+    def eval(self) -> Source:
         """The split that evaluations are tested on."""
-        return self._open(self.splits[2])
+        return self._open_evaluated(self.splits[2])
+
+    def prepare(self, processes: int = 1) -> None:
+        """Learns the tokenizer, tokenizes all splits and packs them, in so many processes; what is there is kept."""
+        for split in dict.fromkeys(self.splits):
+            self._store(split, processes)
+        for source in (self.train, self.eval_train, self.eval):
+            len(source)
 
     def _records(self, split: str) -> Records:
         keys = (self.text_key,) if self.label_key is None else (self.text_key, self.label_key)
@@ -153,64 +199,121 @@ class TextData:
 
     def _learnt(self) -> Path:
         records = self._train_records
-        folder = self._folder("tokenizer", records.fingerprint() | {"vocab_size": self.vocab_size})
-        return files.build(folder, functools.partial(_learn, records, self.text_key, self.vocab_size))
+        settings = {"vocabulary": self.kind, "vocab_size": self.vocab_size, "sentinels": self.sentinels}
+        return files.build(self._folder("tokenizer", records.fingerprint() | settings), self._learn)
 
-    def _open(self, split: str) -> "TextSource":
-        records = self._train_records if split == self.splits[0] else self._records(split)
-        capacity = self.sequence_length - 3
+    def _learn(self, folder: Path) -> None:
+        """Trains a tokenizer on (a part of) the documents and saves it."""
+        records = self._train_records
+        if self.kind == "words":
+            what, limit, train = "words", len(records), words.train
+        else:
+            what, limit = "word pieces", _TOKENIZER_DOCUMENTS
+            train = functools.partial(wordpiece.train, sentinel_count=self.sentinels)
+        texts = functools.partial(_texts, records, self.text_key, limit)
+        with progress.announced(f"Learning {self.vocab_size:,} {what} from {records.name} ({records.split})"):
+            train(texts, self.vocab_size).save(str(folder / "tokenizer.json"))
+
+    def _identity(self, split: str) -> dict:
+        """What decides which tokens a split has."""
         spelling = hashlib.sha256(self.tokenizer.to_str().encode()).hexdigest()
-        identity = {"tokenizer": spelling, "sentences": self.sentences, "capacity": capacity}
-        write = functools.partial(
-            documents.write,
-            records=records,
-            tokenizer=self.tokenizer,
-            text_key=self.text_key,
-            label_key=self.label_key,
-            sentences=self.sentences,
-            capacity=capacity,
+        return self._split_records(split).fingerprint() | {"tokenizer": spelling, "sentences": self.sentences}
+
+    def _split_records(self, split: str) -> Records:
+        return self._train_records if split == self.splits[0] else self._records(split)
+
+    def _store(self, split: str, processes: int = 1) -> Documents:
+        work = tokenizing.Tokenizing(
+            self._split_records(split), self.tokenizer, self.text_key, self.label_key, self.sentences
         )
-        folder = files.build(self._folder(files.slug(split), records.fingerprint() | identity), write)
-        store = Documents(folder)
-        if self.next_sentence and len(store.labels) < 2:
-            raise UserError(f"config.data.next_sentence: it takes two documents; {self.name!r} ({split}) has one.")
-        return TextSource(Pairs(store, self.vocabulary, self.sequence_length, self.next_sentence, self.short_sequences))
+        folder = self._folder(f"{files.slug(split)}-tokens", self._identity(split))
+        return tokenizing.build(folder, work, processes=processes)
+
+    def _rows(self, split: str, pack: packing.Pack, longest: int, capacity: int) -> packing.Rows:
+        store = self._store(split)
+        settings = {"pack": pack.__name__, "longest": longest, "capacity": capacity}
+        folder = self._folder(f"{files.slug(split)}-{pack.__name__}", self._identity(split) | settings)
+        write = functools.partial(packing.write, store, longest, capacity, pack)
+        return packing.Rows(files.build(folder, write), store)
+
+    def _open(self, split: str, layout: str) -> Source:
+        return _LAYOUTS[layout](self, split)
+
+    def _open_evaluated(self, split: str) -> Source:
+        return self._open(split, "passages" if self.layout in _PACKED else self.layout)
 
 
-@dataclasses.dataclass(frozen=True)
-class TextSource:
-    """The chunks of text of one split."""
-
-    pairs: Pairs
-    threads: ClassVar[int] = 1
-    draws: ClassVar[bool] = True
-
-    def __len__(self) -> int:
-        return len(self.pairs.documents.chunks)
-
-    def read(self, indices: np.ndarray, keys: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """The sequences made of the chunks `indices` (int64 [n]).
-
-        Args:
-          indices: which chunks.
-          keys: uint64 [n], decide what is drawn; None: the chunks as they are, in one segment.
-        """
-        indices = np.asarray(indices, np.int64)
-        batch = self.pairs.plain(indices) if keys is None else self.pairs.drawn(indices, keys)
-        store = self.pairs.documents
-        return batch | {"label": np.asarray(store.labels[store.chunks[indices, 0]])}
+def _pairs(data: TextData, split: str) -> Source:
+    data_vocabulary, capacity = data.vocabulary, data.sequence_length - 3
+    if data_vocabulary.cls_id is None:
+        raise UserError("config.data.layout: 'pairs' needs a tokenizer with a first token, [CLS] or <s>.")
+    # Cut to half, so that a full row has at least two pieces, to be split between.
+    rows = data._rows(split, packing.filled, max(1, capacity // 2), capacity)
+    if data.second_segment == "random" and len(rows.store.labels) < 2:
+        line = f"'random' takes two documents; {data.name!r} ({split}) has one"
+        raise UserError(f"config.data.second_segment: {line}.")
+    return pairs.Pairs(rows, data_vocabulary, data.sequence_length, data.second_segment, data.short_sequences)
 
 
-def _check(vocab_size: int, sequence_length: int, short_sequences: float, sentences: str) -> None:
-    """Raises ValueError for settings that cannot be."""
-    if vocab_size <= len(wordpiece.SPECIAL):
-        raise ValueError(f"vocab_size {vocab_size} is not more than the {len(wordpiece.SPECIAL)} special tokens")
+def _passages(data: TextData, split: str) -> Source:
+    room = data.sequence_length - len(data.vocabulary.first) - 1
+    return sequences.Passages(data._rows(split, packing.fitting, room, room), data.vocabulary, data.sequence_length)
+
+
+def _full_sentences(data: TextData, split: str) -> Source:
+    room = data.sequence_length - len(data.vocabulary.first)
+    rows = data._rows(split, packing.across, room - 1, room)
+    return sequences.FullSentences(rows, data.vocabulary, data.sequence_length)
+
+
+def _stream(data: TextData, split: str) -> Source:
+    return sequences.Stream(data._store(split), data.vocabulary, data.sequence_length)
+
+
+def _sentences(data: TextData, split: str) -> Source:
+    return sequences.Sentences(data._store(split), data.vocabulary, data.sequence_length)
+
+
+_LAYOUTS: dict[str, Callable[[TextData, str], Source]] = {
+    "pairs": _pairs,
+    "passages": _passages,
+    "full_sentences": _full_sentences,
+    "stream": _stream,
+    "sentences": _sentences,
+}  # 'passages' is for evaluations of packed layouts
+
+
+def _check(
+    sequence_length: int, sentences: str, layout: str, second_segment: str | None, short_sequences: float | None
+) -> None:
+    """Raises ValueError for settings of sequences that cannot be."""
     if sequence_length < 8:
         raise ValueError(f"sequence_length {sequence_length} is not at least 8")
-    if not 0 <= short_sequences <= 1:
-        raise ValueError(f"short_sequences {short_sequences} is not between 0 and 1")
     if sentences not in ("lines", "punctuation"):
         raise ValueError(f"sentences {sentences!r} is not 'lines' or 'punctuation'")
+    if layout not in _LAYOUTS or layout == "passages":
+        raise ValueError(f"layout {layout!r} is not 'pairs', 'full_sentences', 'stream' or 'sentences'")
+    if second_segment not in (None, *pairs.TOLD):
+        raise ValueError(f"second_segment {second_segment!r} is not 'none', 'random' or 'swapped'")
+    if second_segment not in (None, "none") and layout != "pairs":
+        raise ValueError(f"second_segment {second_segment!r} is for layout 'pairs', not {layout!r}; leave it out")
+    if short_sequences is not None and not 0 <= short_sequences <= 1:
+        raise ValueError(f"short_sequences {short_sequences} is not between 0 and 1")
+    if short_sequences and layout != "pairs":
+        raise ValueError(f"short_sequences {short_sequences} is for layout 'pairs', not {layout!r}; leave it out")
+
+
+def _check_vocabulary(kind: str, vocab_size: int, sentinels: int, tokenizer: str | None) -> None:
+    """Raises ValueError for settings of the vocabulary that cannot be."""
+    if kind not in ("wordpiece", "words"):
+        raise ValueError(f"vocabulary {kind!r} is not 'wordpiece' or 'words'")
+    if vocab_size <= len(vocabularies.SPECIAL) + sentinels:
+        count = len(vocabularies.SPECIAL) + sentinels
+        raise ValueError(f"vocab_size {vocab_size} is not more than the {count} special tokens")
+    if sentinels < 0:
+        raise ValueError(f"sentinels {sentinels} is negative")
+    if sentinels and (tokenizer is not None or kind == "words"):
+        raise ValueError(f"sentinels {sentinels} are for word pieces that are learnt; set 0")
 
 
 def _check_features(records: Records, text_key: str, label_key: str | None) -> None:
@@ -225,16 +328,9 @@ def _check_features(records: Records, text_key: str, label_key: str | None) -> N
         )
 
 
-def _learn(records: Records, text_key: str, vocab_size: int, folder: Path) -> None:
-    """Trains a tokenizer on (a part of) the documents and saves it."""
-    texts = functools.partial(_texts, records, text_key)
-    with progress.announced(f"Learning {vocab_size:,} word pieces from {records.name} ({records.split})"):
-        wordpiece.train(texts, vocab_size).save(str(folder / "tokenizer.json"))
-
-
-def _texts(records: Records, text_key: str) -> Iterator[str]:
-    """The documents that a vocabulary is learnt from."""
-    count = min(len(records), _TOKENIZER_DOCUMENTS)
+def _texts(records: Records, text_key: str, limit: int) -> Iterator[str]:
+    """The documents that a vocabulary is learnt from: at most `limit`, spread evenly."""
+    count = min(len(records), limit)
     indices = np.arange(count) * len(records) // count
     for start in range(0, count, 256):
         for record in records.read(indices[start : start + 256]):

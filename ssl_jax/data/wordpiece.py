@@ -1,39 +1,20 @@
 """A WordPiece tokenizer (Wu et al. 2016, as BERT uses it), trained on the texts it is to spell."""
 
 import collections
-import dataclasses
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ssl_jax.data.vocabulary import SPECIAL, UNK, sentinels
 from ssl_jax.errors import UserError
 
 if TYPE_CHECKING:
     import tokenizers
 
-PAD, UNK, CLS, SEP, MASK = SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ALPHABET = 1000  # most frequent characters that get a token of their own
 _CONTINUATION = "##"
 
 
-@dataclasses.dataclass(frozen=True)
-class Vocabulary:
-    """Size and special tokens of a tokenizer."""
-
-    size: int
-    pad_id: int
-    unk_id: int
-    cls_id: int
-    sep_id: int
-    mask_id: int
-
-    @property
-    def special_ids(self) -> tuple[int, ...]:
-        """The tokens that stand for no text."""
-        return self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id
-
-
-def train(texts: Callable[[], Iterable[str]], vocab_size: int) -> "tokenizers.Tokenizer":
+def train(texts: Callable[[], Iterable[str]], vocab_size: int, *, sentinel_count: int = 0) -> "tokenizers.Tokenizer":
     """Trains a lower-case WordPiece tokenizer; the same texts give the same vocabulary, token by token.
 
     (The trainer numbers the pieces within words in the order of a randomised hash table, and breaks ties by number:
@@ -42,19 +23,24 @@ def train(texts: Callable[[], Iterable[str]], vocab_size: int) -> "tokenizers.To
     Args:
       texts: called twice, each time gives all texts.
       vocab_size: largest number of tokens, special ones included.
+      sentinel_count: how many of T5's sentinels are among the special ones.
+
+    Raises:
+      UserError: there is no text, or `vocab_size` does not hold its characters.
     """
     from tokenizers import pre_tokenizers, trainers
 
     alphabet = _alphabet(texts())
     pieces = [_CONTINUATION + character for character in alphabet]
-    if vocab_size <= len(SPECIAL) + 2 * len(alphabet):
+    special = [*SPECIAL, *sentinels(sentinel_count)]
+    if vocab_size <= len(special) + 2 * len(alphabet):
         raise UserError(
             f"config.data.vocab_size: {vocab_size} does not hold the {len(alphabet)} characters of these texts;"
-            f" use more than {len(SPECIAL) + 2 * len(alphabet)}."
+            f" use more than {len(special) + 2 * len(alphabet)}."
         )
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
-        special_tokens=[*SPECIAL, *pieces],
+        special_tokens=[*special, *pieces],
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
         show_progress=False,
@@ -62,7 +48,7 @@ def train(texts: Callable[[], Iterable[str]], vocab_size: int) -> "tokenizers.To
     learner = _wordpiece({})
     learner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     learner.train_from_iterator(texts(), trainer)
-    return _finished(_wordpiece(learner.get_vocab()))
+    return _finished(_wordpiece(learner.get_vocab()), special)
 
 
 def _alphabet(texts: Iterable[str]) -> list[str]:
@@ -91,39 +77,10 @@ def _wordpiece(vocabulary: dict[str, int]) -> "tokenizers.Tokenizer":
     return tokenizer
 
 
-def _finished(tokenizer: "tokenizers.Tokenizer") -> "tokenizers.Tokenizer":
+def _finished(tokenizer: "tokenizers.Tokenizer", special: list[str]) -> "tokenizers.Tokenizer":
     from tokenizers import decoders, pre_tokenizers
 
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix=_CONTINUATION)
-    tokenizer.add_special_tokens(list(SPECIAL))
+    tokenizer.add_special_tokens(special)
     return tokenizer
-
-
-def load(path: str | Path) -> "tokenizers.Tokenizer":
-    """Reads a tokenizer.json.
-
-    Raises:
-      UserError: there is none, or it cannot be read.
-    """
-    from tokenizers import Tokenizer
-
-    if not Path(path).is_file():
-        raise UserError(f"config.data.tokenizer: there is no file {str(path)!r}.")
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises plain Exception
-        raise UserError(f"config.data.tokenizer: {str(path)!r} is not a tokenizer.json: {error}") from error
-
-
-def vocabulary(tokenizer: "tokenizers.Tokenizer") -> Vocabulary:
-    """The size and special tokens of a tokenizer.
-
-    Raises:
-      UserError: it lacks one of [PAD], [UNK], [CLS], [SEP] and [MASK].
-    """
-    ids = {token: tokenizer.token_to_id(token) for token in SPECIAL}
-    missing = [token for token, number in ids.items() if number is None]
-    if missing:
-        raise UserError(f"config.data.tokenizer: it has no {', '.join(missing)}; a BERT-like vocabulary is needed.")
-    return Vocabulary(tokenizer.get_vocab_size(), *(ids[token] for token in (PAD, UNK, CLS, SEP, MASK)))

@@ -1,11 +1,14 @@
 """From batches to two arrays: the embeddings of a whole split, and its labels."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from ssl_jax import augment
 
 Batch = Mapping[str, Any]
 
@@ -66,28 +69,40 @@ def _on_host(array: jax.Array) -> np.ndarray:
 
 
 def raw_features(
-    batch: Batch, *, max_side: int = 32, vocab_size: int | None = None, special_ids: tuple[int, ...] = ()
+    batch: Batch,
+    *,
+    max_side: int = 32,
+    vocab_size: int | None = None,
+    special_ids: tuple[int, ...] = (),
+    sample_rate: int | None = None,
 ) -> np.ndarray:
-    """What there is without any network: pixels of an image, word counts of a text. The baseline called `raw`.
+    """What there is without any network: pixels, word counts, cepstra of sound. The baseline called `raw`.
 
     Args:
-      batch: with `image` uint8 [rows, H, W, C], or `tokens` int32 [rows, length].
+      batch: with `image` uint8 [rows, H, W, C], or `waveform` int16 [rows, T] and `length` [rows], or `tokens` int32
+        [rows, length].
       max_side: larger images are first averaged down until no side is longer than this (by an integer factor;
         the rows and columns left over at the end are dropped).
       vocab_size: for text, the number of token ids.
       special_ids: for text, the ids that do not count as words ([CLS], [SEP], [PAD], ...).
+      sample_rate: for sound, in Hz.
 
     Returns:
-      float32 [rows, pixels] in 0..1, or float32 [rows, vocab_size] square roots of the token counts
-      (the Hellinger form, in which a very common word does not drown the others).
+      float32 [rows, pixels] in 0..1; or float32 [rows, vocab_size] square roots of the token counts
+      (the Hellinger form, in which a very common word does not drown the others); or float32 [rows, 40] mean and
+      standard deviation over the real frames of 20 of Kaldi's cepstra (25 ms each 10 ms, 23 filters).
 
     Raises:
-      ValueError: the batch holds neither, or `vocab_size` is missing for a text.
+      ValueError: the batch holds none of them, `vocab_size` is missing for a text, or `sample_rate` for sound.
     """
     if "image" in batch:
         return _pixels(np.asarray(batch["image"]), max_side)
+    if "waveform" in batch:
+        if sample_rate is None:
+            raise ValueError("sample_rate is needed for the cepstra of sound")
+        return np.asarray(_cepstra(batch["waveform"], batch["length"], sample_rate))
     if "tokens" not in batch:
-        raise ValueError(f"raw features need 'image' or 'tokens', the batch has {', '.join(sorted(batch))}")
+        raise ValueError(f"raw features need 'image', 'waveform' or 'tokens', the batch has {', '.join(sorted(batch))}")
     if vocab_size is None:
         raise ValueError("vocab_size is needed to count the tokens of a text")
     return _word_counts(np.asarray(batch["tokens"]), vocab_size, special_ids)
@@ -109,3 +124,20 @@ def _word_counts(tokens: np.ndarray, vocab_size: int, special_ids: tuple[int, ..
     counts = np.bincount(flat.ravel(), minlength=rows * vocab_size).reshape(rows, vocab_size)
     counts[:, list(special_ids)] = 0
     return np.sqrt(counts, dtype=np.float32)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _cepstra(waveforms: jax.Array, lengths: jax.Array, sample_rate: int) -> jax.Array:
+    window, hop = sample_rate // 40, sample_rate // 100
+
+    def moments(samples, length):
+        mels = augment.kaldi_log_mel(
+            augment.to_samples(samples, length), sample_rate=sample_rate, window=window, hop=hop, mels=23
+        )
+        frames = augment.cepstra(mels, 20, lifter=22.0)
+        real = augment.frame_count(length, window=window, hop=hop, kaldi=True)
+        weights = (jnp.arange(len(frames)) < real)[:, None] / jnp.maximum(real, 1)
+        mean = jnp.sum(frames * weights, axis=0)
+        return jnp.concatenate([mean, jnp.sqrt(jnp.sum((frames - mean[None, :]) ** 2 * weights, axis=0))])
+
+    return jax.vmap(moments)(waveforms, lengths)

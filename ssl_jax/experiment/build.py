@@ -203,7 +203,7 @@ def _check_data(node: Mapping[str, Any]) -> None:
     configs.check(chosen, configs.without(node, *names), "config.data", given=SUPPLIED["data"], also=names)
     if not isinstance(node.get("name"), str):
         raise UserError(f"config.data.name must be the name of a data set. Valid: {data.VALID}.")
-    _data(node, data_dir=None)
+    data.described(node, data_dir=None)
 
 
 def _check_part(choices: Mapping, config: Mapping, part: str) -> None:
@@ -234,7 +234,7 @@ def build(
     check(config, method_table)
     mesh = mesh or meshes.make_mesh(model=_sharding(config).model)
     meshes.check_batch_size(config["batch_size"], mesh)
-    opened = _data(config["data"], data_dir)
+    opened = data.described(config["data"], data_dir)
     make_method = functools.partial(_make_method, config, opened.spec, method_table)
     method = states.abstract(make_method)
     meshes.check_parts(config["batch_size"], mesh, config["model"].get("accumulate", 1))
@@ -260,13 +260,6 @@ def build(
 
 def _sharding(config: Mapping[str, Any]) -> meshes.Sharding:
     return configs.construct(meshes.Sharding, config.get("sharding", {}), "config.sharding")
-
-
-def _data(node: Mapping[str, Any], data_dir: str | None) -> Any:
-    """The data set, of which nothing is read yet."""
-    chosen = configs.choose(data.MODALITIES, node, "config.data", by="modality")
-    settings = configs.without(node, "modality", "name")
-    return configs.construct(chosen, settings, "config.data", node["name"], data_dir=data_dir)
 
 
 def _open_splits(config: Mapping[str, Any], opened: Any) -> None:
@@ -341,12 +334,11 @@ def _named(choices: Mapping, node: Mapping, path: str, *args: Any, **given: Any)
 
 def _check_fit(name: str, chosen: Callable, backbone: nnx.Module, view: Any, spec: Any) -> None:
     """Raises UserError where the method or the model was made for other data than what comes."""
-    reads = getattr(chosen, "reads", ("image",))
-    if spec.modality not in reads:
-        raise UserError(
-            f"config.method.name: {name} learns from {_or(reads)}, and config.data.modality is {spec.modality!r}."
-        )
-    given = getattr(view, "gives", spec.modality)
+    reads, given = getattr(chosen, "reads", ("image",)), getattr(view, "gives", spec.modality)
+    if given not in reads:
+        data_is = f"config.data.modality is {spec.modality!r}"
+        data_is += "" if given == spec.modality else f", of which config.views give {given!r}"
+        raise UserError(f"config.method.name: {name} learns from {_or(reads)}, and {data_is}.")
     if backbone.reads != given:
         raise UserError(
             f"config.model.name: a {type(backbone).__name__} reads {backbone.reads}, and config.views give {given}."
@@ -362,7 +354,7 @@ def _or(names: tuple[str, ...]) -> str:
 
 def _check_pictures(backbone: nnx.Module, view: Any, spec: Any) -> None:
     del spec
-    _check_sizes(backbone, image_size=view.shape[0], channels=view.shape[-1])
+    _check_sizes(backbone, image_size=view.shape[0], image_width=view.shape[1], channels=view.shape[-1])
     small = view.local_shape[0] if getattr(view, "local_crops", 0) else 0
     if small % getattr(backbone, "patch_size", 1):
         cut = f"cannot be cut into patches of config.model.patch_size {backbone.patch_size} pixels"

@@ -73,11 +73,11 @@ def dry_run(
     rich.print(parameter_table(experiment.method))
     if made_up:
         print(f"{config['data']['name']} is not prepared here; made-up examples stand in for it.")
-    if "image" in experiment.data.spec.shapes:
+    if experiment.data.spec.modality != "text":
         target = pathlib.Path(workdir).expanduser() / FOLDER / "views.png"
         if processes.first():
             show.draw_views(experiment, target)
-        print(f"Views: {target}" + (" (of made-up pictures)" if made_up else ""))
+        print(f"Views: {target}" + (" (of made-up examples)" if made_up else ""))
     else:
         print("Views: none are drawn, as the data is text.")
     print(_encoder(experiment), flush=True)

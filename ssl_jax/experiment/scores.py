@@ -132,18 +132,19 @@ class Scorer:
         return {name: total / count for name, total in totals.items()}
 
     def raw(self) -> dict[str, float]:
-        """All tasks of the plan on pixels or word counts; for text, n-gram guesses of hidden words too."""
+        """All tasks of the plan on pixels, word counts or cepstra; for text, n-gram guesses of hidden words too."""
         plan, spec = self.experiment.plan, self.experiment.data.spec
 
         def features(source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
             batch = source.read(self._own(rows))
-            raw = evaluate.raw_features(batch, vocab_size=spec.vocab_size, special_ids=spec.special_ids or ())
+            about = dict(vocab_size=spec.vocab_size, special_ids=spec.special_ids or (), sample_rate=spec.sample_rate)
+            raw = evaluate.raw_features(batch, **about)
             found = {"features": raw, "label": batch["label"]}
             return processes.all_rows(found) if self._even(len(rows)) else found
 
         plan = dataclasses.replace(plan, diagnostics=False)
         scores = plan(*self._both(features)) if spec.num_classes and plan.tasks else {}
-        return processes.scores_of_first(scores | (self._ngrams() if "tokens" in spec.shapes else {}))
+        return processes.scores_of_first(scores | (self._ngrams() if spec.modality == "text" else {}))
 
     def _both(self, embed: Callable) -> tuple[Split, Split]:
         """Embeds the labelled training split, as much of it as the plan allows, and the test split."""

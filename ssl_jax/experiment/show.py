@@ -11,6 +11,7 @@ import rich
 from flax import nnx
 
 from ssl_jax import data, evaluate, report
+from ssl_jax.experiment import spectrograms
 from ssl_jax.experiment.build import Experiment
 from ssl_jax.experiment.scores import Split, labelled_rows
 from ssl_jax.train import state as states
@@ -35,16 +36,16 @@ def announce(experiment: Experiment, folder: Workdir) -> None:
 
 
 def views(experiment: Experiment, folder: Workdir) -> None:
-    """Draws views.png, where that has not been done: pictures beside what the network will see of them."""
+    """Draws views.png, where that has not been done: pictures or spectrograms beside what the network will see."""
     target = folder.path / "figures" / "views.png"
-    if "image" in experiment.data.spec.shapes and not target.exists():
+    if experiment.data.spec.modality != "text" and not target.exists():
         draw_views(experiment, target)
 
 
 def draw_views(experiment: Experiment, target: pathlib.Path) -> None:
-    """Draws what the method's own `views` makes of some pictures: several times, and small crops once."""
+    """Draws what the method's own `views` makes of some pictures or sounds: several times, and small crops once."""
     batch = _first(experiment.data.train, EXAMPLES)
-    made = jax.jit(lambda batch, key: _pictures(experiment.make_method(nnx.Rngs(0)), batch, key))  # no parameter
+    made = jax.jit(lambda batch, key: _pictures(experiment, batch, key))
     draw = functools.partial(made, batch)
     first, *others = jax.random.split(jax.random.key(experiment.recipe.seed), VIEWS)
     small = jax.device_get(draw(first))
@@ -53,11 +54,19 @@ def draw_views(experiment: Experiment, target: pathlib.Path) -> None:
         drawn["view"] = np.concatenate([drawn["view"], *(draw(key)["view"] for key in others)], axis=1)
     elif "view" in drawn:
         drawn["again"] = np.asarray(draw(others[0])["view"])  # the first and the second of a pair may differ in kind
-    report.views(batch["image"], drawn | small, target)
+    report.views(_originals(experiment, batch), drawn | small, target)
 
 
-def _pictures(method: nnx.Module, batch: Mapping[str, np.ndarray], key: jax.Array) -> dict[str, jax.Array]:
-    """The pictures among what `method.views` gives, [N, V, h, w, C] in 0..1, by what they are called."""
+def _originals(experiment: Experiment, batch: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The pictures of a batch, or the spectrograms of its sounds: [N, H, W, C]."""
+    return batch["image"] if "image" in batch else spectrograms.recorded(batch, experiment.data.spec)
+
+
+def _pictures(experiment: Experiment, batch: Mapping[str, np.ndarray], key: jax.Array) -> dict[str, jax.Array]:
+    """The pictures among what the method's `views` gives, [N, V, h, w, C] in 0..1, by what they are called."""
+    method = experiment.make_method(nnx.Rngs(0))  # no parameter is used
+    if "image" not in batch:
+        return spectrograms.drawn(method.views(batch, key), method.view, experiment.data.spec)
     channels, found = batch["image"].shape[-1], {}
     for name, images in method.views(batch, key).items():
         if images.ndim in (4, 5) and images.shape[-1] == channels and jnp.issubdtype(images.dtype, jnp.floating):
@@ -117,10 +126,10 @@ def _neighbours(experiment: Experiment, splits: tuple[Split, Split], figures) ->
     rows = labelled_rows(experiment)
     near = [experiment.data.eval_train.read(rows[row]) for row in found]
     names, target = experiment.data.spec.class_names, figures / "neighbours.png"
-    if "image" in queries:
-        images = np.stack([batch["image"] for batch in near])
+    if "tokens" not in queries:
+        images = np.stack([_originals(experiment, batch) for batch in near])
         labels = dict(query_labels=test_y[chosen], neighbour_labels=train_y[found], class_names=names) if names else {}
-        report.nearest_neighbours_images(queries["image"], images, target, **labels)
+        report.nearest_neighbours_images(_originals(experiment, queries), images, target, **labels)
         return
     text = lambda batch: experiment.data.tokenizer.decode_batch(batch["tokens"].tolist())
     labels = {}
@@ -134,7 +143,8 @@ def _neighbours(experiment: Experiment, splits: tuple[Split, Split], figures) ->
 def _reconstructions(experiment: Experiment, method, figures) -> None:
     batch, view = _first(experiment.data.eval, EXAMPLES + 2), experiment.method.view
     parts = jax.jit(lambda method, batch, key: method.reconstruct(batch, key))(method, batch, jax.random.key(0))
-    original, seen, painted = (np.asarray(view.displayable(part)) for part in parts)
+    turned = (lambda images: images) if "image" in batch else spectrograms.upright
+    original, seen, painted = (np.asarray(turned(view.displayable(part))) for part in parts)
     report.reconstructions(original, seen, painted, figures / "reconstructions.png")
 
 

@@ -5,6 +5,7 @@ from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.best_rq import BestRQ
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.clap import CLAP
 from ssl_jax.methods.cpc import CPC
 from ssl_jax.methods.data2vec import Data2Vec
 from ssl_jax.methods.dcl import DCL
@@ -32,6 +33,7 @@ METHODS = {
     "bert": BERT,
     "best_rq": BestRQ,
     "byol": BYOL,
+    "clap": CLAP,
     "cpc": CPC,
     "data2vec": Data2Vec,
     "dcl": DCL,

@@ -37,8 +37,8 @@ class BERT(nnx.Module):
             raise ValueError(f"next_sentence_weight {next_sentence_weight} must be at least 0")
         if next_sentence_weight > 0 and not view.pairs:
             raise ValueError(
-                f"next_sentence_weight {next_sentence_weight} needs pairs of segments: set config.data.next_sentence "
-                "to True, or the weight to 0"
+                f"next_sentence_weight {next_sentence_weight} needs pairs of segments: set config.data.second_segment "
+                "to 'random', or the weight to 0"
             )
         self.backbone, self.view, self.next_sentence_weight = backbone, view, next_sentence_weight
         shared = dict(initializer_range=backbone.initializer_range, dtype=backbone.dtype, rngs=rngs)

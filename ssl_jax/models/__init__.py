@@ -4,6 +4,7 @@ They know nothing of methods, data or meshes. Pictures are NHWC. Parameters are 
 computation. What is random in training comes from the argument `key` alone.
 """
 
+from ssl_jax.models.audio_cnn import AudioCNN
 from ssl_jax.models.frame_transformer import FrameTransformer
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
 from ssl_jax.models.normalization import BatchNorm, normalize_apart
@@ -19,6 +20,7 @@ from ssl_jax.models.waveform_transformer import WaveformTransformer
 MODELS = {
     "resnet": ResNet,
     "vit": ViT,
+    "audio_cnn": AudioCNN,
     "text_transformer": TextTransformer,
     "waveform_transformer": WaveformTransformer,
     "frame_transformer": FrameTransformer,
@@ -28,6 +30,7 @@ MODELS = {
 
 __all__ = [
     "MODELS",
+    "AudioCNN",
     "BatchNorm",
     "FrameGRU",
     "FrameTransformer",

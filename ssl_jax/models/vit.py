@@ -44,8 +44,9 @@ class ViT(nnx.Module):
     Args:
       size: the letter of the papers; 'g' with patch_size 14 is ViT-g/14.
       patch_size: side of a patch in pixels.
-      image_size: side of the images in pixels; a multiple of `patch_size`. Those of another size, as small crops are,
-        get positions that are resized to them.
+      image_size: side of the images in pixels, or their height; a multiple of `patch_size`. Those of another size, as
+        small crops are, get positions that are resized to them.
+      image_width: their width, where it is another, as that of spectrograms; None: `image_size`.
       channels: colours a pixel has.
       width, depth, heads, mlp_dim: override what `size` says.
       positions: 'sincos2d' (fixed) or 'learned'.
@@ -78,6 +79,7 @@ class ViT(nnx.Module):
         size: Literal["Ti", "S", "B", "L", "H", "g"] = "B",
         patch_size: int = 16,
         image_size: int = 224,
+        image_width: int | None = None,
         channels: int = 3,
         width: int | None = None,
         depth: int | None = None,
@@ -96,8 +98,10 @@ class ViT(nnx.Module):
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
-        settings.at_least(1, image_size=image_size, channels=channels)
+        image_width = image_size if image_width is None else image_width
+        settings.at_least(1, image_size=image_size, image_width=image_width, channels=channels)
         settings.divisible("image_size", image_size, "patch_size", patch_size)
+        settings.divisible("image_width", image_width, "patch_size", patch_size)
         settings.one_of("positions", positions, ("learned", "sincos2d"))
         settings.one_of("pooling", pooling, ("cls", "mean"))
         settings.probability(dropout=dropout)
@@ -107,10 +111,10 @@ class ViT(nnx.Module):
         self.features = sizes.width
         self.patch_size = patch_size
         self.patch_dim = patch_size**2 * channels
-        self.image_size = image_size
+        self.image_size, self.image_width = image_size, image_width
         self.channels = channels
-        self.image_shape = (image_size, image_size, channels)
-        self.grid = (image_size // patch_size, image_size // patch_size)
+        self.image_shape = (image_size, image_width, channels)
+        self.grid = (image_size // patch_size, image_width // patch_size)
         self.num_patches = self.grid[0] * self.grid[1]
         self.pooling = pooling
         self.dropout = dropout

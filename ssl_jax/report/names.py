@@ -10,6 +10,7 @@ _METHODS = {
     "bert": "BERT",
     "best_rq": "BEST-RQ",
     "byol": "BYOL",
+    "clap": "CLAP",
     "cpc": "CPC",
     "data2vec": "data2vec",
     "dcl": "DCL",
@@ -33,6 +34,7 @@ _METHODS = {
 _NETWORKS = {
     "resnet": "ResNet",
     "vit": "ViT",
+    "audio_cnn": "CNN",
     "text_transformer": "Transformer",
     "waveform_transformer": "Transformer",
     "frame_transformer": "Transformer",
@@ -76,6 +78,9 @@ METRICS = {
     "masked_unit_accuracy": "Hidden units guessed",
     "unit_perplexity": "Units in use",
     "accuracy": "Accuracy of classes",
+    "sound_to_text": "Text found for a sound",
+    "text_to_sound": "Sound found for a text",
+    "temperature": "Temperature",
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
     "koleo_loss": "Loss of spread (KoLeo)",
@@ -98,7 +103,7 @@ def metric(key: str) -> str:
 
 
 def metric_order(key: str) -> tuple[int, int, str]:
-    """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, the rest."""
+    """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, others."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:

@@ -25,6 +25,7 @@ class Hums(tfds.core.GeneratorBasedBuilder):
             "tensor": tfds.features.Tensor(shape=(None,), dtype=np.int16),
             "wide": tfds.features.Audio(sample_rate=100),
             "label": tfds.features.ClassLabel(names=["a", "b", "c"]),
+            "text": tfds.features.Text(),
         }
         return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
 
@@ -36,7 +37,7 @@ class Hums(tfds.core.GeneratorBasedBuilder):
             samples = ramp(length)
             stereo = np.stack([samples, samples], 1).astype(np.float32) / 32767
             sounds = {"audio": samples, "speech": stereo, "tensor": samples.astype(np.int16), "wide": samples * 70_000}
-            yield number, {**sounds, "label": number % 3}
+            yield number, {**sounds, "label": number % 3, "text": " ".join(["hum"] * number) or "rest"}
 
 
 def ramp(length: int) -> np.ndarray:
@@ -92,16 +93,31 @@ def test_training_draws_where_a_long_recording_begins(hums: str, cache: str):
     np.testing.assert_array_equal(batch["waveform"], again["waveform"])
 
 
-def test_the_cache_changes_nothing(hums: str):
-    cached, read = (
-        data.AudioData("hums", data_dir=hums, seconds=0.7, sample_rate=80, cache=cache) for cache in ("always", "never")
-    )
+@pytest.mark.parametrize("text_key", [None, "text"])
+def test_the_cache_changes_nothing(hums: str, text_key: str | None):
+    settings = dict(data_dir=hums, seconds=0.7, sample_rate=80, text_key=text_key, vocab_size=20)
+    cached, read = (data.AudioData("hums", cache=cache, **settings) for cache in ("always", "never"))
     assert isinstance(cached.train, data.CachedAudio) and isinstance(read.train, data.AudioSource)
     for keys in (None, np.arange(6).astype(np.uint64)):
         first, second = (dataset.train.read(np.arange(6), keys) for dataset in (cached, read))
         for name in first:
             assert type(first[name]) is np.ndarray
             np.testing.assert_array_equal(first[name], second[name])
+
+
+@pytest.mark.parametrize("cache", ["always", "never"])
+def test_what_is_spoken_comes_as_tokens(hums: str, cache: str):
+    settings = dict(data_dir=hums, seconds=1.0, text_key="text", text_length=5, vocab_size=40, cache=cache)
+    dataset = data.AudioData("hums", **settings)
+    spec, batch = dataset.spec, dataset.train.read(np.arange(6))
+    assert spec.modality == "audio" and spec.shapes["tokens"] == (5,) and spec.vocab_size <= 40
+    texts = dataset.train.texts(np.arange(6))
+    hum, rest = (dataset.tokenizer.token_to_id(word) for word in ("hum", "rest"))
+    for text, tokens, length in zip(texts, batch["tokens"], batch["length"]):
+        words = [rest] if text == "rest" else [hum] * min(3, len(text.split()))
+        padding = [spec.pad_id] * (3 - len(words))
+        assert tokens.tolist() == [spec.cls_id, *words, spec.sep_id, *padding]
+        assert (text == "rest") == (length == 0)  # the text is that of its recording
 
 
 def test_sound_is_resampled(hums: str):
@@ -169,6 +185,7 @@ def test_mock_recordings_of_ours(data_dir: str):
         (dict(audio_key="label"), "config.data.audio_key: feature 'label' of 'hums' is no sound"),
         (dict(label_key="audio"), "config.data.label_key: feature 'audio' of 'hums' is no class label"),
         (dict(audio_key="tensor"), "'hums' does not say how many samples a second its sound has"),
+        (dict(text_key="label"), "config.data.text_key: feature 'label' of 'hums' is not a text"),
         (dict(train_split="tran"), "'tran' does not exist. Did you mean 'train'"),
     ],
 )
@@ -190,6 +207,8 @@ def test_what_is_no_sound_is_named(hums: str, cache: str):
     [
         (dict(seconds=0.0), "seconds 0.0 is not positive"),
         (dict(sample_rate=0), "sample_rate 0 is not positive; write Hz"),
+        (dict(text_length=2), "text_length 2 is not at least 3"),
+        (dict(vocab_size=0), "vocab_size 0 is not positive"),
         (dict(cache="maybe"), "cache 'maybe' is not"),
         (dict(workers=-1), "workers -1 is negative"),
     ],

@@ -12,8 +12,3 @@ from ssl_jax.data import documents
 )
 def test_sentences(how: str, sentences: list[str]):
     assert documents.split("One. Two?\n\n  \nThree: 3.5 m\r\nFour\n", how) == sentences
-
-
-def test_long_sentences_are_cut():
-    pieces = list(documents._pieces(list(range(10)), 4))
-    assert pieces == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import data
-from ssl_jax.data import documents, files, image, progress
+from ssl_jax.data import files, image, progress, tokenizing
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything takes long."""
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
     monkeypatch.setattr(progress, "EVERY", 0.0)
-    monkeypatch.setattr(documents, "_DOCUMENTS_AT_A_TIME", 50)
+    monkeypatch.setattr(tokenizing, "_DOCUMENTS_AT_A_TIME", 50)
     monkeypatch.setattr(image, "_CHUNK", 100)
 
 
@@ -50,6 +50,27 @@ def test_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         "Counting: 3,000 of 8,000, 250.0/s, 20 s left",
         "Counting: 6,000 of 8,000, 250.0/s, 8 s left",
     ]
+
+
+def test_what_was_done_before_is_not_counted_into_the_rate(monkeypatch: pytest.MonkeyPatch, capsys):
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.counted(100, "Counting", done=50) as advance:
+        advance(20)
+    assert capsys.readouterr().out == "Counting: 70 of 100, 2.0/s, 15 s left\n"
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    clock = iter(range(0, 10_000, 4))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress.sys.stdout, "isatty", lambda: True)
+    with progress.counted(100, "Counting") as advance:
+        advance(10)
+        assert capsys.readouterr().out == ""  # it has not taken long
+        advance(10)
+        assert "Counting" in capsys.readouterr().out
+        advance(80)
+    assert "100/100" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("impatient")

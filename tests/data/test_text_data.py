@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import data
-from ssl_jax.data import documents
+from ssl_jax.data import tokenizing
 from ssl_jax.data.records import Records
 from ssl_jax.errors import UserError
 
@@ -36,16 +36,16 @@ def test_examples_have_the_shapes_of_the_spec(kjv: data.TextData):
 def test_the_text_is_that_of_the_records(data_dir: str, kjv: data.TextData):
     records = Records("kjv", data_dir, "test", ("text", "book"))
     record = records.read(np.array([3]))[0]
-    store = kjv.eval.pairs.documents
+    store = kjv.eval.rows.store
     first, end = store.documents[3:5]
-    text = kjv.tokenizer.decode(store.text(first, end))
+    text = kjv.tokenizer.decode(store.tokens[store.sentences[first] : store.sentences[end]])
     letters = "".join(filter(str.isalpha, record["text"].decode().lower()))
     assert "".join(filter(str.isalpha, text)) == letters
     assert store.labels[3] == record["book"]
 
 
 def test_nothing_is_unknown_and_nothing_lost(data_dir: str, kjv: data.TextData):
-    store = kjv.train.pairs.documents
+    store = kjv.train.rows.store
     assert len(store.labels) == 1071
     assert (store.tokens == kjv.spec.unk_id).mean() < 1e-4
     assert store.tokens.dtype == np.uint16
@@ -53,12 +53,12 @@ def test_nothing_is_unknown_and_nothing_lost(data_dir: str, kjv: data.TextData):
 
 def test_the_split_for_evaluation_is_another(kjv: data.TextData):
     assert kjv.eval_train is kjv.train
-    assert len(kjv.eval.pairs.documents.labels) == 118
+    assert len(kjv.eval.rows.store.labels) == 118
 
 
 def test_files_are_reused(data_dir: str, kjv: data.TextData, monkeypatch: pytest.MonkeyPatch):
     assert len(kjv.train)
-    monkeypatch.setattr(documents, "write", lambda *_, **__: pytest.fail("written again"))
+    monkeypatch.setattr(tokenizing, "_write", lambda *_, **__: pytest.fail("written again"))
     again = data.TextData("kjv", data_dir=data_dir, label_key="book", sequence_length=64, vocab_size=1000)
     assert again.tokenizer_file == kjv.tokenizer_file
     assert len(again.train) == len(kjv.train)
@@ -67,7 +67,7 @@ def test_files_are_reused(data_dir: str, kjv: data.TextData, monkeypatch: pytest
 def test_a_truncated_store_is_built_again(data_dir: str):
     settings = dict(data_dir=data_dir, label_key="book", sequence_length=48, vocab_size=1000, train_split="test")
     before = data.batch_at(data.TextData("kjv", **settings), batch_size=8, seed=0, step=0)
-    folder = data.TextData("kjv", **settings).train.pairs.documents.folder
+    folder = data.TextData("kjv", **settings).train.rows.store.folder
     os.truncate(folder / "tokens.uint16", 1000)
     after = data.batch_at(data.TextData("kjv", **settings), batch_size=8, seed=0, step=0)
     np.testing.assert_array_equal(after["tokens"], before["tokens"])
@@ -75,7 +75,7 @@ def test_a_truncated_store_is_built_again(data_dir: str):
 
 def test_a_store_that_vanishes_is_named(data_dir: str):
     dataset = data.TextData("kjv", data_dir=data_dir, sequence_length=40, vocab_size=1000, train_split="test")
-    os.truncate(dataset.train.pairs.documents.folder / "tokens.uint16", 0)
+    os.truncate(dataset.train.rows.store.folder / "tokens.uint16", 0)
     with pytest.raises(UserError, match="is damaged .tokens.uint16.*delete it"):
         data.batch_at(dataset, batch_size=8, seed=0, step=0)
 
@@ -135,6 +135,14 @@ def test_mistakes(data_dir: str, settings: dict, message: str):
         ({"sequence_length": 4}, "sequence_length 4"),
         ({"short_sequences": 1.5}, "short_sequences 1.5"),
         ({"sentences": "words"}, "sentences 'words'"),
+        ({"layout": "passages"}, "layout 'passages' is not"),
+        ({"second_segment": "next"}, "second_segment 'next' is not"),
+        ({"layout": "stream", "second_segment": "random"}, "second_segment 'random' is for layout 'pairs'"),
+        ({"layout": "sentences", "short_sequences": 0.1}, "short_sequences 0.1 is for layout 'pairs'"),
+        ({"vocabulary": "characters"}, "vocabulary 'characters' is not"),
+        ({"sentinels": -1}, "sentinels -1 is negative"),
+        ({"vocab_size": 100, "sentinels": 95}, "vocab_size 100 is not more than the 100 special tokens"),
+        ({"vocabulary": "words", "sentinels": 5}, "sentinels 5 are for word pieces"),
         ({"workers": -1}, "workers -1"),
         ({"prefetch": 0}, "prefetch 0"),
         ({"mock": -1}, "mock -1"),
@@ -149,9 +157,86 @@ def test_one_document_gives_no_pairs(data_dir: str):
     dataset = data.TextData(
         "kjv", data_dir=data_dir, sequence_length=64, vocab_size=1000, train_split="test", eval_split="test[:1]"
     )
-    with pytest.raises(UserError, match="config.data.next_sentence: it takes two documents; 'kjv' .* has one"):
+    with pytest.raises(UserError, match="config.data.second_segment: 'random' takes two documents; 'kjv' .* has one"):
         len(dataset.eval)
 
 
 def test_the_tokenizer_on_disk_is_a_plain_tokenizer_json(kjv: data.TextData):
     assert json.loads(kjv.tokenizer_file.read_text())["model"]["type"] == "WordPiece"
+
+
+@pytest.mark.parametrize("layout", ["full_sentences", "stream"])
+def test_packed_layouts(layout: str, data_dir: str, kjv: data.TextData):
+    settings = dict(data_dir=data_dir, label_key="book", sequence_length=64, vocab_size=1000, layout=layout)
+    packed = data.TextData("kjv", **settings)
+    shapes = packed.spec.shapes
+    assert shapes == {"tokens": (64,), "segments": (64,), "label": (), "parts": (64,)}
+    for split in packed.train, packed.eval_train, packed.eval:
+        batch = split.read(np.arange(4))
+        assert {key: (value.shape[1:], value.dtype) for key, value in batch.items()} == {
+            key: (shape, np.int32) for key, shape in shapes.items()
+        }
+        assert not split.draws
+    every = packed.train.read(np.arange(len(packed.train)))
+    text = np.isin(every["tokens"], packed.spec.special_ids, invert=True)
+    known = np.isin(kjv.train.rows.store.tokens, kjv.spec.special_ids, invert=True)
+    np.testing.assert_array_equal(every["tokens"][text], kjv.train.rows.store.tokens[known])
+    assert (every["label"] == -1).all()
+    held = packed.eval_train.read(np.arange(len(packed.eval_train)))
+    assert set(held["label"]) == set(range(66)) and held["parts"].max() == 1
+
+
+def test_the_batch_of_a_step_is_a_function_of_the_step(data_dir: str):
+    settings = dict(data_dir=data_dir, sequence_length=64, vocab_size=1000, layout="full_sentences")
+    packed = data.TextData("kjv", workers=2, **settings)
+    other = data.TextData("kjv", **settings)
+    for step, batch in data.batches(packed, batch_size=32, seed=3, start=5, stop=8):
+        alone = data.batch_at(other, batch_size=32, seed=3, step=step)
+        for key, array in batch.items():
+            np.testing.assert_array_equal(array, alone[key])
+
+
+def test_sentences_of_words(data_dir: str):
+    settings = dict(data_dir=data_dir, label_key="book", sequence_length=32, vocab_size=2000)
+    verses = data.TextData("kjv", layout="sentences", vocabulary="words", **settings)
+    assert len(verses.train) + len(verses.eval) == 31_102
+    assert verses.eval_train is verses.train
+    spec = verses.spec
+    assert spec.shapes == {"tokens": (32,), "segments": (32,), "label": ()}
+    assert spec.word_starts.all() and spec.word_starts.shape == spec.token_counts.shape == (2000,)
+    words = ["the", "and", "of"]
+    ids = [verses.tokenizer.token_to_id(word) for word in words]
+    assert ids == [5, 6, 7]
+    counts = spec.token_counts
+    assert (np.diff(counts[5:]) <= 0).all() and counts.sum() == len(verses.train.store.tokens)
+    text = [
+        verses.tokenizer.token_to_id(word) for word in "in the beginning god created the heaven and the earth".split()
+    ]
+    verse = [spec.cls_id, *text, spec.sep_id, *[spec.pad_id] * (32 - len(text) - 2)]
+    assert verse in verses.train.read(np.arange(len(verses.train)))["tokens"].tolist()
+
+
+def test_counts_of_made_up_words_have_the_length_of_the_vocabulary(tmp_path: Path):
+    made_up = data.TextData("kjv", data_dir=str(tmp_path), mock=8, vocabulary="words", vocab_size=5000)
+    assert made_up.spec.vocab_size == len(made_up.spec.token_counts) == len(made_up.spec.word_starts) == 5000
+
+
+def test_word_pieces_are_not_counted(kjv: data.TextData):
+    assert kjv.spec.token_counts is None
+    assert kjv.spec.word_starts.shape == (1000,) and not kjv.spec.word_starts.all()
+
+
+def test_a_tokenizer_without_a_first_token_gives_no_pairs(data_dir: str, tmp_path: Path):
+    from tests.data.test_vocabulary import _t5
+
+    path = tmp_path / "tokenizer.json"
+    _t5().save(str(path))
+    settings = dict(data_dir=data_dir, sequence_length=64, tokenizer=str(path), train_split="test[:9]")
+    with pytest.raises(UserError, match="config.data.layout: 'pairs' needs a tokenizer with a first token"):
+        len(data.TextData("kjv", **settings).train)
+    stream = data.TextData("kjv", layout="stream", **settings)
+    assert stream.spec.cls_id is None and stream.spec.sentinel_ids == (9, 8, 7)
+    assert (stream.train.read(np.arange(3))["parts"] > 0).all()
+    batch = stream.eval.read(np.arange(5))
+    ends = (batch["parts"] > 0).sum(axis=1) - 1
+    assert (batch["tokens"][np.arange(5), ends] == 1).all()

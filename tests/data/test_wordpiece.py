@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer
 
-from ssl_jax.data import wordpiece
+from ssl_jax.data import vocabulary, wordpiece
 from ssl_jax.errors import UserError
 
 _TEXTS = ["The cat sat on the mat, and the Cat ate.", "Cats and mats: the theory of thé.", "nothing else matters"] * 3
@@ -21,13 +21,13 @@ def test_spells_what_it_was_trained_on(tokenizer: Tokenizer):
 
 
 def test_special_tokens_come_first(tokenizer: Tokenizer):
-    vocabulary = wordpiece.vocabulary(tokenizer)
-    assert vocabulary.special_ids == (0, 1, 2, 3, 4)
-    assert vocabulary.size == tokenizer.get_vocab_size() <= 80
+    found = vocabulary.of(tokenizer)
+    assert found.special_ids == (0, 1, 2, 3, 4)
+    assert found.size == tokenizer.get_vocab_size() <= 80
 
 
 def test_pieces_of_words_are_not_special(tokenizer: Tokenizer):
-    assert {token.content for token in tokenizer.get_added_tokens_decoder().values()} == set(wordpiece.SPECIAL)
+    assert {token.content for token in tokenizer.get_added_tokens_decoder().values()} == set(vocabulary.SPECIAL)
     assert tokenizer.encode("zzz", add_special_tokens=False).tokens == ["[UNK]"]
 
 
@@ -38,7 +38,7 @@ def test_the_same_texts_give_the_same_vocabulary():
 
 def test_saved_and_loaded(tokenizer: Tokenizer, tmp_path: Path):
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    loaded = wordpiece.load(tmp_path / "tokenizer.json")
+    loaded = vocabulary.load(tmp_path / "tokenizer.json")
     assert loaded.get_vocab() == tokenizer.get_vocab()
     assert loaded.encode("Cats ate").ids == tokenizer.encode("Cats ate").ids
 
@@ -53,14 +53,10 @@ def test_no_text():
         wordpiece.train(lambda: ["", "  \n"], 100)
 
 
-def test_files_that_are_no_tokenizer(tmp_path: Path):
-    with pytest.raises(UserError, match="config.data.tokenizer: there is no file"):
-        wordpiece.load(tmp_path / "none.json")
-    (tmp_path / "bad.json").write_text('{"version": "1.0", "model"')
-    with pytest.raises(UserError, match="is not a tokenizer.json"):
-        wordpiece.load(tmp_path / "bad.json")
-
-
-def test_a_tokenizer_without_special_tokens():
-    with pytest.raises(UserError, match=r"it has no \[PAD\], \[CLS\], \[SEP\], \[MASK\]"):
-        wordpiece.vocabulary(Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]")))
+def test_sentinels():
+    tokenizer = wordpiece.train(lambda: _TEXTS, 90, sentinel_count=3)
+    found = vocabulary.of(tokenizer)
+    assert found.sentinel_ids == (5, 6, 7) and found.special_ids == tuple(range(8))
+    assert tokenizer.encode("<extra_id_1> the cat", add_special_tokens=False).ids[0] == 6
+    with pytest.raises(UserError, match="config.data.vocab_size: 40 .*more than 46"):
+        wordpiece.train(lambda: _TEXTS, 40, sentinel_count=3)

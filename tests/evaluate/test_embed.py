@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ssl_jax import augment
 from ssl_jax.evaluate import embed, raw_features
 
 
@@ -67,7 +68,22 @@ def test_word_counts_leave_out_special_tokens():
     np.testing.assert_allclose(raw, [[0, 0, 0, 0, 2, 0, 0, 0], [0, 0, 0, 0, 0, 1, 1, 0]])
 
 
+def test_raw_sound_is_mean_and_deviation_of_cepstra_over_real_frames():
+    waveform = np.random.default_rng(0).integers(-9000, 9000, (3, 4000), np.int16)
+    alone = raw_features({"waveform": waveform[:, :2000], "length": np.full(3, 2000)}, sample_rate=8000)
+    longer = raw_features({"waveform": waveform, "length": np.full(3, 2000)}, sample_rate=8000)
+    assert alone.shape == (3, 40) and alone.dtype == np.float32
+    np.testing.assert_allclose(longer, alone, atol=1e-3)
+    mels = augment.kaldi_log_mel(waveform[1, :2000] / 32768, sample_rate=8000, window=200, hop=80, mels=23)
+    cepstra = augment.cepstra(mels, 20, lifter=22.0)
+    np.testing.assert_allclose(alone[1], np.concatenate([cepstra.mean(0), cepstra.std(0)]), atol=1e-3)
+    silent = raw_features({"waveform": waveform, "length": np.zeros(3, int)}, sample_rate=8000)
+    assert np.all(np.isfinite(silent))
+
+
 def test_raw_features_say_what_is_missing():
+    with pytest.raises(ValueError, match="sample_rate"):
+        raw_features({"waveform": np.zeros((1, 400), np.int16), "length": np.ones(1, int)})
     with pytest.raises(ValueError, match="vocab_size"):
         raw_features({"tokens": np.zeros((1, 2), int)})
     with pytest.raises(ValueError, match="the batch has label"):

@@ -12,7 +12,8 @@ from tests import tiny
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_without_pairs_there_is_no_second_task(weight, data_dir):
-    config = tiny.config("bert", data=dict(next_sentence=weight > 0), method=dict(next_sentence_weight=weight))
+    pairs = dict(second_segment="random" if weight else "none")
+    config = tiny.config("bert", data=pairs, method=dict(next_sentence_weight=weight))
     experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
     method, key = experiment.module(experiment.initial_state()), jax.random.key(0)
     views = jax.jit(method.views)(experiment.batch_at(0), key)

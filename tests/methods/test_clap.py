@@ -1,0 +1,96 @@
+"""CLAP: sounds and texts find each other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax.errors import UserError
+from ssl_jax.methods import clap
+from tests import probe
+
+
+@pytest.fixture(scope="module")
+def made(data_dir):
+    return probe.made("clap", data_dir)
+
+
+def test_loss_is_equation_5_of_both_towers(made):
+    method, views = made
+    sounds = method.sound_map(method.backbone(views["image"]))
+    attend = views["tokens"] != method.pad_id
+    texts = method.text_map(method.text(views["tokens"], jnp.zeros_like(views["tokens"]), attend)[:, 0])
+    unit = lambda x: x / jnp.linalg.norm(x, axis=1, keepdims=True)
+    logits = unit(sounds) @ unit(texts).T * jnp.exp(method.log_scale[...])
+    there, back = (jnp.diag(jax.nn.log_softmax(x, axis=1)).mean() for x in (logits, logits.T))
+    np.testing.assert_allclose(probe.loss(method, views, train=False), -(there + back) / 2, rtol=1e-4)
+
+
+def test_every_parameter_learns(made):
+    probe.check_gradients(*made)
+
+
+def test_what_is_padding_in_a_text_changes_nothing(made):
+    method, _ = made
+    tokens = np.full((2, 8), method.pad_id, np.int32)
+    tokens[:, :3] = 7, 9, 8
+    read = lambda tokens: np.asarray(method.read(jnp.asarray(tokens)))
+    short = read(tokens[:, :5])
+    np.testing.assert_allclose(read(tokens), short, atol=1e-5)
+
+
+def test_the_temperature_is_learnt_and_stays_above_a_hundredth(made, data_dir):
+    method, views = made
+    assert probe.gradients(method, views)["log_scale"] != 0
+    method, views = probe.made("clap", data_dir, temperature=1e-6)
+    _, metrics = method.loss(views, probe.KEY, train=False)
+    np.testing.assert_allclose(metrics["temperature"], clap.LEAST_TEMPERATURE, rtol=1e-5)
+
+
+def test_retrieval_counts_any_of_equal_texts():
+    sounds, texts = jnp.eye(4), jnp.eye(4)[jnp.array([1, 0, 2, 3])]
+    tokens = jnp.array([[5, 1], [5, 1], [5, 2], [5, 3]])
+    assert clap.retrieved(sounds, texts, tokens) == {"sound_to_text": 1.0, "text_to_sound": 1.0}
+    other = jnp.array([[5, 1], [5, 4], [5, 2], [5, 3]])
+    assert clap.retrieved(sounds, texts, other) == {"sound_to_text": 0.5, "text_to_sound": 0.5}
+
+
+def test_blocks_change_nothing(made, data_dir):
+    method, views = made
+    blocks, _ = probe.made("clap", data_dir, block_size=8)
+    np.testing.assert_allclose(
+        probe.loss(blocks, views, train=False), probe.loss(method, views, train=False), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (dict(data=dict(text_key=None)), "'clap' learns from sounds and texts: set config.data.text_key"),
+        (dict(method=dict(temperature=0.0)), "config.method.temperature: .*0.0 must be positive|temperature 0.0"),
+        (dict(method=dict(joint_width=0)), "joint_width 0 is below 1"),
+    ],
+)
+def test_what_does_not_fit(parts, message, data_dir):
+    method = parts.pop("method", {})
+    with pytest.raises(UserError, match=message):
+        probe.made("clap", data_dir, parts, **method)
+
+
+def test_it_learns_pairs(made):
+    """Twenty steps on one batch."""
+    method, views = made
+    graphdef, params, rest = nnx.split(method, nnx.Param, ...)
+
+    @jax.jit
+    def step(params):
+        loss = lambda params: nnx.merge(graphdef, params, rest, copy=True).loss(views, probe.KEY, train=False)[0]
+        value, gradients = jax.value_and_grad(loss)(params)
+        return value, jax.tree.map(lambda w, g: w - 0.1 * g, params, gradients)
+
+    values = []
+    for _ in range(20):
+        value, params = step(params)
+        values.append(float(value))
+    assert values[-1] < values[0] - 0.1
