@@ -13,6 +13,8 @@ stopped at any moment.
   python launch.py sweep --config=... --on.jobs=2        the runs that the config's sweep() yields, some at a time
   python launch.py sweep --config=... --search=tpe --search.trials=20     the runs that Optuna proposes to its search()
   python launch.py plan --config=... --topology=v5e:16x16   memory, time and cost on a TPU slice that is not here
+  python launch.py evaluate runs/bert_kjv --task=glue/mrpc --task.epochs=3    fine-tunes what was learnt on a task
+  python launch.py export runs/bert_kjv --to=hf --out=DIR   what transformers' from_pretrained loads
   python launch.py diff A B                              what differs between two configs, files or runs' folders
 """
 
@@ -244,6 +246,33 @@ def _report(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
     return 0
 
 
+def _evaluate(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    if len(options.names) != 1 or overrides or not options.task:
+        raise UserError("evaluate takes the folder of a run: python launch.py evaluate DIR --task=glue/mrpc.")
+    with _stoppable():
+        from ssl_jax import experiment
+
+        (folder,) = options.names
+        settings = _literals(options.task_settings)
+        for name, value in experiment.evaluate(folder, options.task, settings, data_dir=options.data_dir).items():
+            print(f"{name} = {value:.4f}")
+    return 0
+
+
+def _export(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    if len(options.names) != 1 or overrides or not options.to or not options.out:
+        raise UserError("export takes the folder of a run: python launch.py export DIR --to=hf --out=DIR.")
+    if options.to != "hf":
+        raise unknown("export --to", options.to, ("hf",))
+    with _stoppable():
+        from ssl_jax import experiment
+
+        (folder,) = options.names
+        for path in experiment.export(folder, options.out, data_dir=options.data_dir):
+            print(path)
+    return 0
+
+
 def _diff(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
     if len(options.names) != 2 or overrides:
         raise UserError("diff takes two configs, files or folders of runs: python launch.py diff A B.")
@@ -259,13 +288,24 @@ def _diff(options: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
     return 0
 
 
-COMMANDS = {"train": _train, "sweep": _sweep, "plan": _plan, "prepare": _prepare, "report": _report, "diff": _diff}
+COMMANDS = {
+    "train": _train,
+    "sweep": _sweep,
+    "plan": _plan,
+    "prepare": _prepare,
+    "report": _report,
+    "evaluate": _evaluate,
+    "export": _export,
+    "diff": _diff,
+}
 TAKEN = {
     "train": ("config", "workdir", "data_dir", "dry_run", "processes", "process_id", "coordinator"),
     "plan": ("config", "topology"),
     "sweep": ("config", "workdir", "data_dir", "dry_run", "on", "search"),
     "prepare": ("config", "data_dir", "workers"),
     "report": ("workdir",),
+    "evaluate": ("task", "data_dir"),
+    "export": ("to", "out", "data_dir"),
     "diff": (),
 }
 TAKEN_BY_ANY = tuple(dict.fromkeys(name for names in TAKEN.values() for name in names))
@@ -283,9 +323,11 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
     rest, overrides = _split(arguments, "--config.")
     rest, on_settings = _split(rest, "--on.")
     rest, search_settings = _split(rest, "--search.")
+    rest, task_settings = _split(rest, "--task.")
     parser = _parser()
     options, rest = parser.parse_known_args(rest)
     options.arguments, options.on_settings, options.search_settings = arguments, on_settings, search_settings
+    options.task_settings = task_settings
     if options.command.partition(":")[0].endswith(".py"):
         parser.error(f"a config is named by an option: --config={options.command}")
     if options.command not in COMMANDS:
@@ -300,9 +342,11 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, st
     for name, settings in (("on", on_settings), ("search", search_settings)):
         if settings and options.command != "sweep":
             parser.error(f"{options.command} takes no --{name}.{settings[0][0]}")
+    if task_settings and options.command != "evaluate":
+        parser.error(f"{options.command} takes no --task.{task_settings[0][0]}")
     if search_settings and not options.search:
         parser.error(f"--search.{search_settings[0][0]} needs --search=tpe, or another sampler")
-    if options.names and options.command not in ("prepare", "report", "diff"):
+    if options.names and options.command not in ("prepare", "report", "evaluate", "export", "diff"):
         parser.error(f"unexpected argument {options.names[0]!r}: {options.command} takes options only")
     return options, overrides
 
@@ -312,7 +356,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("command", nargs="?", default="train", help=f"{', '.join(COMMANDS)} (default train)")
-    parser.add_argument("names", nargs="*", help="prepare: the data set; report: the folder; diff: the two configs")
+    parser.add_argument(
+        "names", nargs="*", help="prepare: the data set; report, evaluate, export: the folder; diff: two"
+    )
     parser.add_argument(
         "--config",
         metavar="FILE[:VARIANT]",
@@ -329,6 +375,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--on.a", metavar="VALUE", help="of a sweep: a setting of the engine, such as --on.jobs=2")
     parser.add_argument("--search", metavar="SAMPLER", help="of a sweep: tpe, random, qmc propose its runs (Optuna)")
     parser.add_argument("--search.a", metavar="VALUE", help="of a search: a setting, such as --search.trials=20")
+    parser.add_argument("--task", metavar="TASK", help="of an evaluation: glue/cola, glue/mrpc, ...")
+    parser.add_argument("--task.a", metavar="VALUE", help="of a task: a setting, such as --task.epochs=3")
+    parser.add_argument("--to", metavar="FORMAT", help="of an export: hf (transformers' config.json and safetensors)")
+    parser.add_argument("--out", metavar="DIR", help="of an export: a new folder")
     parser.add_argument("--processes", type=int, metavar="N", help="so many processes, alone: on this machine")
     parser.add_argument("--process_id", type=int, metavar="I", help="which of --processes this one is, from 0")
     parser.add_argument(

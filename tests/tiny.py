@@ -29,7 +29,9 @@ _COMMON = dict(
     evaluate=dict(batch_size=120, during=("knn_full",), tasks=("knn_1shot", "knn_full")),
     expected=dict(results={}),
 )
-_TEXT = dict(vocab_size=512, sequence_length=32)
+_TEXT = dict(modality="text", name="kjv", label_key="book", vocab_size=512, sequence_length=32)
+_READER = dict(name="text_transformer", vocab_size=512, max_length=32, width=24, depth=2, heads=3, mlp_dim=48)
+_READ = dict(batch_size=512, during=("knn_full",), tasks=("knn_full",), limit=1024)
 _DIGITS = dict(
     data=dict(modality="image", name="digits"),
     views=dict(name="affine"),
@@ -172,12 +174,65 @@ _PARTS = dict(
         ),
         method=dict(name="best_rq", codes=8, code_dim=4, start_rate=0.2, span=2),
     ),
-    bert=dict(
-        data=dict(modality="text", name="kjv", label_key="book", **_TEXT),
-        views=dict(name="bert"),
-        model=dict(name="text_transformer", vocab_size=512, max_length=32, width=24, depth=2, heads=3, mlp_dim=48),
-        method=dict(name="bert"),
+    word2vec=dict(
+        data=dict(
+            modality="text",
+            name="kjv",
+            label_key="book",
+            layout="sentences",
+            vocabulary="words",
+            vocab_size=512,
+            sequence_length=32,
+        ),
+        views=dict(name="skip_gram", window=3, max_pairs=48),
+        model=dict(name="word_vectors", vocab_size=512, width=16),
+        method=dict(name="word2vec", negatives=3),
+        optimizer=dict(name="adamw", learning_rate=1e-2, weight_decay=0.0),
         evaluate=dict(batch_size=512, during=("knn_full",), tasks=("knn_full",), limit=1024),
+    ),
+    bert=dict(
+        data=_TEXT,
+        views=dict(name="bert"),
+        model=_READER,
+        method=dict(name="bert"),
+        evaluate=_READ,
+    ),
+    roberta=dict(
+        data=dict(_TEXT, layout="full_sentences"),
+        views=dict(name="bert"),
+        model=dict(_READER, segments=1),
+        method=dict(name="roberta"),
+        evaluate=_READ,
+    ),
+    albert=dict(
+        data=dict(_TEXT, second_segment="swapped"),
+        views=dict(name="bert", whole_words=True, max_ngram=3),
+        model=dict(_READER, embedding_width=16, share_layers=True),
+        method=dict(name="albert"),
+        evaluate=_READ,
+    ),
+    electra=dict(
+        data=dict(_TEXT, second_segment="none"),
+        views=dict(name="bert"),
+        model=dict(_READER, width=32, heads=4),
+        method=dict(name="electra", generator_fraction=0.5),
+        evaluate=_READ,
+    ),
+    next_token=dict(
+        data=dict(_TEXT, layout="stream"),
+        views=dict(name="tokens"),
+        model=dict(_READER, segments=0, causal=True, norm_first=True),
+        method=dict(name="next_token"),
+        evaluate=_READ,
+    ),
+    t5=dict(
+        data=dict(_TEXT, layout="stream", sentinels=4),
+        views=dict(name="span_corruption"),
+        model=dict(
+            name="encoder_decoder", vocab_size=512, width=24, depth=2, heads=3, mlp_dim=48, buckets=8, max_distance=16
+        ),
+        method=dict(name="t5"),
+        evaluate=_READ,
     ),
 )
 METHODS = tuple(_PARTS)

@@ -11,8 +11,9 @@ def ngram_accuracy(
     *,
     vocab_size: int,
     special_ids: tuple[int, ...],
+    name: str = "masked_accuracy",
 ) -> dict[str, float]:
-    """Accuracy of unigram and bigram guesses at the very positions that a masked language model is asked about.
+    """Accuracy of unigram and bigram guesses at the very positions that a language model is asked about.
 
     The unigram guess is the most frequent target anywhere; the bigram guess is the token that most often followed the
     token to the left of the hidden one (as it is shown, so a hidden left neighbour tells nothing; then the unigram
@@ -20,12 +21,13 @@ def ngram_accuracy(
 
     Args:
       training: batches of token ids, int [B, S], special tokens included.
-      held_out: masked batches: `tokens` int [B, S] as shown, `positions`, `targets` int [B, M], `weights` [B, M].
+      held_out: batches: `tokens` int [B, S] as shown, `positions`, `targets` int [B, M], `weights` [B, M].
       vocab_size: number of token ids.
       special_ids: tokens that are never hidden, and so never guessed.
+      name: of the model's own accuracy.
 
     Returns:
-      `masked_accuracy_unigram` and `masked_accuracy_bigram`, 0..1.
+      `NAME_unigram` and `NAME_bigram`, 0..1.
     """
     following, frequent = _most_frequent(training, vocab_size, special_ids)
     right, count = np.zeros(2), 0.0
@@ -36,7 +38,7 @@ def ngram_accuracy(
         right += [((guess == targets) * weights).sum() for guess in (frequent, following[left])]
         count += weights.sum()
     unigram, bigram = right / max(count, 1.0)
-    return {"masked_accuracy_unigram": float(unigram), "masked_accuracy_bigram": float(bigram)}
+    return {f"{name}_unigram": float(unigram), f"{name}_bigram": float(bigram)}
 
 
 def _most_frequent(

@@ -47,6 +47,8 @@ class EvaluationPlan(Evaluation):
       limit: at most so many labelled training examples are used, spread evenly over the split; None for all.
       layers: whether a linear probe is fitted to the features of each layer too, at the end; the method must have
         `embed_layers`.
+      likelihood_limit: of so many held-out texts, spread evenly, the (pseudo-)perplexity is measured at the end; 0: of
+        none. Where tokens are masked, it takes as many passes as a text has tokens.
       collapse_patience: for how many steps evaluations must have found a collapse, without a healthy one between them,
         before the run warns or stops (`config.on_collapse`); 0: one is enough; None: a tenth of the run.
     """
@@ -56,6 +58,7 @@ class EvaluationPlan(Evaluation):
     batch_size: int = 256
     limit: int | None = None
     layers: bool = False
+    likelihood_limit: int = 0
     collapse_patience: int | None = None
 
     def __post_init__(self):
@@ -67,6 +70,8 @@ class EvaluationPlan(Evaluation):
             raise ValueError(f"batch_size {self.batch_size} must be at least 1")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit {self.limit} must be at least 1, or None for all examples")
+        if self.likelihood_limit < 0:
+            raise ValueError(f"likelihood_limit {self.likelihood_limit} must be at least 0 texts")
         if self.collapse_patience is not None and self.collapse_patience < 0:
             raise ValueError(f"collapse_patience {self.collapse_patience} must be at least 0 steps, or None")
 
@@ -144,7 +149,7 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
     _check_patience(plan, config)
-    _check_layers(plan, config, method_table)
+    _check_asked_for(plan, config, method_table)
     _sharding(config)
 
 
@@ -192,10 +197,13 @@ def _check_patience(plan: EvaluationPlan, config: Mapping[str, Any]) -> None:
         raise UserError(f"{what} can never act: between the first and the last evaluation {never}. {instead}.")
 
 
-def _check_layers(plan: EvaluationPlan, config: Mapping[str, Any], method_table: Mapping[str, Callable]) -> None:
+def _check_asked_for(plan: EvaluationPlan, config: Mapping[str, Any], method_table: Mapping[str, Callable]) -> None:
     name = config["method"]["name"]
     if plan.layers and not hasattr(method_table[name], "embed_layers"):
         raise UserError(f"config.evaluate.layers: {name} does not give the features of its layers; leave it out.")
+    guesses = any(hasattr(method_table[name], guess) for guess in ("logits_at", "next_logits"))
+    if plan.likelihood_limit and not guesses:
+        raise UserError(f"config.evaluate.likelihood_limit: {name} does not say how likely a text is; set it to 0.")
 
 
 def _check_data(node: Mapping[str, Any]) -> None:
@@ -343,7 +351,7 @@ def _check_fit(name: str, chosen: Callable, backbone: nnx.Module, view: Any, spe
         raise UserError(
             f"config.model.name: a {type(backbone).__name__} reads {backbone.reads}, and config.views give {given}."
         )
-    check = {"image": _check_pictures, "text": _check_text}.get(given)
+    check = {"image": _check_pictures, "text": _check_text, "words": _check_text}.get(given)
     if check is not None:
         check(backbone, view, spec)
 

@@ -35,7 +35,9 @@ class Scorer:
     def __init__(self, experiment: Experiment, between: Callable[[], None] = lambda: None):
         """Args: between: is called before each batch that is embedded, and may end the run."""
         self.experiment, self._between = experiment, between
-        self._embed, self._held_out, self._compared, self._of_views, self._of_layers = _compiled(experiment)
+        self._embed, self._held_out, self._compared, self._of_views, self._of_layers, self._likely = _compiled(
+            experiment
+        )
 
     def splits(self, state: TrainState) -> tuple[Split, Split]:
         """Embeddings [N, F] and labels [N] of the labelled training split and of the test split."""
@@ -48,7 +50,32 @@ class Scorer:
     def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
         """All tasks of the plan (on `splits`, where they are embedded already), LiDAR, and the method's own metrics."""
         scores = self.experiment.plan(*(splits or self.splits(state))) | self.layers(state) | self.lidar(state)
-        return processes.scores_of_first(scores | self.held_out(state))
+        scores |= self.words(state) | self.held_out(state) | self.likelihood(state)
+        return processes.scores_of_first(scores)
+
+    def words(self, state: TrainState) -> dict[str, float]:
+        """Analogies and likeness of words, where the method has a vector for each."""
+        if not hasattr(self.experiment.method, "word_vectors"):
+            return {}
+        everywhere = meshes.replicated(self.experiment.recipe.mesh)
+        vectors = jax.jit(lambda state: self.experiment.module(state).word_vectors(), out_shardings=everywhere)
+        opened = self.experiment.data
+        words = {word: row for word, row in opened.tokenizer.get_vocab().items() if row not in opened.spec.special_ids}
+        return evaluate.word_scores(jax.device_get(vectors(state)), words)
+
+    def likelihood(self, state: TrainState) -> dict[str, float]:
+        """`pseudo_perplexity`, or `perplexity` of a causal model: of held-out texts, as many as the plan asks for."""
+        limit = self.experiment.plan.likelihood_limit
+        if not limit:
+            return {}
+
+        def likely(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
+            return self._likely(state.params, state.variables, self._read(source, rows))
+
+        found = self._through(likely, self.experiment.data.eval, _spread(len(self.experiment.data.eval), limit))
+        name = "pseudo_perplexity" if hasattr(self.experiment.method, "logits_at") else "perplexity"
+        per_token = found["log_likelihood"].sum(dtype=np.float64) / max(found["count"].sum(), 1)
+        return {name: float(np.exp(-per_token))}
 
     def layers(self, state: TrainState) -> dict[str, float]:
         """A linear probe of each layer, where the plan asks for it and there are labels: `linear_layer_1`, ..."""
@@ -132,7 +159,7 @@ class Scorer:
         return {name: total / count for name, total in totals.items()}
 
     def raw(self) -> dict[str, float]:
-        """All tasks of the plan on pixels, word counts or cepstra; for text, n-gram guesses of hidden words too."""
+        """All tasks of the plan on pixels, word counts or cepstra; n-grams too, where the method guesses words."""
         plan, spec = self.experiment.plan, self.experiment.data.spec
 
         def features(source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -144,7 +171,8 @@ class Scorer:
 
         plan = dataclasses.replace(plan, diagnostics=False)
         scores = plan(*self._both(features)) if spec.num_classes and plan.tasks else {}
-        return processes.scores_of_first(scores | (self._ngrams() if spec.modality == "text" else {}))
+        guesses = hasattr(self.experiment.method, "guesses")
+        return processes.scores_of_first(scores | (self._ngrams() if guesses else {}))
 
     def _both(self, embed: Callable) -> tuple[Split, Split]:
         """Embeds the labelled training split, as much of it as the plan allows, and the test split."""
@@ -197,7 +225,8 @@ class Scorer:
         state = experiment.initial_state()
         held_out = (views(state, batch, number) for number, batch in enumerate(self._held_out_batches()))
         spec = experiment.data.spec
-        return evaluate.ngram_accuracy(tokens, held_out, vocab_size=spec.vocab_size, special_ids=spec.special_ids)
+        words = dict(vocab_size=spec.vocab_size, special_ids=spec.special_ids)
+        return evaluate.ngram_accuracy(tokens, held_out, name=experiment.method.guesses, **words)
 
     def _held_out_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         source = self.experiment.data.eval
@@ -254,8 +283,18 @@ def _compiled(experiment: Experiment) -> tuple[Callable, ...]:
         method = nnx.merge(graphdef, params, variables, copy=True)
         return {"features": method.embed_layers(batch), "label": batch["label"]}
 
+    def likely(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
+        method, spec = nnx.merge(graphdef, params, variables, copy=True), experiment.data.spec
+        views = method.views(batch, jax.random.key(0)) | {"tokens": batch["tokens"]}
+        if hasattr(method, "logits_at"):
+            special = dict(mask_id=spec.mask_id, special_ids=spec.special_ids)
+            total, count = evaluate.masked_log_likelihoods(method.logits_at, views, **special)
+        else:
+            total, count = evaluate.next_log_likelihoods(method.next_logits(views), views)
+        return {"log_likelihood": total, "count": count}
+
     everywhere = meshes.replicated(experiment.recipe.mesh)
-    functions = (embed, held_out, compared, of_views, of_layers)
+    functions = (embed, held_out, compared, of_views, of_layers, likely)
     return tuple(jax.jit(function, out_shardings=everywhere) for function in functions)
 
 

@@ -17,7 +17,7 @@ from ssl_jax.experiment.scores import Split, labelled_rows
 from ssl_jax.train import state as states
 from ssl_jax.train.workdir import Workdir
 
-EXAMPLES, VIEWS, NEIGHBOURS = 6, 4, 6
+EXAMPLES, VIEWS, NEIGHBOURS, GUESSES = 6, 4, 6, 3
 
 
 def announce(experiment: Experiment, folder: Workdir) -> None:
@@ -100,7 +100,7 @@ def end(
     report.embedding_map(embeddings, labels, experiment.data.spec.class_names, figures / "embedding_map.png")
     if hasattr(method, "reconstruct"):
         _reconstructions(experiment, method, figures)
-    if hasattr(method, "fill"):
+    if hasattr(method, "logits_at"):
         _masked_tokens(experiment, method, figures)
     page = report.write(folder.path, results=results)
     rich.print(report.results_table(results, experiment.config["expected"]))
@@ -150,9 +150,12 @@ def _reconstructions(experiment: Experiment, method, figures) -> None:
 
 def _masked_tokens(experiment: Experiment, method, figures) -> None:
     batch, tokenizer = _first(experiment.data.eval, EXAMPLES), experiment.data.tokenizer
-    filled = jax.device_get(
-        jax.jit(lambda method, batch, key: method.fill(batch, key))(method, batch, jax.random.key(0))
-    )
+
+    def fill(method, batch, key):
+        views = method.views(batch, key)
+        return {**views, "best": jax.lax.top_k(method.logits_at(views), GUESSES)[1]}
+
+    filled = jax.device_get(jax.jit(fill)(method, batch, jax.random.key(0)))
     pad = experiment.data.spec.pad_id
     used = filled["weights"] > 0
     piece = tokenizer.id_to_token

@@ -3,7 +3,42 @@
 Each file holds one table a model: our names beside theirs. No PyTorch is needed.
 """
 
-from ssl_jax.interop import bert, data2vec_audio, hubert, mae, resnet, vit, wav2vec2
+from ssl_jax.interop import (
+    albert,
+    bert,
+    data2vec_audio,
+    data2vec_text,
+    electra,
+    gpt2,
+    hubert,
+    mae,
+    resnet,
+    roberta,
+    t5,
+    vit,
+    wav2vec2,
+)
+from ssl_jax.interop.exporters import EXPORTERS, Exported
 from ssl_jax.interop.files import read, write
+from ssl_jax.interop.special_tokens import with_special_tokens
 
-__all__ = ["bert", "data2vec_audio", "hubert", "mae", "read", "resnet", "vit", "wav2vec2", "write"]
+__all__ = [
+    "EXPORTERS",
+    "Exported",
+    "albert",
+    "bert",
+    "data2vec_audio",
+    "data2vec_text",
+    "electra",
+    "gpt2",
+    "hubert",
+    "mae",
+    "read",
+    "resnet",
+    "roberta",
+    "t5",
+    "vit",
+    "wav2vec2",
+    "with_special_tokens",
+    "write",
+]

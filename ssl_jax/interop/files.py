@@ -25,5 +25,6 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def write(path: str | Path, weights: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays under their names to a .safetensors file."""
-    save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, path)
+    """Writes arrays under their names to a .safetensors file, marked as transformers asks."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    save_file(arrays, path, metadata={"format": "pt"})

@@ -25,6 +25,11 @@ ROW = _expand((0, 1))  # (1, 1, features) -> (features,)
 TABLE = _expand((0,))  # (1, count, features) -> (count, features)
 
 
+def after(count: int) -> Layout:
+    """A table whose first `count` rows are nothing: (count + n, features) -> (n, features), and back with zeros."""
+    return Layout(lambda x: x[count:], lambda x: np.concatenate([np.zeros((count, *x.shape[1:]), x.dtype), x]))
+
+
 def patches(patch_size: int) -> Layout:
     """A convolution with stride `patch_size` as a matrix: (out, in, p, p) -> (p * p * in, out)."""
     return Layout(

@@ -86,6 +86,11 @@ def save(module: nnx.Module, rows: Sequence[Row]) -> dict[str, np.ndarray]:
     return weights
 
 
+def unused(heads: Mapping[str, nnx.Module | None]) -> str:
+    """A regular expression of the names that begin with a key of `heads` (itself one) where we have no such head."""
+    return "|".join(["(?!)", *(rf"^{name}\." for name, head in heads.items() if head is None)])
+
+
 def nested(rows: Iterable[Row], ours: str, theirs: str) -> tuple[Row, ...]:
     """The table of a module that sits at `ours` in a larger one, and whose names begin with `theirs` in the file."""
     put = lambda names: f"{theirs}.{names}" if isinstance(names, str) else tuple(map(put, names))

@@ -3,21 +3,30 @@
 from ssl_jax.masking.blocks import block_patches, hidden_first, spread_ratios
 from ssl_jax.masking.negatives import sample_negatives
 from ssl_jax.masking.patches import count_visible, random_patches
+from ssl_jax.masking.skip_gram import SkipGramView, skip_gram_pairs
+from ssl_jax.masking.span_corruption import corrupted_sizes, span_corruption, span_numbers
 from ssl_jax.masking.spans import random_spans
 from ssl_jax.masking.tokens import bert_tokens
-from ssl_jax.masking.views import BertView
+from ssl_jax.masking.views import BertView, SpanCorruptionView, TokensView
 
-VIEWS = {"bert": BertView}
+VIEWS = {"bert": BertView, "skip_gram": SkipGramView, "span_corruption": SpanCorruptionView, "tokens": TokensView}
 
 __all__ = [
     "VIEWS",
     "BertView",
+    "SpanCorruptionView",
+    "SkipGramView",
+    "TokensView",
     "bert_tokens",
     "block_patches",
+    "corrupted_sizes",
     "count_visible",
     "hidden_first",
     "random_patches",
     "random_spans",
     "sample_negatives",
+    "span_corruption",
+    "span_numbers",
+    "skip_gram_pairs",
     "spread_ratios",
 ]

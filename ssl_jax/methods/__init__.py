@@ -1,5 +1,6 @@
 """The table of methods: a name in `config.method.name`, the class in the file of that name."""
 
+from ssl_jax.methods.albert import ALBERT
 from ssl_jax.methods.apc import APC
 from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
@@ -11,6 +12,7 @@ from ssl_jax.methods.data2vec import Data2Vec
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
+from ssl_jax.methods.electra import ELECTRA
 from ssl_jax.methods.hubert import HuBERT
 from ssl_jax.methods.ibot import IBOT
 from ssl_jax.methods.lejepa import LeJEPA
@@ -18,16 +20,21 @@ from ssl_jax.methods.mae import MAE
 from ssl_jax.methods.moco_v2 import MoCoV2
 from ssl_jax.methods.moco_v3 import MoCoV3
 from ssl_jax.methods.msn import MSN
+from ssl_jax.methods.next_token import NextToken
 from ssl_jax.methods.nnclr import NNCLR
+from ssl_jax.methods.roberta import RoBERTa
 from ssl_jax.methods.simclr import SimCLR
 from ssl_jax.methods.simsiam import SimSiam
 from ssl_jax.methods.sup_con import SupCon
 from ssl_jax.methods.supervised import Supervised
 from ssl_jax.methods.swav import SwAV
+from ssl_jax.methods.t5 import T5
 from ssl_jax.methods.vicreg import VICReg
 from ssl_jax.methods.wav2vec2 import Wav2Vec2
+from ssl_jax.methods.word2vec import Word2Vec
 
 METHODS = {
+    "albert": ALBERT,
     "apc": APC,
     "barlow_twins": BarlowTwins,
     "bert": BERT,
@@ -39,6 +46,7 @@ METHODS = {
     "dcl": DCL,
     "dino": DINO,
     "dinov2": DINOv2,
+    "electra": ELECTRA,
     "hubert": HuBERT,
     "ibot": IBOT,
     "lejepa": LeJEPA,
@@ -46,12 +54,16 @@ METHODS = {
     "moco_v2": MoCoV2,
     "moco_v3": MoCoV3,
     "msn": MSN,
+    "next_token": NextToken,
     "nnclr": NNCLR,
+    "roberta": RoBERTa,
     "simclr": SimCLR,
     "simsiam": SimSiam,
     "sup_con": SupCon,
     "supervised": Supervised,
     "swav": SwAV,
+    "t5": T5,
     "vicreg": VICReg,
     "wav2vec2": Wav2Vec2,
+    "word2vec": Word2Vec,
 }

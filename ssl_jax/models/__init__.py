@@ -5,6 +5,7 @@ computation. What is random in training comes from the argument `key` alone.
 """
 
 from ssl_jax.models.audio_cnn import AudioCNN
+from ssl_jax.models.encoder_decoder import EncoderDecoder
 from ssl_jax.models.frame_transformer import FrameTransformer
 from ssl_jax.models.heads import MAEDecoder, MLMHead, NextSentenceHead, Pooler, Projector, ReplacedTokenHead
 from ssl_jax.models.normalization import BatchNorm, normalize_apart
@@ -16,22 +17,26 @@ from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
 from ssl_jax.models.vit import ViT
 from ssl_jax.models.waveform_transformer import WaveformTransformer
+from ssl_jax.models.word_vectors import WordVectors
 
 MODELS = {
     "resnet": ResNet,
     "vit": ViT,
     "audio_cnn": AudioCNN,
     "text_transformer": TextTransformer,
-    "waveform_transformer": WaveformTransformer,
+    "encoder_decoder": EncoderDecoder,
+    "word_vectors": WordVectors,
+    "frame_gru": FrameGRU,
     "frame_transformer": FrameTransformer,
     "waveform_gru": WaveformGRU,
-    "frame_gru": FrameGRU,
+    "waveform_transformer": WaveformTransformer,
 }
 
 __all__ = [
     "MODELS",
     "AudioCNN",
     "BatchNorm",
+    "EncoderDecoder",
     "FrameGRU",
     "FrameTransformer",
     "GumbelQuantizer",
@@ -46,6 +51,7 @@ __all__ = [
     "ViT",
     "WaveformGRU",
     "WaveformTransformer",
+    "WordVectors",
     "mean_of_frames",
     "mean_square",
     "normalize_apart",

@@ -47,8 +47,9 @@ class TextTransformer(nnx.Module):
 
     Attributes:
       features: width of what `__call__` returns.
-      depth, vocab_size, max_length, causal, epsilon, gelu, initializer_range, scan, remat, accumulate, dtype: as given.
       embedding_width: as given, or `width`.
+      depth, heads, mlp_dim, vocab_size, max_length, share_layers, causal, norm_first, dropout, gelu, epsilon,
+      initializer_range, scan, remat, accumulate, dtype: as given.
     """
 
     reads = "text"
@@ -86,9 +87,13 @@ class TextTransformer(nnx.Module):
         self.features = width
         self.embedding_width = embedding_width
         self.depth = depth
+        self.heads = heads
+        self.mlp_dim = mlp_dim
         self.vocab_size = vocab_size
         self.max_length = max_length
+        self.share_layers = share_layers
         self.causal = causal
+        self.norm_first = norm_first
         self.dropout = dropout
         self.gelu = gelu
         self.epsilon = epsilon
@@ -97,35 +102,55 @@ class TextTransformer(nnx.Module):
         self.remat = remat
         self.accumulate = accumulate
         self.dtype = dtype
-        self._build_embedding(segments, norm_first, rngs)
-        shape = dict(heads=heads, mlp_dim=mlp_dim)
-        block = self._pre_norm_block(depth, **shape) if norm_first else self._post_norm_block(**shape)
+        self._build_embedding(segments, rngs)
+        block = self._pre_norm_block if norm_first else self._post_norm_block
         run = dict(share=share_layers, scan=scan, remat=remat, accumulate=accumulate)
         self.stack = Stack(block, depth=depth, rngs=rngs, **run)
         self.final_norm = layer_norm(width, epsilon=epsilon, rngs=rngs) if norm_first else nnx.data(None)
 
-    def _build_embedding(self, segments, norm_first, rngs):
+    def _build_embedding(self, segments, rngs):
         start = nnx.initializers.truncated_normal(self.initializer_range)
         table = lambda count: nnx.Embed(count, self.embedding_width, embedding_init=start, rngs=rngs)
         self.tokens = table(self.vocab_size)
         self.positions = table(self.max_length)
         self.segments = table(segments) if segments else nnx.data(None)
         normalize = lambda: layer_norm(self.embedding_width, epsilon=self.epsilon, rngs=rngs)
-        self.norm = nnx.data(None) if norm_first else normalize()
+        self.norm = nnx.data(None) if self.norm_first else normalize()
         widen = dict(dtype=settings.computation_dtype(self.dtype), kernel_init=start, rngs=rngs)
         narrow = self.embedding_width != self.features
         self.projection = nnx.Linear(self.embedding_width, self.features, **widen) if narrow else nnx.data(None)
 
-    def _post_norm_block(self, **shape):
-        shape |= dict(initializer_range=self.initializer_range, dropout=self.dropout, gelu=self.gelu)
-        return lambda rngs: PostNormBlock(self.features, epsilon=self.epsilon, dtype=self.dtype, rngs=rngs, **shape)
+    def _shape(self):
+        sizes = dict(width=self.features, heads=self.heads, mlp_dim=self.mlp_dim)
+        return sizes | dict(dropout=self.dropout, gelu=self.gelu, epsilon=self.epsilon, dtype=self.dtype)
 
-    def _pre_norm_block(self, depth, **shape):
-        normal = nnx.initializers.truncated_normal
-        shape |= dict(dropout=self.dropout, mlp_dropout=0.0, attention_dropout=self.dropout, gelu=self.gelu)
-        shape |= dict(kernel_init=normal(self.initializer_range))
-        shape |= dict(out_init=normal(self.initializer_range * (2 * depth) ** -0.5))
-        return lambda rngs: PreNormBlock(self.features, epsilon=self.epsilon, dtype=self.dtype, rngs=rngs, **shape)
+    def _post_norm_block(self, rngs):
+        return PostNormBlock(initializer_range=self.initializer_range, rngs=rngs, **self._shape())
+
+    def _pre_norm_block(self, rngs):
+        normal, smaller = nnx.initializers.truncated_normal, (2 * self.depth) ** -0.5
+        start = dict(kernel_init=normal(self.initializer_range), out_init=normal(self.initializer_range * smaller))
+        rates = dict(mlp_dropout=0.0, attention_dropout=self.dropout)
+        return PreNormBlock(rngs=rngs, **self._shape(), **rates, **start)
+
+    def smaller(self, fraction: float, *, rngs: nnx.Rngs) -> "TextTransformer":
+        """An encoder of as many layers with `fraction` of the width, heads and hidden units, on these very embeddings.
+
+        ELECTRA's generator (Clark et al. 2020, section 3.2). Tables and the normalisation of embeddings are one and the
+        same, so that both train them.
+
+        Raises:
+          ValueError: the width is no multiple of the heads.
+        """
+        part = lambda count: max(1, round(fraction * count))
+        same = ("vocab_size", "max_length", "depth", "embedding_width", "share_layers", "causal", "dropout", "gelu")
+        same += ("epsilon", "initializer_range", "scan", "remat", "accumulate", "dtype")
+        sizes = dict(width=part(self.features), heads=part(self.heads), mlp_dim=part(self.mlp_dim))
+        kind = dict(norm_first=self.norm_first, segments=0)
+        encoder = TextTransformer(**{name: getattr(self, name) for name in same}, **sizes, **kind, rngs=rngs)
+        encoder.tokens, encoder.positions = self.tokens, self.positions
+        encoder.segments, encoder.norm = self.segments, self.norm
+        return encoder
 
     @property
     def token_embedding(self) -> jax.Array:

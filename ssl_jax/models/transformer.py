@@ -104,7 +104,7 @@ class MLP(nnx.Module):
     Args:
       width, hidden: features of a token, and between the two layers.
       dropout: rate after the GELU.
-      gelu: 'exact', by the error function, or 'tanh', the approximation of BERT's code, GPT-2 and ALBERT.
+      gelu: 'exact', by the error function, or 'tanh', its approximation in GPT-2 and ALBERT.
       dtype: of the computation.
       kernel_init: for both matrices.
       out_init: for the second one; None: `kernel_init`.
@@ -306,7 +306,10 @@ class Stack(nnx.Module):
             self.blocks = nnx.List([make_block(nnx.Rngs(params=key)) for key in keys])
 
     def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
-        """x [B, N, width] -> [B, N, width]; without `key` nothing is dropped. `mask` [B, ...] is the blocks'."""
+        """x [B, N, width] -> [B, N, width]; without `key` nothing is dropped. `mask` is what the blocks take.
+
+        Its arrays are [B, ...] where the batch is accumulated.
+        """
         if self.accumulate == 1 or x.shape[0] % self.accumulate:
             return self._whole(_output, x, mask, key)[0]
         graph, state = nnx.split(self)

@@ -5,6 +5,7 @@ import re
 STAGES = ("raw", "untrained", "pretrained")
 _STAGE_NAMES = {"raw": "Raw input", "untrained": "Untrained", "pretrained": "Pretrained"}
 _METHODS = {
+    "albert": "ALBERT",
     "apc": "APC",
     "barlow_twins": "Barlow Twins",
     "bert": "BERT",
@@ -16,6 +17,7 @@ _METHODS = {
     "dcl": "DCL",
     "dino": "DINO",
     "dinov2": "DINOv2",
+    "electra": "ELECTRA",
     "hubert": "HuBERT",
     "ibot": "iBOT",
     "lejepa": "LeJEPA",
@@ -23,20 +25,26 @@ _METHODS = {
     "moco_v2": "MoCo v2",
     "moco_v3": "MoCo v3",
     "msn": "MSN",
+    "next_token": "Next token",
     "nnclr": "NNCLR",
+    "roberta": "RoBERTa",
     "simclr": "SimCLR",
     "simsiam": "SimSiam",
     "sup_con": "SupCon",
     "swav": "SwAV",
+    "t5": "T5",
     "vicreg": "VICReg",
     "wav2vec2": "wav2vec 2.0",
+    "word2vec": "word2vec",
 }
 _NETWORKS = {
     "resnet": "ResNet",
     "vit": "ViT",
     "audio_cnn": "CNN",
     "text_transformer": "Transformer",
+    "encoder_decoder": "Encoder and decoder",
     "waveform_transformer": "Transformer",
+    "word_vectors": "word vectors",
     "frame_transformer": "Transformer",
     "waveform_gru": "GRU",
     "frame_gru": "GRU",
@@ -67,10 +75,21 @@ METRICS = {
     "next_sentence_accuracy": "Next sentence recognised",
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
+    "span_accuracy": "Tokens of hidden spans guessed",
     "contrastive_loss": "Contrastive loss",
     "contrastive_accuracy": "Hidden frames told from others",
     "code_perplexity": "Codes in use",
     "gumbel_temperature": "Temperature of codes",
+    "sentence_order_accuracy": "Order of sentences recognised",
+    "sentence_order_loss": "Loss of the order of sentences",
+    "next_token_accuracy": "Next words guessed",
+    "next_token_accuracy_unigram": "… by the commonest word alone",
+    "next_token_accuracy_bigram": "… by the word before",
+    "pseudo_perplexity": "Pseudo-perplexity",
+    "perplexity": "Perplexity",
+    "replaced_accuracy": "Words told from replaced ones",
+    "replaced_found": "Replaced words found",
+    "replaced_loss": "Loss of replaced words",
     "target_deviation": "Deviation of targets",
     "prediction_deviation": "Deviation of predictions",
     "copy_error": "Error of copying the frame before",
@@ -84,11 +103,15 @@ METRICS = {
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
     "koleo_loss": "Loss of spread (KoLeo)",
+    "context_accuracy": "Near words told from others",
+    "analogy_accuracy": "Analogies",
+    "analogy_top_5": "… among the first five",
+    "word_kind_accuracy": "Nearest word of the same kind",
 }
 """What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN and layers too."""
 _SHOTS = re.compile(r"knn_(\d+)shot")
 _LAYER = re.compile(r"linear_layer_(\d+)")
-_SHARE = re.compile(r"knn_.*|linear.*|.*accuracy.*|.*top_?\d.*")
+_SHARE = re.compile(r"knn_.*|linear.*|.*accuracy.*|replaced_found|.*top_?\d.*")
 
 
 def metric(key: str) -> str:
@@ -103,7 +126,7 @@ def metric(key: str) -> str:
 
 
 def metric_order(key: str) -> tuple[int, int, str]:
-    """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, others."""
+    """Sorts few-shot by its shots, then full kNN, the linear probe, those of layers, other shares, and the rest."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:

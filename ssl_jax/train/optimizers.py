@@ -149,6 +149,35 @@ def adamw(
     return optax.adamw(rate, b1=b1, b2=b2, eps=eps, weight_decay=decay, mask=None if all_parameters else decay_mask)
 
 
+def lamb(
+    rate: optax.Schedule,
+    *,
+    weight_decay: float = 0.01,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-6,
+) -> optax.GradientTransformation:
+    """LAMB (You et al. 2020, arXiv:1904.00962): Adam's step, of the length of the weights it is for.
+
+    Biases and normalisation scales are neither decayed nor adapted, as in the codes of LAMB's authors and of ALBERT.
+    These have no bias correction, which cancels where steps are adapted; here there is one. Layers that a model stacks
+    for `lax.scan` share one length.
+
+    Args:
+      rate: learning rate by step.
+      weight_decay: added to Adam's step, times the weight, before the adaptation.
+      b1: decay of the first moment.
+      b2: decay of the second moment.
+      eps: added to the root of the second moment.
+    """
+    settings.at_least(0, weight_decay=weight_decay)
+    settings.probability(b1=b1, b2=b2)
+    settings.positive(eps=eps)
+    decay = optax.add_decayed_weights(weight_decay, mask=decay_mask)
+    adapt = optax.masked(optax.scale_by_trust_ratio(), decay_mask)
+    return optax.chain(optax.scale_by_adam(b1, b2, eps), decay, adapt, optax.scale_by_learning_rate(rate))
+
+
 def sgd(
     rate: optax.Schedule,
     *,
@@ -255,6 +284,7 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "lars": lars,
     "larc": larc,
     "adamw": adamw,
+    "lamb": lamb,
     "sgd": sgd,
 }
 SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {

@@ -6,7 +6,16 @@ import jax
 import pytest
 from flax import nnx
 
-from ssl_jax.models import MLMHead, NextSentenceHead, Pooler, ResNet, TextTransformer, ViT, WaveformTransformer
+from ssl_jax.models import (
+    EncoderDecoder,
+    MLMHead,
+    NextSentenceHead,
+    Pooler,
+    ResNet,
+    TextTransformer,
+    ViT,
+    WaveformTransformer,
+)
 
 
 def count(build):
@@ -68,6 +77,26 @@ def test_bert(sizes, trunk, heads):
     number = lambda part: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(part, nnx.Param)))
     assert number(model.encoder) + number(model.pooler) == trunk
     assert number(model.mlm_head) + number(model.next_head) == heads
+
+
+# Hugging Face's RobertaModel without its pooler and the two rows of positions that padding has there, AlbertModel
+# without its pooler, ElectraModel and GPT2Model: 125M, 12M, 14M (with head) and 124M in the papers.
+@pytest.mark.parametrize(
+    "settings, expected",
+    [
+        (dict(vocab_size=50265, segments=1), 124_645_632 - 768 * 769 - 2 * 768),
+        (dict(vocab_size=30000, embedding_width=128, share_layers=True), 11_683_584 - 768 * 769),
+        (dict(vocab_size=30522, embedding_width=128, width=256, heads=4, mlp_dim=1024), 13_483_008),
+        (dict(vocab_size=50257, max_length=1024, segments=0, causal=True, norm_first=True), 124_439_808),
+    ],
+)
+def test_kin_of_bert(settings, expected):
+    assert count(lambda rngs: TextTransformer(scan=True, rngs=rngs, **settings)) == expected
+
+
+def test_t5():
+    """Hugging Face's T5ForConditionalGeneration; 220M in the paper, section 2.1."""
+    assert count(lambda rngs: EncoderDecoder(vocab_size=32128, scan=True, rngs=rngs)) == 222_903_552
 
 
 # HuBERT (Hsu et al. 2021), table 1: 95M and 317M, heads included; transformers' count of its `Wav2Vec2Model`.

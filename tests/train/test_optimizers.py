@@ -201,3 +201,19 @@ def test_stretched_cosines_stop_on_their_way():
 def test_linear_scaling():
     assert optimizers.peak_rate(4096, learning_rate=0.3, reference_batch_size=256) == pytest.approx(4.8)
     assert optimizers.peak_rate(4096, learning_rate=0.3) == 0.3
+
+
+def test_lamb_by_hand():
+    """Two steps: Adam's direction plus decay, brought to the length of the weights; biases take Adam's step alone."""
+    params = {"kernel": jnp.array([[3.0, 4.0]]), "bias": jnp.array([2.0])}
+    optimizer = optimizers.lamb(lambda step: 0.1, weight_decay=0.5, b1=0.0, b2=0.0, eps=1e-12)
+    state = optimizer.init(params)
+    for gradient in (2.0, -1.0):
+        gradients = {"kernel": jnp.full((1, 2), gradient), "bias": jnp.array([gradient])}
+        updates, state = optimizer.update(gradients, state, params)
+        sign, weights = np.sign(gradient), np.asarray(params["kernel"])
+        step = sign + 0.5 * weights
+        step *= np.linalg.norm(weights) / np.linalg.norm(step)
+        np.testing.assert_allclose(updates["kernel"], -0.1 * step, rtol=1e-5)
+        np.testing.assert_allclose(updates["bias"], [-0.1 * sign], rtol=1e-5)
+        params = optax.apply_updates(params, updates)

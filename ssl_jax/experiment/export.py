@@ -1,0 +1,63 @@
+"""What a run has learnt, as a folder that Hugging Face's `from_pretrained` loads."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+from ssl_jax import interop
+from ssl_jax.errors import UserError, unknown
+from ssl_jax.experiment import trained
+from ssl_jax.experiment.build import Experiment
+
+
+def export(workdir: str | os.PathLike, out: str | os.PathLike, *, data_dir: str | None = None) -> list[pathlib.Path]:
+    """Writes what transformers loads of the newest checkpoint of a run.
+
+    Args:
+      workdir: the run's folder.
+      out: a folder, made where missing, with nothing in it.
+      data_dir: where TFDS data lies, None for TFDS's own default.
+
+    Returns:
+      The files: config.json, model.safetensors and, of texts, tokenizer.json and tokenizer_config.json.
+
+    Raises:
+      UserError: there is no run or no checkpoint, its method has no counterpart there, or `out` holds something.
+    """
+    config, out = trained.config_of(workdir), pathlib.Path(out).expanduser().absolute()
+    if config["method"]["name"] not in interop.EXPORTERS:
+        raise unknown("export --to=hf of config.method.name", config["method"]["name"], interop.EXPORTERS)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} holds something already; give --out a new folder.")
+    experiment, method = trained.load(workdir, data_dir=data_dir)
+    exported = interop.EXPORTERS[config["method"]["name"]](method, experiment.data.spec)
+    out.mkdir(parents=True, exist_ok=True)
+    interop.write(out / "model.safetensors", exported.weights)
+    _write_json(out / "config.json", exported.config)
+    if config["data"]["modality"] == "text":
+        _write_tokenizer(experiment, out, segments=exported.config.get("type_vocab_size", 0) > 1)
+    return sorted(out.iterdir())
+
+
+def _write_tokenizer(experiment: Experiment, out: pathlib.Path, *, segments: bool) -> None:
+    """The tokenizer as it is, but that it puts the special tokens of a sequence around a text.
+
+    Args:
+      experiment: has its data.
+      out: where.
+      segments: whether the model is told which text of a pair a token is of.
+    """
+    data, spec = experiment.data, experiment.data.spec
+    tokenizer = interop.with_special_tokens(data.tokenizer, spec)
+    tokenizer.save(str(out / "tokenizer.json"))
+    roles = {role: getattr(spec, f"{role}_id") for role in ("pad", "unk", "cls", "sep", "mask")}
+    named = {f"{role}_token": tokenizer.id_to_token(number) for role, number in roles.items() if number is not None}
+    inputs = ["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"]
+    length = experiment.config["data"]["sequence_length"]
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": length, "model_input_names": inputs}
+    _write_json(out / "tokenizer_config.json", kind | named)
+
+
+def _write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")

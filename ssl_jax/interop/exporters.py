@@ -1,0 +1,89 @@
+"""What Hugging Face's `from_pretrained` loads of each method: weights under its names, and its configuration."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from flax import nnx
+
+from ssl_jax.data.spec import Spec
+from ssl_jax.interop import albert, bert, data2vec_text, electra, gpt2, roberta, t5
+
+
+class Exported(NamedTuple):
+    """One of transformers' models.
+
+    Attributes:
+      config: of config.json.
+      weights: of model.safetensors.
+    """
+
+    config: dict[str, Any]
+    weights: dict[str, np.ndarray]
+
+
+def of_bert(method: nnx.Module, spec: Spec) -> Exported:
+    """`BertForPreTraining`, or without the second task `BertForMaskedLM`."""
+    heads = {"mlm_head": method.mlm_head}
+    if method.next_sentence_weight > 0:
+        heads |= {"pooler": method.pooler, "next_head": method.next_head}
+    architecture = "BertForPreTraining" if "next_head" in heads else "BertForMaskedLM"
+    config = bert.settings(method.backbone) | _named(architecture, spec)
+    return Exported(config, bert.to_transformers(method.backbone, **heads))
+
+
+def of_roberta(method: nnx.Module, spec: Spec) -> Exported:
+    """`RobertaForMaskedLM`."""
+    config = roberta.settings(method.backbone, pad_id=spec.pad_id) | _named("RobertaForMaskedLM", spec)
+    weights = roberta.to_transformers(method.backbone, mlm_head=method.mlm_head, pad_id=spec.pad_id)
+    return Exported(config, weights)
+
+
+def of_albert(method: nnx.Module, spec: Spec) -> Exported:
+    """`AlbertForPreTraining`."""
+    heads = {name: getattr(method, name) for name in ("pooler", "mlm_head", "order_head")}
+    config = albert.settings(method.backbone) | _named("AlbertForPreTraining", spec)
+    return Exported(config, albert.to_transformers(method.backbone, **heads))
+
+
+def of_electra(method: nnx.Module, spec: Spec) -> Exported:
+    """The discriminator, `ElectraForPreTraining`."""
+    config = electra.settings(method.backbone) | _named("ElectraForPreTraining", spec)
+    return Exported(config, electra.to_transformers(method.backbone, replaced_head=method.replaced_head))
+
+
+def of_next_token(method: nnx.Module, spec: Spec) -> Exported:
+    """`GPT2LMHeadModel`."""
+    config = gpt2.settings(method.backbone) | _named("GPT2LMHeadModel", spec)
+    return Exported(config, gpt2.to_transformers(method.backbone))
+
+
+def of_t5(method: nnx.Module, spec: Spec) -> Exported:
+    """`T5ForConditionalGeneration`."""
+    config = t5.settings(method.backbone) | _named("T5ForConditionalGeneration", spec)
+    config |= {"decoder_start_token_id": spec.pad_id, "is_encoder_decoder": True}
+    return Exported(config, t5.to_transformers(method.backbone))
+
+
+def of_data2vec_text(method: nnx.Module, spec: Spec) -> Exported:
+    """`Data2VecTextModel`."""
+    config = data2vec_text.settings(method.backbone, pad_id=spec.pad_id) | _named("Data2VecTextModel", spec)
+    return Exported(config, data2vec_text.to_transformers(method.backbone, pad_id=spec.pad_id))
+
+
+def _named(architecture: str, spec: Spec) -> dict[str, Any]:
+    """The class that reads the weights, and the tokens that a configuration names."""
+    tokens = {"pad_token_id": spec.pad_id, "bos_token_id": spec.cls_id, "eos_token_id": spec.sep_id}
+    return tokens | {"architectures": [architecture]}
+
+
+EXPORTERS: dict[str, Callable[[nnx.Module, Spec], Exported]] = {
+    "albert": of_albert,
+    "bert": of_bert,
+    "data2vec_text": of_data2vec_text,
+    "electra": of_electra,
+    "next_token": of_next_token,
+    "roberta": of_roberta,
+    "t5": of_t5,
+}
+"""By method. Each takes the trained method and the description of its data."""

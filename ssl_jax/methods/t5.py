@@ -1,0 +1,78 @@
+"""T5: Raffel et al. 2020, Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ssl_jax import augment, losses
+from ssl_jax.models import reading
+
+
+class T5(nnx.Module):
+    """The decoder writes the spans that are missing from what the encoder reads (section 3.1.4).
+
+    Each token is guessed from the right ones before it. A row is read as a whole, whatever documents it holds, as in
+    the authors' code.
+    """
+
+    reads = ("text",)
+
+    def __init__(
+        self,
+        backbone: nnx.Module,
+        view: Any,
+        *,
+        z_loss: float = 1e-4,
+        rngs: nnx.Rngs,
+    ):
+        """
+        Args:
+          backbone: an encoder and decoder of text.
+          view: takes spans out of a sequence (`masking.VIEWS['span_corruption']`).
+          z_loss: weight of the term that keeps the logits' log-sum-exp near 0, that of the authors' code.
+          rngs: not used, as there is no parameter beside the backbone's.
+
+        Raises:
+          ValueError: the backbone has no decoder, the view takes no spans out, or `z_loss` is negative.
+        """
+        del rngs
+        if not hasattr(backbone, "decode"):
+            raise ValueError("t5 writes: set config.model.name to 'encoder_decoder'")
+        if not getattr(view, "corrupts", False):
+            raise ValueError("t5 writes what is taken out: set config.views.name to 'span_corruption'")
+        if z_loss < 0:
+            raise ValueError(f"z_loss {z_loss} must be at least 0")
+        self.backbone, self.view, self.z_loss = backbone, view, z_loss
+
+    def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
+        """What is read, and what is to be written (`masking.span_corruption`)."""
+        return augment.per_example(self.view.train, key, batch["tokens"])
+
+    def loss(
+        self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Mean cross entropy of what is to be written."""
+        logits = self.logits(views, train=train, key=key)
+        loss = losses.span_corruption(logits, views["targets"], views["weights"], z_loss=self.z_loss)
+        return loss, {"span_accuracy": reading.accuracy(logits, views["targets"], views["weights"])}
+
+    def logits(self, views: dict[str, jax.Array], *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
+        """Logits over the vocabulary at every place of what is to be written: [B, O, V].
+
+        The first is guessed from a padding token, the others from the target before them.
+        """
+        keys = (None, None) if key is None else jax.random.split(key)
+        mask = views["tokens"] != self.view.pad_id
+        encoded = self.backbone(views["tokens"], None, mask, train=train, key=keys[0])
+        given = jnp.pad(views["targets"][:, :-1], ((0, 0), (1, 0)), constant_values=self.view.pad_id)
+        return self.backbone.logits(self.backbone.decode(given, encoded, mask, train=train, key=keys[1]))
+
+    def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
+        """Mean of the encoder's last states over the tokens that are no padding: [B, F]."""
+        return reading.embed(self.backbone, inputs, self.view.pad_id)
+
+    def embed_layers(self, inputs: dict[str, jax.Array]) -> jax.Array:
+        """The same of what each of the encoder's blocks gives: [B, depth, F]."""
+        return reading.embed_layers(self.backbone, inputs, self.view.pad_id)
