@@ -46,7 +46,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={},
         mnli=0.816,
-        sst2=0.903,
         source="Lan et al. 2020, table 2, ALBERT-base",
         parameters=12_000_000,  # with its heads
         hardware="64 to 512 Cloud TPU v3",

@@ -11,7 +11,8 @@ Where the numbers come from: embeddings of 128, a generator of a quarter of the 
 tokens, batches of 128, 1M steps, rate 5e-4, 10,000 steps of warm-up, linear decay, weight decay 0.01, 15 % hidden,
 30,522 tokens: the authors' `configure_pretraining.py`, whose defaults are ELECTRA-small; 12 layers, 256 wide: their
 README; 4 heads and dropout 0.1 as in the released model. Their code leaves 15 % of the hidden tokens in place and clips
-gradients at 1.0. What it packs into a sequence is two segments of one document; here it is one.
+gradients at 1.0; its networks have places for 512 tokens. What it packs into a sequence is two segments of one
+document; here it is one.
 """
 
 import ml_collections
@@ -33,7 +34,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.views = dict(name="bert", rate=0.15, mask_share=0.85, random_share=0.0, max_predictions=19)
     config.model = dict(
-        name="text_transformer", vocab_size=30_522, max_length=128, width=256, embedding_width=128, depth=12, heads=4,
+        name="text_transformer", vocab_size=30_522, max_length=512, width=256, embedding_width=128, depth=12, heads=4,
         mlp_dim=1024, dropout=0.1, scan=True, dtype="bfloat16",
     )  # fmt: skip
     config.method = dict(name="electra", generator_fraction=0.25, discriminator_weight=50.0)
@@ -46,7 +47,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.expected = dict(
         results={},
         source="Clark et al. 2020, ELECTRA-small, and the authors' README",
-        parameters=14_000_000,  # of the discriminator, with its embeddings
+        parameters=14_000_000,  # of the discriminator with its head
         hardware="1 V100",
         hours=96.0,
     )

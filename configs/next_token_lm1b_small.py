@@ -38,7 +38,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method = dict(name="next_token", separate_documents=True)
     config.optimizer = dict(name="adamw", learning_rate=2.5e-4, weight_decay=0.01, clip_norm=1.0)
     config.schedule = dict(name="warmup_cosine", warmup_steps=2 * thousand)
-    config.checkpoint = dict(every=thousand, keep=2, best="eval/next_token_accuracy")
+    config.checkpoint = dict(every=2 * thousand, keep=2, best="eval/next_token_accuracy")
     config.evaluate = dict(
         every=5 * thousand, batch_size=64, during=(), tasks=(), limit=10_000, likelihood_limit=10_000
     )

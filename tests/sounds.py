@@ -1,6 +1,9 @@
 """Recordings and their views for tests of methods that hear."""
 
 import types
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,14 +27,14 @@ def batch(seed: int = 0) -> dict[str, jax.Array]:
     return {"waveform": jnp.asarray(waveform), "length": jnp.array(LENGTHS, jnp.int32)}
 
 
-def method(name: str, **settings: object) -> nnx.Module:
-    """The method of `tiny`, without its data; `settings` are the method's."""
+def method(name: str, *, model: Mapping[str, Any] = MappingProxyType({}), **settings: Any) -> nnx.Module:
+    """The method of `tiny`, without its data; `settings` are the method's, and those in `model` the network's."""
     config = tiny.config(name)
     part = lambda node: {key: value for key, value in node.items() if key != "name"}
     view = augment.VIEWS[config["views"]["name"]](SPEC, **part(config["views"]))
 
     def make():
-        backbone = models.MODELS[config["model"]["name"]](**part(config["model"]), rngs=nnx.Rngs(0))
+        backbone = models.MODELS[config["model"]["name"]](**part(config["model"]) | dict(model), rngs=nnx.Rngs(0))
         return METHODS[name](backbone, view, **part(config["method"]) | settings, rngs=nnx.Rngs(1))
 
     return nnx.jit(make)()
@@ -42,6 +45,6 @@ def views(of: nnx.Module, heard: dict[str, jax.Array] | None = None, seed: int =
     return nnx.jit(lambda of, heard: of.views(heard, jax.random.key(seed)))(of, heard or batch())
 
 
-def loss(of: nnx.Module, seen: dict[str, jax.Array], **options: object) -> tuple[jax.Array, dict[str, jax.Array]]:
+def loss(of: nnx.Module, seen: dict[str, jax.Array], **options: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The method's loss and metrics."""
     return nnx.jit(lambda of, seen: of.loss(seen, jax.random.key(5), **options))(of, seen)

@@ -225,6 +225,13 @@ _PARTS = dict(
         method=dict(name="next_token"),
         evaluate=_READ,
     ),
+    data2vec_text=dict(
+        data=dict(_TEXT, layout="full_sentences"),
+        views=dict(name="token_spans"),
+        model=dict(_READER, segments=1),
+        method=dict(name="data2vec_text", top=2, momentum=0.9, momentum_end=0.99, momentum_steps=40),
+        evaluate=_READ,
+    ),
     t5=dict(
         data=dict(_TEXT, layout="stream", sentinels=4),
         views=dict(name="span_corruption"),

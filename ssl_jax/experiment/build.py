@@ -227,6 +227,7 @@ def build(
     data_dir: str | None = None,
     mesh: Mesh | None = None,
     method_table: Mapping[str, Callable] = methods.METHODS,
+    whole_batches: bool = True,
 ) -> Experiment:
     """Builds a checked config: prepares and opens the data, shapes the method, makes the optimizer.
 
@@ -235,6 +236,7 @@ def build(
       data_dir: where TFDS data lies, None for TFDS's own default.
       mesh: None for one over all devices.
       method_table: name -> class; another table lets a method live outside of this package.
+      whole_batches: the data must fill a batch; without, there are shapes to look at, and nothing to train on.
 
     Raises:
       UserError: a bad setting, missing data, or parts that do not fit together.
@@ -247,7 +249,7 @@ def build(
     method = states.abstract(make_method)
     meshes.check_parts(config["batch_size"], mesh, config["model"].get("accumulate", 1))
     _check_named_parts(config["optimizer"], nnx.state(method, nnx.Param))
-    _open_splits(config, opened)
+    _open_splits(config, opened, whole_batches)
     _check_views_are_used(config, method, opened)
     schedule, optimizer = _optimizer(config)
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
@@ -270,9 +272,10 @@ def _sharding(config: Mapping[str, Any]) -> meshes.Sharding:
     return configs.construct(meshes.Sharding, config.get("sharding", {}), "config.sharding")
 
 
-def _open_splits(config: Mapping[str, Any], opened: Any) -> None:
+def _open_splits(config: Mapping[str, Any], opened: Any, whole_batches: bool) -> None:
     """Opens all splits, so that what is wrong with one of them shows now and not when it is first read."""
-    data.steps_per_epoch(len(opened.train), config["batch_size"])
+    if whole_batches:
+        data.steps_per_epoch(len(opened.train), config["batch_size"])
     for split in ("eval_train", "eval"):
         count = len(getattr(opened, split))
         if count < FEWEST_EXAMPLES:

@@ -101,7 +101,8 @@ def assembled(
     if made_up:
         enough = max(config["batch_size"], FEWEST_EXAMPLES)
         config = dict(config) | {"data": dict(config["data"]) | {"mock": enough}}
-    return build(config, data_dir=data_dir, mesh=mesh, method_table=method_table), made_up
+    packed = {"whole_batches": not made_up}  # several made-up documents may make one row
+    return build(config, data_dir=data_dir, mesh=mesh, method_table=method_table, **packed), made_up
 
 
 def part_sizes(method: nnx.Module) -> dict[str, tuple[int, int, int]]:

@@ -6,16 +6,24 @@ from ssl_jax.masking.patches import count_visible, random_patches
 from ssl_jax.masking.skip_gram import SkipGramView, skip_gram_pairs
 from ssl_jax.masking.span_corruption import corrupted_sizes, span_corruption, span_numbers
 from ssl_jax.masking.spans import random_spans
+from ssl_jax.masking.token_spans import token_spans
 from ssl_jax.masking.tokens import bert_tokens
-from ssl_jax.masking.views import BertView, SpanCorruptionView, TokensView
+from ssl_jax.masking.views import BertView, SpanCorruptionView, TokenSpansView, TokensView
 
-VIEWS = {"bert": BertView, "skip_gram": SkipGramView, "span_corruption": SpanCorruptionView, "tokens": TokensView}
+VIEWS = {
+    "bert": BertView,
+    "skip_gram": SkipGramView,
+    "span_corruption": SpanCorruptionView,
+    "token_spans": TokenSpansView,
+    "tokens": TokensView,
+}
 
 __all__ = [
     "VIEWS",
     "BertView",
     "SpanCorruptionView",
     "SkipGramView",
+    "TokenSpansView",
     "TokensView",
     "bert_tokens",
     "block_patches",
@@ -29,4 +37,5 @@ __all__ = [
     "span_numbers",
     "skip_gram_pairs",
     "spread_ratios",
+    "token_spans",
 ]

@@ -60,7 +60,7 @@ def bert_tokens(
     _check_settings(tokens.shape[0], max_predictions, rate, mask_share, random_share, max_ngram)
     choose_key, replace_key = jax.random.split(key)
     tokens = tokens.astype(jnp.int32)
-    candidates = _ordinary(tokens, special_ids)
+    candidates = is_ordinary(tokens, special_ids)
     count = _count(candidates, rate, max_predictions)
     if word_starts is None and max_ngram == 1:
         positions, used = _choose(choose_key, candidates, count, max_predictions)
@@ -78,7 +78,8 @@ def bert_tokens(
     }
 
 
-def _ordinary(tokens, special_ids):
+def is_ordinary(tokens: jax.Array, special_ids: tuple[int, ...]) -> jax.Array:
+    """Which of `tokens` int [S] are none of the special ones: bool [S]."""
     special = jnp.asarray(special_ids, dtype=jnp.int32)
     return ~jnp.any(tokens[:, None] == special[None, :], axis=1)
 

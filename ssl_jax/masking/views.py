@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ssl_jax.masking.span_corruption import corrupted_sizes, span_corruption
+from ssl_jax.masking.token_spans import token_spans
 from ssl_jax.masking.tokens import bert_tokens
 
 
@@ -68,11 +69,7 @@ class BertView:
           ValueError: the data is no text, has no token to hide others with, or a share is impossible.
         """
         self.told = _told("bert", spec)
-        if spec.mask_id is None:
-            raise ValueError(
-                "name 'bert' puts a token in place of others, and this vocabulary has no [MASK] or <mask>; "
-                "set config.data.tokenizer to one that has"
-            )
+        _check_mask("bert", spec)
         length = spec.shapes["tokens"][0]
         self.pad_id, self.special_ids, self.mask_id = spec.pad_id, tuple(spec.special_ids), spec.mask_id
         self.settings = dict(
@@ -92,6 +89,41 @@ class BertView:
     def train(self, key: jax.Array, tokens: jax.Array) -> dict[str, jax.Array]:
         """`masking.bert_tokens` of one sequence, int32 [S]."""
         return bert_tokens(key, tokens, **self.settings)
+
+
+class TokenSpansView:
+    """Hides spans of the tokens of one sequence, as data2vec does.
+
+    Attributes:
+      hides: whether tokens are hidden: True.
+      told, pad_id, special_ids: as in `TokensView`.
+      mask_id: the token that hides.
+    """
+
+    hides = True
+
+    def __init__(self, spec: Any, *, rate: float = 0.35, span: int = 4):
+        """
+        Args:
+          spec: of the data: the sequence's length, and the special tokens.
+          rate: share of a sequence's tokens that would be hidden if spans did not overlap.
+          span: tokens of a hidden span.
+
+        Raises:
+          ValueError: the data is no text, has no token to hide others with, or a setting is impossible.
+        """
+        self.told = _told("token_spans", spec)
+        _check_mask("token_spans", spec)
+        self.pad_id, self.special_ids, self.mask_id = spec.pad_id, tuple(spec.special_ids), spec.mask_id
+        self.settings = dict(
+            special_ids=self.special_ids, pad_id=spec.pad_id, mask_id=spec.mask_id, rate=rate, span=span
+        )
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        jax.eval_shape(self.train, key, jax.ShapeDtypeStruct(spec.shapes["tokens"], "int32"))
+
+    def train(self, key: jax.Array, tokens: jax.Array) -> dict[str, jax.Array]:
+        """`tokens` int32 [S], of which `masking.token_spans` has hidden some."""
+        return {"tokens": token_spans(key, tokens, **self.settings)}
 
 
 class SpanCorruptionView:
@@ -143,3 +175,11 @@ def _told(name: str, spec: Any) -> str | None:
     if "tokens" not in spec.shapes:
         raise ValueError(f"name {name!r} is for tokens, and the data has none; set config.data.modality to 'text'")
     return next((key for key in ("next", "order") if key in spec.shapes), None)
+
+
+def _check_mask(name: str, spec: Any) -> None:
+    if spec.mask_id is None:
+        raise ValueError(
+            f"name {name!r} puts a token in place of others, and this vocabulary has no [MASK] or <mask>; "
+            "set config.data.tokenizer to one that has"
+        )

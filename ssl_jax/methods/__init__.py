@@ -9,6 +9,7 @@ from ssl_jax.methods.byol import BYOL
 from ssl_jax.methods.clap import CLAP
 from ssl_jax.methods.cpc import CPC
 from ssl_jax.methods.data2vec import Data2Vec
+from ssl_jax.methods.data2vec_text import Data2VecText
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
@@ -43,6 +44,7 @@ METHODS = {
     "clap": CLAP,
     "cpc": CPC,
     "data2vec": Data2Vec,
+    "data2vec_text": Data2VecText,
     "dcl": DCL,
     "dino": DINO,
     "dinov2": DINOv2,

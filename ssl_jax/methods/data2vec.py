@@ -9,6 +9,7 @@ from flax import nnx
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import mean_of_frames, settings, targets
 from ssl_jax.models.convolutions import real
+from ssl_jax.models.pooling import deviation_of_places
 
 
 class Data2Vec(nnx.Module):
@@ -89,8 +90,8 @@ class Data2Vec(nnx.Module):
         predictions = self.prediction(states.astype(jnp.float32))
         truths = jax.lax.stop_gradient(self.targets(features, frames))
         loss = losses.data2vec(predictions, truths, mask, beta=self.beta)
-        spread = {"target_deviation": _spread(truths, mask), "prediction_deviation": _spread(predictions, mask)}
-        return loss, spread
+        compared = {"target_deviation": truths, "prediction_deviation": predictions}
+        return loss, {name: deviation_of_places(x, mask) for name, x in compared.items()}
 
     def targets(self, features: jax.Array, frames: jax.Array) -> jax.Array:
         """What is to be predicted: the mean of the teacher's last blocks, each normalised over time, [B, F, width].
@@ -121,11 +122,3 @@ class Data2Vec(nnx.Module):
         heard = jax.vmap(self.view.evaluate)(inputs)
         states = self.backbone.states(**heard)
         return jnp.moveaxis(mean_of_frames(states, self.backbone.frames(heard["length"])), 0, 1)
-
-
-def _spread(x, mask):
-    """The mean over features of their deviation over the hidden frames; 0 where all frames look alike."""
-    x, weights = jax.lax.stop_gradient(x), mask[:, :, None]
-    count = jnp.maximum(mask.sum(), 1)
-    mean = jnp.sum(x * weights, (0, 1), keepdims=True) / count
-    return jnp.mean(jnp.sqrt(jnp.sum(jnp.square(x - mean) * weights, (0, 1)) / count))

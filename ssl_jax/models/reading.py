@@ -42,11 +42,13 @@ def read(
     Returns:
       [B, S, F].
     """
-    parts, positions = views["parts"], None
-    mask = parts > 0
-    if apart:
-        mask, positions = attending.within_parts(parts), attending.positions_within(parts)
+    mask, positions = seen(views["parts"], apart=apart)
     return encoder(views["tokens"], views["segments"], mask, positions=positions, train=train, key=key)
+
+
+def seen(parts: jax.Array, *, apart: bool) -> tuple[jax.Array, jax.Array | None]:
+    """Who is attended to, bool [B, S] or [B, S, S], and positions int [B, S] or None, as `read` says."""
+    return (attending.within_parts(parts), attending.positions_within(parts)) if apart else (parts > 0, None)
 
 
 def at_positions(states: jax.Array, positions: jax.Array) -> jax.Array:

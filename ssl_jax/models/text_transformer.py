@@ -184,7 +184,7 @@ class TextTransformer(nnx.Module):
         Raises:
           ValueError: the sequences are too long, or training needs a key.
         """
-        x, mask, key = self._embed(tokens, segments, mask, positions, train, key)
+        x, mask, key = self.embed_tokens(tokens, segments, mask, positions, train=train, key=key)
         x = self.stack(x, mask, key)
         return x if self.final_norm is None else self.final_norm(x).astype(x.dtype)
 
@@ -203,10 +203,22 @@ class TextTransformer(nnx.Module):
 
         Args: as for a call; `of`: as for `Stack.states`.
         """
-        return self.stack.states(*self._embed(tokens, segments, mask, positions, train, key), of=of)
+        return self.stack.states(*self.embed_tokens(tokens, segments, mask, positions, train=train, key=key), of=of)
 
-    def _embed(self, tokens, segments, mask, positions, train, key):
-        """What the blocks are given: embeddings [B, S, width], who attends to whom, and a key."""
+    def embed_tokens(
+        self,
+        tokens: jax.Array,
+        segments: jax.Array,
+        mask: jax.Array,
+        positions: jax.Array | None = None,
+        *,
+        train: bool = False,
+        key: jax.Array | None = None,
+    ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+        """What the blocks are given: embeddings [B, S, width], who attends to whom, and a key.
+
+        Args: as for a call.
+        """
         if tokens.shape[1] > self.max_length:
             raise ValueError(f"tokens are {tokens.shape[1]} long, more than max_length {self.max_length}")
         key = settings.training_key(train, key, dropout=self.dropout)

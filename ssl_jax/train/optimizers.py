@@ -196,6 +196,35 @@ def sgd(
     return optax.chain(decay, optax.sgd(rate, momentum, nesterov=nesterov))
 
 
+def adafactor(
+    rate: optax.Schedule,
+    *,
+    decay_power: float = 0.8,
+    clip_threshold: float = 1.0,
+    smallest_factored: int = 128,
+) -> optax.GradientTransformation:
+    """Adafactor (Shazeer and Stern 2018) as T5 is trained: of a matrix only the second moments' rows and columns.
+
+    Without momentum and weight decay. A parameter moves by the rate times its root mean square, 0.001 at least
+    (section 8), so rates are larger than elsewhere. Layers that are stacked for `lax.scan` are clipped and scaled as
+    one parameter; unstacked, each by itself.
+
+    Args:
+      rate: learning rate by step.
+      decay_power: at step t, 1 - t to the power of -this is kept of the second moments (section 7.2).
+      clip_threshold: the largest root mean square that an update may have (section 6).
+      smallest_factored: arrays whose two longest axes are shorter have all second moments.
+
+    Raises:
+      ValueError: a setting is out of its range.
+    """
+    settings.positive(decay_power=decay_power, clip_threshold=clip_threshold)
+    settings.at_least(1, smallest_factored=smallest_factored)
+    return optax.adafactor(
+        rate, min_dim_size_to_factor=smallest_factored, decay_rate=decay_power, clipping_threshold=clip_threshold
+    )
+
+
 def warmup_cosine(
     peak: float,
     steps: int,
@@ -256,6 +285,13 @@ def constant(peak: float, steps: int, *, warmup_steps: int = 0) -> optax.Schedul
     return optax.join_schedules([rise, optax.constant_schedule(peak)], [warmup_steps])
 
 
+def inverse_sqrt(peak: float, steps: int, *, hold_steps: int) -> optax.Schedule:
+    """`peak` for `hold_steps`, then `peak * sqrt(hold_steps / step)`: T5's (Raffel et al. 2020, section 3.1.2)."""
+    if not 1 <= hold_steps < steps:
+        raise ValueError(f"hold_steps {hold_steps} must be at least 1 and less than the {steps} steps of the run")
+    return lambda step: peak * jnp.sqrt(hold_steps / jnp.maximum(step, hold_steps))
+
+
 def _check_warmup(warmup_steps: int, steps: int) -> None:
     if not 0 <= warmup_steps < steps:
         raise ValueError(f"warmup_steps {warmup_steps} must be at least 0 and less than the {steps} steps of the run")
@@ -281,6 +317,7 @@ def peak_rate(batch_size: int, *, learning_rate: float, reference_batch_size: in
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "adafactor": adafactor,
     "lars": lars,
     "larc": larc,
     "adamw": adamw,
@@ -292,4 +329,5 @@ SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
     "warmup_linear": warmup_linear,
     "warmup_hold_decay": warmup_hold_decay,
     "constant": constant,
+    "inverse_sqrt": inverse_sqrt,
 }

@@ -42,3 +42,28 @@ def test_larc_is_solo_learns_lars(clip, all_parameters):
         for name, w in theirs.items():
             assert largest_error(ours[name], w) < 1e-6, (number, name)
     assert np.any(np.asarray(ours["zero.kernel"]) != 0)
+
+
+def test_adafactor_is_that_of_transformers():
+    transformers = pytest.importorskip("transformers")
+    weights = {"matrix": random(130, 140, seed=0), "stacked": random(2, 128, 130, seed=1), "vector": random(7, seed=2)}
+    weights |= {"zero": torch.zeros(128, 128)}
+    theirs = {name: torch.nn.Parameter(weight.detach().clone()) for name, weight in weights.items()}
+    ours = {name: jnp.asarray(weight.detach().numpy()) for name, weight in weights.items()}
+    peer = transformers.Adafactor(
+        theirs.values(), lr=1.0, scale_parameter=True, relative_step=False, warmup_init=False, clip_threshold=0.9
+    )
+    rates = (0.01, 0.01, 0.004, 0.1, 1e-3)
+    update = optimizers.adafactor(lambda step: jnp.array(rates)[step], clip_threshold=0.9)
+    state = update.init(ours)
+    for number, rate in enumerate(rates):
+        gradients = {name: random(*w.shape, seed=10 * number).detach() * 3.0**number for name, w in theirs.items()}
+        for name, w in theirs.items():
+            w.grad = gradients[name].clone()
+        peer.param_groups[0]["lr"] = rate
+        peer.step()
+        grads = {name: jnp.asarray(gradient.numpy()) for name, gradient in gradients.items()}
+        updates, state = update.update(grads, state, ours)
+        ours = optax.apply_updates(ours, updates)
+        for name, w in theirs.items():
+            assert largest_error(ours[name], w) < 1e-5, (number, name)

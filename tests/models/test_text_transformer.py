@@ -131,7 +131,7 @@ def test_branches_are_what_the_blocks_add(norm_first):
     block = model.stack.blocks[0]
     bare = nnx.clone(block)
     bare.norm2 = lambda x: x  # what goes into the last normalisation, instead of what comes out
-    x = model._embed(TOKENS, SEGMENTS, MASK, None, False, None)[0]
+    x = model.embed_tokens(TOKENS, SEGMENTS, MASK)[0]
     np.testing.assert_allclose(output, block.norm2(bare(x, MASK) + branch), atol=1e-5)
 
 

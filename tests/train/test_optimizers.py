@@ -217,3 +217,42 @@ def test_lamb_by_hand():
         np.testing.assert_allclose(updates["kernel"], -0.1 * step, rtol=1e-5)
         np.testing.assert_allclose(updates["bias"], [-0.1 * sign], rtol=1e-5)
         params = optax.apply_updates(params, updates)
+
+
+def test_inverse_sqrt_by_hand():
+    schedule = optimizers.inverse_sqrt(0.01, 1000, hold_steps=100)
+    for step, value in {0: 0.01, 100: 0.01, 400: 0.005, 900: 0.01 / 3}.items():
+        np.testing.assert_allclose(schedule(step), value, rtol=1e-6)
+    for wrong in (0, 1000):
+        with pytest.raises(ValueError, match=f"hold_steps {wrong} must be at least 1 and less than the 1000 steps"):
+            optimizers.inverse_sqrt(0.01, 1000, hold_steps=wrong)
+
+
+def test_adafactor_moves_each_parameter_by_its_own_size():
+    """At the first step all second moments are the gradient's own: it moves by the rate times the weights' size."""
+    params = {"large": jnp.full((4, 3), 2.0), "zero": jnp.zeros(5)}
+    update = optimizers.adafactor(optax.constant_schedule(0.1))
+    gradient = {"large": jnp.full((4, 3), -7.0), "zero": jnp.full(5, 0.3)}
+    moved = update.update(gradient, update.init(params), params)[0]
+    np.testing.assert_allclose(moved["large"], 0.1 * 2.0, rtol=1e-5)
+    np.testing.assert_allclose(moved["zero"], -0.1 * 1e-3, rtol=1e-5)
+
+
+def test_adafactor_keeps_rows_and_columns_of_large_matrices():
+    params = {"large": jnp.zeros((130, 140)), "small": jnp.zeros((130, 20))}
+    shapes = {leaf.shape for leaf in jax.tree.leaves(optimizers.adafactor(optax.constant_schedule(0.1)).init(params))}
+    assert (130, 20) in shapes and (130, 140) not in shapes
+    assert (130,) in shapes and (140,) in shapes
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"decay_power": 0.0}, "decay_power 0.0 must be positive"),
+        ({"clip_threshold": 0.0}, "clip_threshold 0.0 must be positive"),
+        ({"smallest_factored": 0}, "smallest_factored 0 is below 1"),
+    ],
+)
+def test_impossible_settings_of_adafactor(settings, message):
+    with pytest.raises(ValueError, match=message):
+        optimizers.adafactor(optax.constant_schedule(0.1), **settings)

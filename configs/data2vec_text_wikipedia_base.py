@@ -1,0 +1,73 @@
+"""data2vec of text, base, on English Wikipedia: Baevski et al. 2022 (arXiv:2202.03555), section 4.3.
+
+125 M parameters without the teacher and the head. The official run is on 16 GPUs and reads BooksCorpus as well, which
+cannot be had any more, so somewhat less than the paper's numbers is to be expected.
+
+    python launch.py prepare wikipedia/20230601.en
+    python launch.py prepare --config=configs/data2vec_text_wikipedia_base.py    tokenises and packs
+    python launch.py --config=configs/data2vec_text_wikipedia_base.py
+    python launch.py --config=configs/data2vec_text_wikipedia_base.py:smoke    the same code path on made-up articles
+
+Where the numbers come from: 16 x 8,192 tokens, 256 sequences of 512, 1M steps, Adam with 2e-4, betas 0.9 and 0.98 and
+eps 1e-6, weight decay 0.01, 10,000 steps of warm-up, cosine decay, clipping at 5, dropout 0.1, 35 % in spans of 4, the
+last 10 layers, momentum from 0.999 to 0.9999 in 300,000 steps, beta 4, two layers of head: the authors'
+`config/text/pretraining/base.yaml`, whose 12 layers are 768 wide with 12 heads. Their loss is the sum over the 768
+features, ours the mean: so eps and the clipping are divided by 768. Their sequences hold whole documents of at most 512
+tokens; here they are packed, and do not see each other. 50,265 tokens are those of RoBERTa; word pieces are learnt,
+unless `config.data.tokenizer` names its tokenizer.json.
+"""
+
+import ml_collections
+
+from ssl_jax.errors import unknown
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.batch_size = 256
+    thousand = 1000 * 256 // config.get_ref("batch_size")  # steps of the code; as many sequences at another batch
+    config.steps = 1000 * thousand
+    config.log_every = 100
+    config.data = dict(
+        modality="text", name="wikipedia/20230601.en", train_split="train[:99%]", eval_train_split="train[98%:99%]",
+        eval_split="train[99%:]", label_key=None, vocab_size=50_265, sequence_length=512, sentences="punctuation",
+        layout="full_sentences", workers=8, mock=0,
+    )  # fmt: skip
+    config.views = dict(name="token_spans", rate=0.35, span=4)
+    config.model = dict(
+        name="text_transformer", vocab_size=50_265, max_length=512, width=768, depth=12, heads=12, mlp_dim=3072,
+        segments=1, dropout=0.1, epsilon=1e-5, scan=True, dtype="bfloat16",
+    )  # fmt: skip
+    config.method = dict(
+        name="data2vec_text", top=10, momentum=0.999, momentum_end=0.9999, momentum_steps=300 * thousand, beta=4.0
+    )
+    config.optimizer = dict(
+        name="adamw", learning_rate=2e-4, weight_decay=0.01, b1=0.9, b2=0.98, eps=1e-6 / 768, clip_norm=5 / 768
+    )
+    config.schedule = dict(name="warmup_cosine", warmup_steps=10 * thousand)
+    config.checkpoint = dict(every=5 * thousand, keep=2)
+    config.evaluate = dict(every=25 * thousand, batch_size=256, during=(), tasks=(), limit=50_000)
+    config.expected = dict(
+        results={},
+        source="Baevski et al. 2022, section 4.3",
+        parameters=125_000_000,  # without the head
+        hardware="16 GPUs",
+    )
+    if variant == "smoke":
+        _smoke(config)
+    elif variant:
+        raise unknown("variant of data2vec_text_wikipedia_base", variant, ["smoke"])
+    return config
+
+
+def _smoke(config: ml_collections.ConfigDict) -> None:
+    """A few steps on made-up articles: the very code path, small enough for a laptop."""
+    config.steps, config.batch_size, config.log_every = 4, 16, 1
+    config.data.update(vocab_size=200, sequence_length=64, workers=0, mock=64)
+    config.model.update(vocab_size=200, width=192, depth=2, heads=3, mlp_dim=768)
+    config.method.update(top=2, momentum_steps=2)
+    config.schedule.warmup_steps = 1
+    config.checkpoint.every = 2
+    config.evaluate.update(every=2, batch_size=16)
+    config.expected = dict(results={})
