@@ -48,8 +48,8 @@ class WaveformTransformer(nnx.Module):
       conv_features: channels of the last convolution.
       feature_norm: the layer normalisation of what the convolutions give.
       hop: samples from one frame to the next.
-      heads, mlp_dim, conv_norm, position_kernel, position_groups, position_depth, norm_first, dropout, initializer_range,
-        scan, remat, accumulate, dtype: as given.
+      heads, mlp_dim, conv_norm, position_kernel, position_groups, position_depth, norm_first, dropout,
+        initializer_range, scan, remat, accumulate, dtype: as given.
     """
 
     reads = "audio"
