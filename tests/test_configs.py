@@ -31,9 +31,8 @@ SMOKE = ("simclr_imagenet_rn50", "mae_imagenet_vit_b16", "bert_base")
 TEXT_SETS = ("wikipedia", "lm1b", "_c4_")
 TEXT = ("bert_base", *(path.stem for path in FILES if any(name in path.stem for name in TEXT_SETS)))
 SPEECH = tuple(path.stem for path in FILES if "librispeech" in path.stem)
-PAPERS = [
-    path for path in FILES if "imagenet" in path.stem or "cifar10" in path.stem or path.stem in (*TEXT, *SPEECH)
-]
+PICTURES = [path for path in FILES if "imagenet" in path.stem or "cifar10" in path.stem]
+PAPERS = sorted([*PICTURES, *(path for path in FILES if path.stem in (*TEXT, *SPEECH))])
 
 
 # Their sources state no size: lightly's and other benchmarks on CIFAR-10, LeJEPA's abstract, and most papers of speech;

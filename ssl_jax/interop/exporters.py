@@ -7,7 +7,7 @@ import numpy as np
 from flax import nnx
 
 from ssl_jax.data.spec import Spec
-from ssl_jax.interop import albert, bert, data2vec_text, electra, gpt2, roberta, t5
+from ssl_jax.interop import albert, bert, data2vec_audio, data2vec_text, electra, gpt2, hubert, roberta, t5, wav2vec2
 
 
 class Exported(NamedTuple):
@@ -71,6 +71,31 @@ def of_data2vec_text(method: nnx.Module, spec: Spec) -> Exported:
     return Exported(config, data2vec_text.to_transformers(method.backbone, pad_id=spec.pad_id))
 
 
+def of_wav2vec2(method: nnx.Module, spec: Spec) -> Exported:
+    """`Wav2Vec2ForPreTraining`."""
+    del spec
+    heads = {name: getattr(method, name) for name in ("quantizer", "project_context", "project_quantized")}
+    width = method.project_context.out_features
+    config = wav2vec2.pretraining_settings(method.backbone, method.quantizer, width)
+    config |= {"architectures": ["Wav2Vec2ForPreTraining"], "num_negatives": method.negatives}
+    config |= {"contrastive_logits_temperature": method.temperature, "diversity_loss_weight": method.diversity_weight}
+    return Exported(config, wav2vec2.to_transformers(method.backbone, **heads))
+
+
+def of_hubert(method: nnx.Module, spec: Spec) -> Exported:
+    """`HubertModel`, which has no head for pretraining."""
+    del spec
+    config = wav2vec2.settings(method.backbone) | {"model_type": "hubert", "architectures": ["HubertModel"]}
+    return Exported(config, hubert.to_transformers(method.backbone))
+
+
+def of_data2vec(method: nnx.Module, spec: Spec) -> Exported:
+    """The student, `Data2VecAudioModel`."""
+    del spec
+    config = data2vec_audio.settings(method.backbone) | {"architectures": ["Data2VecAudioModel"]}
+    return Exported(config, data2vec_audio.to_transformers(method.backbone))
+
+
 def _named(architecture: str, spec: Spec) -> dict[str, Any]:
     """The class that reads the weights, and the tokens that a configuration names."""
     tokens = {"pad_token_id": spec.pad_id, "bos_token_id": spec.cls_id, "eos_token_id": spec.sep_id}
@@ -80,10 +105,13 @@ def _named(architecture: str, spec: Spec) -> dict[str, Any]:
 EXPORTERS: dict[str, Callable[[nnx.Module, Spec], Exported]] = {
     "albert": of_albert,
     "bert": of_bert,
+    "data2vec": of_data2vec,
     "data2vec_text": of_data2vec_text,
     "electra": of_electra,
+    "hubert": of_hubert,
     "next_token": of_next_token,
     "roberta": of_roberta,
     "t5": of_t5,
+    "wav2vec2": of_wav2vec2,
 }
 """By method. Each takes the trained method and the description of its data."""

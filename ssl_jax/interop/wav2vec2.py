@@ -1,11 +1,15 @@
 """Weights of wav2vec 2.0, from and to Hugging Face's `Wav2Vec2Model` and `Wav2Vec2ForPreTraining`."""
 
+from typing import Any
+
 import numpy as np
 from flax import nnx
 
+from ssl_jax.errors import UserError
 from ssl_jax.interop.layouts import CONV1D, LINEAR, ROW, TABLE
 from ssl_jax.interop.table import Parts, Row, Weights, load, nested, rename, save
 from ssl_jax.models import GumbelQuantizer, WaveformTransformer
+from ssl_jax.models.waveform_transformer import EPSILON
 
 _CONV = "feature_extractor.conv_layers.{i}"
 _LAYER = "encoder.layers.{i}"
@@ -63,6 +67,58 @@ _ROWS = (
 )
 _BARE = (r"^(feature_extractor|feature_projection|encoder|masked_spec_embed)(\.|$)", r"wav2vec2.\1\2")
 _HEADS = dict(quantizer="quantizer", project_context="project_hid", project_quantized="project_q")
+
+
+def common_settings(encoder: WaveformTransformer) -> dict[str, Any]:
+    """The settings of an encoder under the names that they have in the configurations of all three models."""
+    convolutions = encoder.convolutions
+    bias = convolutions.layers[0].conv.bias is not None
+    return {
+        "hidden_size": encoder.features,
+        "num_hidden_layers": encoder.stack.depth,
+        "num_attention_heads": encoder.heads,
+        "intermediate_size": encoder.mlp_dim,
+        "hidden_act": "gelu",
+        "conv_dim": [layer.conv.out_features for layer in convolutions.layers],
+        "conv_kernel": list(convolutions.kernels),
+        "conv_stride": list(convolutions.strides),
+        "conv_bias": bias,
+        "num_feat_extract_layers": len(convolutions.layers),
+        "num_conv_pos_embedding_groups": encoder.position_groups,
+        "hidden_dropout": encoder.dropout,
+        "attention_dropout": encoder.dropout,
+        "activation_dropout": 0.0,
+        "feat_proj_dropout": encoder.dropout,
+        "layerdrop": 0.0,
+        "layer_norm_eps": EPSILON,
+        "initializer_range": encoder.initializer_range,
+    }
+
+
+def settings(encoder: WaveformTransformer) -> dict[str, Any]:
+    """What a `Wav2Vec2Config` or a `HubertConfig` says of this encoder, but for its `model_type`.
+
+    Raises:
+      UserError: its positions are those of data2vec.
+    """
+    if encoder.position_depth > 1:
+        raise UserError(f"config.model.position_depth {encoder.position_depth}: wav2vec 2.0 and HuBERT have 1.")
+    return common_settings(encoder) | {
+        "feat_extract_norm": encoder.conv_norm,
+        "do_stable_layer_norm": encoder.norm_first,
+        "num_conv_pos_embeddings": encoder.position_kernel,
+    }
+
+
+def pretraining_settings(encoder: WaveformTransformer, quantizer: GumbelQuantizer, width: int) -> dict[str, Any]:
+    """What a `Wav2Vec2Config` says of the quantizer and of projections to `width`."""
+    return settings(encoder) | {
+        "model_type": "wav2vec2",
+        "num_codevector_groups": quantizer.groups,
+        "num_codevectors_per_group": quantizer.codes,
+        "codevector_dim": quantizer.width,
+        "proj_codevector_dim": width,
+    }
 
 
 def from_transformers(

@@ -11,7 +11,8 @@ from ssl_jax.models.initializers import torch_start
 from ssl_jax.models.normalization import layer_norm
 from ssl_jax.models.transformer import PostNormBlock, PreNormBlock, Remat, Stack, dropout
 
-_EPSILON = 1e-5
+EPSILON = 1e-5
+"""Of all layer normalisations."""
 
 
 class WaveformTransformer(nnx.Module):
@@ -47,7 +48,8 @@ class WaveformTransformer(nnx.Module):
       conv_features: channels of the last convolution.
       feature_norm: the layer normalisation of what the convolutions give.
       hop: samples from one frame to the next.
-      dropout, initializer_range, scan, remat, accumulate, dtype: as given.
+      heads, mlp_dim, conv_norm, position_kernel, position_groups, position_depth, norm_first, dropout,
+        initializer_range, scan, remat, accumulate, dtype: as given.
     """
 
     reads = "audio"
@@ -86,6 +88,12 @@ class WaveformTransformer(nnx.Module):
         settings.positive(initializer_range=initializer_range, feature_gradient=feature_gradient)
         self.features, self.conv_features = width, conv_channels[-1]
         self.dropout, self.feature_gradient = dropout, feature_gradient
+        self.heads, self.mlp_dim, self.conv_norm = heads, mlp_dim, conv_norm
+        self.position_kernel, self.position_groups, self.position_depth = (
+            position_kernel,
+            position_groups,
+            position_depth,
+        )
         self.initializer_range, self.norm_first = initializer_range, norm_first
         self.scan, self.remat, self.accumulate, self.dtype = scan, remat, accumulate, dtype
         start = dict(dtype=dtype, rngs=rngs)
@@ -93,7 +101,7 @@ class WaveformTransformer(nnx.Module):
             conv_channels, conv_kernels, conv_strides, norm=conv_norm, bias=conv_bias, **start
         )
         self.hop = self.convolutions.hop
-        self.feature_norm = layer_norm(self.conv_features, epsilon=_EPSILON, rngs=rngs)
+        self.feature_norm = layer_norm(self.conv_features, epsilon=EPSILON, rngs=rngs)
         linear = dict(torch_start(self.conv_features), dtype=settings.computation_dtype(dtype), rngs=rngs)
         self.projection = nnx.Linear(self.conv_features, width, **linear)
         self.mask_embedding = nnx.Param(jax.random.uniform(rngs.params(), (width,)))
@@ -102,12 +110,12 @@ class WaveformTransformer(nnx.Module):
             self.positions = convolutions.ConvPositions(width, **around)
         else:
             self.positions = convolutions.StackedConvPositions(width, depth=position_depth, **around)
-        self.norm = layer_norm(width, epsilon=_EPSILON, rngs=rngs)
+        self.norm = layer_norm(width, epsilon=EPSILON, rngs=rngs)
         block = self._block(width, heads=heads, mlp_dim=mlp_dim)
         self.stack = Stack(block, depth=depth, scan=scan, remat=remat, accumulate=accumulate, rngs=rngs)
 
     def _block(self, width, **sizes):
-        shape = dict(sizes, dropout=self.dropout, epsilon=_EPSILON, dtype=self.dtype)
+        shape = dict(sizes, dropout=self.dropout, epsilon=EPSILON, dtype=self.dtype)
         deviation = self.initializer_range
         if not self.norm_first:
             return lambda rngs: PostNormBlock(width, initializer_range=deviation, rngs=rngs, **shape)

@@ -139,6 +139,7 @@ def metric(key: str) -> str:
 
 def metric_order(key: str) -> tuple[int, int, str]:
     """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, others."""
+    """Sorts few-shot by its shots, then full kNN, the linear probe, those of layers, other shares, and the rest."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
     if shots:

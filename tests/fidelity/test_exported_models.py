@@ -12,9 +12,10 @@ transformers = pytest.importorskip("transformers")
 from comparison import relative_error  # noqa: E402
 
 import launch  # noqa: E402
+from ssl_jax import interop  # noqa: E402
 from ssl_jax.models import reading  # noqa: E402
 from ssl_jax.train.checkpoints import Checkpoints  # noqa: E402
-from tests import tiny  # noqa: E402
+from tests import sounds, tiny  # noqa: E402
 from tests.quick import by_method  # noqa: E402
 from tests.stepping import Stepper  # noqa: E402
 
@@ -122,3 +123,26 @@ def test_t5(data_dir, tmp_path):
     theirs = loaded(transformers.AutoModelForSeq2SeqLM, out)(**inputs).logits.detach().numpy()
     counted = views["weights"] > 0
     assert relative_error(np.asarray(module.logits(views))[counted], theirs[counted]) < 1e-5
+
+
+# Whose networks transformers has; data2vec's tiny one has a single convolution for positions, as wav2vec 2.0.
+SPEECH = {
+    "wav2vec2": ("Wav2Vec2ForPreTraining", {}),
+    "hubert": ("HubertModel", {}),
+    "data2vec": ("Data2VecAudioModel", dict(position_depth=2, conv_norm="layer")),
+}
+
+
+@pytest.mark.parametrize("method", SPEECH)
+def test_speech_is_heard_alike_in_transformers(method, tmp_path):
+    architecture, model = SPEECH[method]
+    module = sounds.method(method, model=model)
+    config, weights = interop.EXPORTERS[method](module, sounds.SPEC)
+    interop.write(tmp_path / "model.safetensors", weights)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    theirs = loaded(getattr(transformers, architecture), tmp_path)
+    waveform = np.random.default_rng(0).normal(size=(2, sounds.SAMPLES)).astype(np.float32)
+    ours = jax.jit(module.backbone)(waveform, np.full(2, sounds.SAMPLES))
+    with torch.no_grad():
+        found = getattr(theirs, "wav2vec2", theirs)(torch.tensor(waveform)).last_hidden_state
+    assert relative_error(ours, found) < 1e-5

@@ -1,0 +1,93 @@
+"""HuBERT's clusters: of cepstra, and of an earlier run's features."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax import config as configs
+from ssl_jax.errors import UserError
+from ssl_jax.experiment import build
+from ssl_jax.methods.hubert import Centroids
+from ssl_jax.train import mesh as meshes
+from ssl_jax.train.checkpoints import Checkpoints
+from tests import sounds, tiny
+
+ONE_DEVICE = jax.devices()[:1]
+
+
+def experiment(data_dir, devices=ONE_DEVICE, **settings):
+    config = tiny.config("hubert", method=settings)
+    return build(config, data_dir=data_dir, mesh=meshes.make_mesh(devices))
+
+
+def centroids(state):
+    return np.asarray(jax.tree.leaves(nnx.filter_state(state.variables, Centroids))[0])
+
+
+def test_clusters_are_the_same_on_one_device_and_on_eight(data_dir, eight_devices):
+    one, eight = (centroids(experiment(data_dir, devices).initial_state()) for devices in (ONE_DEVICE, eight_devices))
+    assert one.shape == (8, 39) and np.abs(one).max() > 0
+    np.testing.assert_array_equal(one, eight)
+
+
+def test_labels_are_the_nearest_centroids_of_real_frames(data_dir):
+    built = experiment(data_dir)
+    method = built.module(built.initial_state())
+    heard = jax.vmap(method.view.evaluate)(sounds.batch())
+    features, counts = jax.jit(method.describe)(heard)
+    labels = np.asarray(jax.jit(method.labels)(heard))
+    assert features.shape == (6, int(method.backbone.frames(sounds.SAMPLES)), 39)
+    distance = np.square(np.asarray(features)[:, :, None] - np.asarray(method.centroids[...])[None, None]).sum(-1)
+    real = np.arange(features.shape[1])[None] < np.asarray(counts)[:, None]
+    np.testing.assert_array_equal(labels[real], distance.argmin(-1)[real])
+
+
+def test_clusters_are_closer_than_frames_that_are_picked(data_dir):
+    built = experiment(data_dir)
+    method = built.module(built.initial_state())
+    frames = method._frames_of(built.data.train)
+    nearest = lambda middles: np.square(frames[:, None] - middles[None]).sum(-1).min(1).mean()
+    assert nearest(np.asarray(method.centroids[...])) < 0.9 * nearest(frames[:: len(frames) // 8][:8])
+
+
+def first_run(folder, data_dir):
+    """A run's folder with a checkpoint, and its state."""
+    built = experiment(data_dir)
+    state = built.initial_state()
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(configs.plain(built.config)))
+    saver = Checkpoints(folder, every=1)
+    saver.save(1, state, {})
+    saver.close()
+    return state
+
+
+def test_second_iteration_clusters_features_of_the_first(data_dir, tmp_path):
+    first = first_run(tmp_path / "first", data_dir)
+    built = experiment(data_dir, teacher=str(tmp_path / "first"), layer=2, clusters=6)
+    state = built.initial_state()
+    method = built.module(state)
+    assert centroids(state).shape == (6, 16) and "teacher" not in state.params
+    ours, theirs = jax.tree.leaves(nnx.state(method.teacher)), jax.tree.leaves(first.params["backbone"])
+    for mine, their in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(mine, their)
+    heard = jax.vmap(method.view.evaluate)(sounds.batch())
+    features, _ = jax.jit(method.describe)(heard)
+    teacher = experiment(data_dir).module(first).backbone
+    np.testing.assert_allclose(features, jax.jit(lambda heard: teacher.states(**heard)[1])(heard), atol=1e-5)
+
+
+def test_what_cannot_be_a_teacher_is_refused(data_dir, tmp_path):
+    with pytest.raises(UserError, match="config.method.teacher '.*nothing' is no folder of a run"):
+        experiment(data_dir, teacher=str(tmp_path / "nothing"))
+    first_run(tmp_path / "first", data_dir)
+    with pytest.raises(UserError, match="config.method.layer 3 is above the teacher's 2 blocks"):
+        experiment(data_dir, teacher=str(tmp_path / "first"), layer=3)
+
+
+def test_more_clusters_than_frames_are_refused(data_dir):
+    with pytest.raises(UserError, match="config.method.clusters is 5000, and there are"):
+        experiment(data_dir, clusters=5000).initial_state()
