@@ -14,7 +14,6 @@ from ssl_jax import config as configs
 from ssl_jax.evaluate import score_names
 from ssl_jax.experiment import check
 from ssl_jax.experiment.dry_run import assembled, encoder_multiply_adds
-from ssl_jax.methods import METHODS
 from ssl_jax.report.names import METRICS
 from ssl_jax.train.loop import SPEED
 from ssl_jax.train.optimizers import peak_rate
