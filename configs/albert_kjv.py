@@ -1,4 +1,4 @@
-"""ALBERT on the King James Bible: one block run three times, narrow embeddings, hidden words and the order of passages.
+"""ALBERT on the King James Bible: one block run twice, narrow embeddings, hidden words and the order of passages.
 
 python launch.py --config=configs/albert_kjv.py
 """
@@ -13,15 +13,15 @@ def get_config() -> ml_collections.ConfigDict:
     config.batch_size = 64
     config.log_every = 25
     config.data = dict(
-        modality="text", name="kjv", label_key="book", vocab_size=4096, sequence_length=32, second_segment="swapped"
+        modality="text", name="kjv", label_key="book", vocab_size=2048, sequence_length=32, second_segment="swapped"
     )
     config.views = dict(name="bert", whole_words=True, max_ngram=3)
     config.model = dict(
-        name="text_transformer", vocab_size=4096, max_length=32, width=128, embedding_width=64, depth=3, heads=4,
-        mlp_dim=512, share_layers=True, dropout=0.0, initializer_range=0.08,
+        name="text_transformer", vocab_size=2048, max_length=32, width=64, embedding_width=32, depth=2, heads=2,
+        mlp_dim=256, share_layers=True, dropout=0.0, initializer_range=0.12,
     )  # fmt: skip
     config.method = dict(name="albert")
-    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01, clip_norm=1.0)
+    config.optimizer = dict(name="adamw", learning_rate=4e-3, weight_decay=0.01, clip_norm=1.0)
     config.schedule = dict(name="warmup_linear", warmup_steps=100)
     config.checkpoint = dict(every=500, keep=2, best="eval/masked_accuracy")
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)

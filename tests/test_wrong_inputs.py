@@ -181,6 +181,13 @@ WRONG_CONFIGS = [
     ("mae", "method.mask_ratio=1.0", "config.method.mask_ratio 1.0 leaves nothing to see or to predict"),
     ("mae", "model.drop_path=1.5", "config.model.drop_path 1.5"),
     ("bert", "views.rate=0", "config.views.rate 0 is not in (0, 1]"),
+    ("bert", "views.max_ngram=0", "config.views.max_ngram 0 is not at least 1"),
+    ("simclr", "evaluate.likelihood_limit=9", "config.evaluate.likelihood_limit: simclr does not say how likely"),
+    ("bert", "evaluate.likelihood_limit=-1", "config.evaluate.likelihood_limit -1 must be at least 0"),
+    ("roberta", "method.separate_documents=1", "config.method.separate_documents is 1 (int)"),
+    ("albert", "data.second_segment=none", "config.method: albert tells the order", "second_segment to 'swapped'"),
+    ("electra", "method.generator_fraction=0.0", "config.method.generator_fraction 0.0 is not above 0"),
+    ("next_token", "model.causal=False", "config.method: next_token guesses", "set config.model.causal to True"),
     ("bert", "data.sequence_length=4", "config.data.sequence_length 4 is not at least 8"),
     # sizes that do not go together
     *(
@@ -366,6 +373,9 @@ WRONG_COMMANDS = [
     (["export", "runs/x", "--to=onnx", "--out=y"], "export --to: 'onnx' does not exist. Valid: hf"),
     (["export", "/no/run", "--to=hf", "--out=y"], "/no/run is no run's folder"),
     (["report", "--out=y"], "report takes no --out"),
+    (["evaluate", "runs/x"], "python launch.py evaluate DIR --task=glue/mrpc"),
+    (["evaluate", "/no/run", "--task=glue/mrpc"], "/no/run is no run's folder"),
+    (["report", "runs/x", "--task.epochs=3"], "report takes no --task.epochs"),
     (["report", "--workdir=/no/run"], "/no/run holds no run"),
     (["--config=README.md"], "--config: README.md is no Python file", "ends in .py"),
     (["--config=tests/__init__"], "--config: 'tests/__init__' does not exist", "Did you mean 'tests/__init__.py'?"),
