@@ -3,10 +3,10 @@
     apt install asterisk-core-sounds-{en,es,fr,it,ru}-wav
     python launch.py --config=configs/mae_asterisk.py
 
-Probes learn words from three speakers (English, Italian, Russian) and are tried on another two (Spanish, French) with
-129 words, three examples of each; that of Spanish is that of English, and most of these recordings are among those that
-pretraining hears without labels. Unlike the paper: 8 kHz, 1.28 s, patches of 8 x 8, 60 % hidden, plain targets, and a
-decoder that attends everywhere.
+The probes tell the language of held-out wordings from one and from five recordings of each, and from all; English and
+Spanish are spoken by one voice. Mean and deviation of cepstra, the raw input, tell much of it.
+
+Unlike the paper: 8 kHz, 1.28 s, patches of 8 x 8, 60 % hidden, plain targets, and a decoder that attends everywhere.
 """
 
 import ml_collections
@@ -15,13 +15,10 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 800
+    config.steps = 400
     config.batch_size = 128
     config.log_every = 20
-    config.data = dict(
-        modality="audio", name="asterisk_sounds", seconds=2.56, label_key="word",
-        eval_train_split="words_en+words_it+words_ru", eval_split="words_es+words_fr",
-    )  # fmt: skip
+    config.data = dict(modality="audio", name="asterisk_sounds", seconds=2.56, label_key="language")
     config.views = dict(name="log_mel", seconds=1.28, window=32.0, hop=20.0, mels=32)
     config.model = dict(
         name="vit", size="Ti", image_size=64, image_width=32, channels=1, patch_size=8, width=96, depth=3, heads=3,
@@ -32,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
     )
     config.optimizer = dict(name="adamw", learning_rate=1.5e-3, weight_decay=0.05, b2=0.95)
     config.schedule = dict(name="warmup_cosine", warmup_steps=50)
-    config.checkpoint = dict(every=400, keep=2, best="eval/knn_full")
-    config.evaluate = dict(every=400, k=5, tasks=("knn_full", "linear"))
+    config.checkpoint = dict(every=200, keep=2, best="eval/knn_full")
+    config.evaluate = dict(every=200, tasks=("knn_1shot", "knn_5shot", "knn_full", "linear"))
     config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
     return config
