@@ -34,7 +34,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method = dict(name="apc", shift=3)
     config.optimizer = dict(name="adamw", learning_rate=1e-4, weight_decay=0.0, clip_norm=1.0)
     config.schedule = dict(name="constant", warmup_steps=0)
-    config.checkpoint = dict(every=epoch, keep=2, best="eval/loss")
+    config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/loss")
     config.evaluate = dict(every=5 * epoch, batch_size=64, during=(), tasks=(), diagnostics=False)
     config.expected = dict(results={})
     return trial.speech(config, variant)
