@@ -36,5 +36,5 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.schedule = dict(name="constant", warmup_steps=0)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/loss")
     config.evaluate = dict(every=5 * epoch, batch_size=64, during=(), tasks=(), diagnostics=False)
-    config.expected = dict(results={})
+    config.expected = dict(results={}, source="Chung et al. 2019, and the authors' code")
     return trial.speech(config, variant)

@@ -39,5 +39,5 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=25 * thousand)
     config.checkpoint = dict(every=5 * thousand, keep=2, best="eval/masked_unit_accuracy")
     config.evaluate = dict(every=25 * thousand, batch_size=64, during=(), tasks=(), diagnostics=False)
-    config.expected = dict(results={})
+    config.expected = dict(results={}, source="Chiu et al. 2022, with another network")
     return trial.speech(config, variant)

@@ -42,6 +42,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_hold_decay", warmup_steps=12 * thousand, decay_steps=28 * thousand)
     config.checkpoint = dict(every=5 * thousand, keep=2)
     config.evaluate = dict(every=25 * thousand, batch_size=64, during=(), tasks=(), diagnostics=False)
-    config.expected = dict(results={}, hardware="16 GPUs")
+    config.expected = dict(results={}, source="Baevski et al. 2022, and the official configuration", hardware="16 GPUs")
     smoke = dict(method=dict(top=2), schedule=dict(decay_steps=1))
     return trial.speech(config, variant, smoke=smoke)

@@ -132,7 +132,7 @@ class Checkpoints:
         place = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=one_device)
         for step in reversed(self.steps()):
             try:
-                saved = dict(self._manager.item_metadata(step)["state"])
+                saved = ocp.StandardCheckpointer().metadata(self.folder / str(step) / "state").item_metadata.tree
                 wanted = {name: place(leaf) for name, leaf in saved.items() if name != CHECKSUMS}
                 return jax.device_get(self._checked(step, wanted, one_device))
             except Exception as error:

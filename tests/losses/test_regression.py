@@ -172,3 +172,16 @@ def test_misfits_are_named():
         losses.average_layers([ones, jnp.ones((2, 4, 4))])
     with pytest.raises(ValueError, match="normalize 'batch' is not one of layer, instance, none"):
         losses.average_layers([ones], normalize="batch")
+
+
+def test_average_layers_over_time_leaves_padding_out():
+    layers = [jax.random.normal(jax.random.key(seed), (2, 6, 3)) for seed in range(2)]
+    weights = jnp.arange(6)[None] < jnp.array([[6], [4]])
+    found = losses.average_layers(layers, normalize="instance", weights=weights)
+    np.testing.assert_allclose(
+        found[:1], losses.average_layers([x[:1] for x in layers], normalize="instance"), atol=1e-6
+    )
+    short = losses.average_layers([x[1:, :4] for x in layers], normalize="instance")
+    np.testing.assert_allclose(found[1:, :4], short, atol=1e-6)
+    with pytest.raises(ValueError, match="weights"):
+        losses.average_layers(layers, normalize="instance", weights=weights[:, :5])
