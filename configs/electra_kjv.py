@@ -1,6 +1,8 @@
 """ELECTRA on the King James Bible: which words did a small generator put in the place of hidden ones?
 
 python launch.py --config=configs/electra_kjv.py
+
+The margin is a floor, less than the commonest word alone brings; a whole run has not been measured.
 """
 
 import ml_collections
@@ -27,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(
         results={},
-        margins={"masked_accuracy": 0.20, "replaced_found": 0.20, "knn_full": 0.03, "linear": 0.03},
+        margins={"masked_accuracy": 0.05},
         hardware="2 CPU cores",
     )
     return config
