@@ -37,6 +37,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=epoch)
     config.checkpoint = dict(every=epoch, keep=2, best="eval/sound_to_text")
     config.evaluate = dict(every=epoch, batch_size=256, during=(), tasks=())
-    config.expected = dict(results={})
+    config.expected = dict(results={}, source="Elizalde et al. 2022, section 3, on other data")
     small = dict(data=dict(text_length=8, vocab_size=256), method=dict(text_width=32, text_depth=1, text_heads=2))
     return trial.speech(config, variant, smoke=small)

@@ -48,7 +48,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)
     config.checkpoint = dict(every=epoch, keep=2)
     config.evaluate = dict(every=epoch, batch_size=256, during=(), tasks=())
-    config.expected = dict(results={}, parameters=85_000_000, hardware="64 V100 GPUs")
+    config.expected = dict(
+        results={},
+        source="Huang et al. 2022, section 4.2, on other data",
+        parameters=85_000_000,
+        hardware="64 V100 GPUs",
+    )
     small = dict(
         views=dict(frames=64, mels=32), method=dict(decoder_depth=1, decoder_width=32, decoder_heads=2),
         model=dict(image_size=64, image_width=32, patch_size=8),
