@@ -1,6 +1,8 @@
 """BEST-RQ on telephone prompts in five languages: codes of a random quantizer at hidden frames.
 
 python launch.py --config=configs/best_rq_asterisk.py
+
+It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 import ml_collections
@@ -26,5 +28,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
     config.checkpoint = dict(every=100, keep=2, best="eval/masked_unit_accuracy")
     config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
-    config.expected = dict(results={}, margins={"masked_unit_accuracy": 0.1}, hardware="2 CPU cores")
+    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
     return config

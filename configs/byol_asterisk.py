@@ -7,6 +7,8 @@ The probes tell the language of held-out wordings from one and from five recordi
 Spanish are spoken by one voice. Mean and deviation of cepstra, the raw input, tell much of it.
 
 Unlike the paper: 8 kHz, half as many mels and frames, a smaller network, 250 steps.
+
+It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 import ml_collections

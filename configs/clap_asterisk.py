@@ -5,6 +5,8 @@
 
 `sound_to_text` and `text_to_sound` are the shares of held-out recordings, of wordings that were in no training text,
 whose nearest text among those of a batch is theirs, and of texts whose nearest sound is. The probes tell the language.
+
+It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 import ml_collections

@@ -1,6 +1,8 @@
 """data2vec on telephone prompts in five languages: what a slower copy makes of the frames that are hidden.
 
 python launch.py --config=configs/data2vec_asterisk.py
+
+It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 import ml_collections
@@ -29,5 +31,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
     config.checkpoint = dict(every=100, keep=2)
     config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
-    config.expected = dict(results={}, margins={"linear": 0.01}, hardware="2 CPU cores")
+    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
     return config

@@ -6,6 +6,8 @@ python launch.py --config=configs/hubert_asterisk.py:second --workdir=runs/huber
 The second iteration's layer and number of clusters can be swept over, with the first one's folder as it is:
 
 python launch.py sweep --config=configs/hubert_asterisk.py:second
+
+It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 from collections.abc import Iterator
@@ -40,7 +42,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
     config.checkpoint = dict(every=100, keep=2, best="eval/masked_unit_accuracy")
     config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
-    config.expected = dict(results={}, margins={"masked_unit_accuracy": 0.1}, hardware="2 CPU cores")
+    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
     if variant == "second":
         config.method.teacher = "runs/hubert_1"
     elif variant:

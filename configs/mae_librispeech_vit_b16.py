@@ -46,8 +46,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         name="adamw", learning_rate=2e-4, reference_batch_size=256, weight_decay=1e-4, b1=0.9, b2=0.95
     )
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch)
-    config.checkpoint = dict(every=epoch, keep=2)
-    config.evaluate = dict(every=epoch, batch_size=256, during=(), tasks=())
+    config.checkpoint = dict(every=2 * epoch, keep=2)
+    config.evaluate = dict(every=2 * epoch, batch_size=256, during=(), tasks=())
     config.expected = dict(
         results={},
         source="Huang et al. 2022, section 4.2, on other data",

@@ -2,7 +2,7 @@
 
 python launch.py --config=configs/next_token_kjv.py
 
-The margin is a floor, less than the commonest word alone brings; a whole run has not been measured.
+It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 import ml_collections
@@ -29,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(
         results={},
-        margins={"next_token_accuracy": 0.05},
+        margins={},
         hardware="2 CPU cores",
     )
     return config

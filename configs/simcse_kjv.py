@@ -5,6 +5,8 @@
 The paper starts from BERT's weights. From random ones, dropout alone teaches little of what a verse is about: the loss
 falls to almost nothing, while neighbouring verses are hardly found more often than by the untrained network, and far
 less often than by TF-IDF. A verse is the mean over its tokens here; the state of [CLS], the paper's choice, gets worse.
+
+It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 import ml_collections
@@ -33,7 +35,7 @@ def get_config() -> ml_collections.ConfigDict:
     )
     config.expected = dict(
         results={},
-        margins={"neighbour_top_10": 0.005},
+        margins={},
         hardware="2 CPU cores",
     )
     return config

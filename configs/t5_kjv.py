@@ -1,6 +1,8 @@
 """T5 on the King James Bible: what is missing from a text is written, in rows without padding.
 
 python launch.py --config=configs/t5_kjv.py
+
+It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 import ml_collections
@@ -27,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(
         results={},
-        margins={"span_accuracy": 0.20, "knn_full": 0.03, "linear": 0.03},
+        margins={},
         hardware="2 CPU cores",
     )
     return config

@@ -1,6 +1,8 @@
 """wav2vec 2.0 on telephone prompts in five languages: which of some frames stood where one was hidden.
 
 python launch.py --config=configs/wav2vec2_asterisk.py
+
+It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 import ml_collections
@@ -30,5 +32,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
     config.checkpoint = dict(every=100, keep=2, best="eval/contrastive_accuracy")
     config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
-    config.expected = dict(results={}, margins={"contrastive_accuracy": 0.1}, hardware="2 CPU cores")
+    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
     return config

@@ -368,8 +368,6 @@ def _check_fit(name: str, chosen: Callable, backbone: nnx.Module, view: Any, spe
         raise UserError(
             f"config.model.name: a {type(backbone).__name__} reads {backbone.reads}, and config.views give {given}."
         )
-    if given == "words" and getattr(chosen, "takes", None) != "words":
-        raise UserError(f"config.views.name: {name} takes no pairs of words; set 'tokens', or another view of text.")
     check = {"image": _check_pictures, "text": _check_text, "words": _check_text}.get(given)
     if check is not None:
         check(backbone, view, spec)

@@ -18,8 +18,7 @@ _STEPS = 2**32 - 1  # into which the chances of all words are divided
 class Word2Vec(nnx.Module):
     """A word's vector tells which words stand near it, apart from drawn ones (section 2.2)."""
 
-    reads = ("text",)
-    takes = "words"
+    reads = ("words",)
 
     def __init__(
         self,

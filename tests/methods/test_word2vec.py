@@ -113,11 +113,14 @@ def test_what_is_refused(leaves, message, data_dir):
 
 def test_other_methods_are_told_that_these_are_words(data_dir):
     bert, word2vec = tiny.config("bert"), tiny.config("word2vec")
-    with pytest.raises(UserError, match="config.views.name to 'skip_gram'"):
+    with pytest.raises(UserError, match="word2vec learns from 'words', and config.data.modality is 'text'"):
         build(bert | {"method": word2vec["method"]}, data_dir=data_dir)
     with pytest.raises(UserError, match="a WordVectors reads words, and config.views give text"):
         build(bert | {"model": word2vec["model"]}, data_dir=data_dir)
-    with pytest.raises(UserError, match="config.views.name: bert takes no pairs of words"):
+    with pytest.raises(
+        UserError,
+        match="bert learns from 'text', and .* of which config.views give 'words'",
+    ):
         build(word2vec | {"method": bert["method"]}, data_dir=data_dir)
 
 
