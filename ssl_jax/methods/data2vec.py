@@ -1,4 +1,5 @@
-"""data2vec: Baevski et al. 2022, A General Framework for Self-supervised Learning in Speech, Vision and Language."""
+"""data2vec (speech): Baevski et al. 2022, data2vec: A General Framework for Self-supervised Learning in Speech, Vision
+and Language, arXiv:2202.03555."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""data2vec of text: Baevski et al. 2022, data2vec: A General Framework for Self-supervised Learning in Speech, Vision
+"""data2vec (text): Baevski et al. 2022, data2vec: A General Framework for Self-supervised Learning in Speech, Vision
 and Language, arXiv:2202.03555."""
 
 from typing import Any

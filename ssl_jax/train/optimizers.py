@@ -9,11 +9,11 @@ import optax
 from ssl_jax.models import settings, targets
 from ssl_jax.train.paths import path_name
 
-NOT_DECAYED = ("bias", "scale", "scale1", "scale2", "prototypes")
+NOT_DECAYED = ("bias", "recurrent_bias", "scale", "scale1", "scale2", "log_scale", "prototypes")
 
 
 def decay_mask(params: optax.Params) -> optax.Params:
-    """True where weight decay applies: everywhere but biases, normalisation and layer scales, MSN's prototypes.
+    """True where weight decay applies: everywhere but biases, scales of normalisations, layers and logits, MSN's prototypes.
 
     By name, not by rank, so that layers stacked for `lax.scan` are treated like layers on their own.
     """

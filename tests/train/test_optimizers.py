@@ -7,6 +7,8 @@ import optax
 import pytest
 from flax import nnx
 
+from ssl_jax import config as configs
+from ssl_jax import models
 from ssl_jax.experiment import build
 from ssl_jax.train import optimizers
 from ssl_jax.train.paths import path_name
@@ -113,16 +115,18 @@ def test_decay_of_all_parameters(name, all_parameters):
 def test_decay_mask_of_real_methods(method, scan, data_dir):
     """Names as flax gives them: matrices, embeddings and tokens decay; biases and all scales do not."""
     config = tiny.config(method)
-    if config["model"]["name"] != "resnet":
+    if "scan" in configs.settings_of(models.MODELS[config["model"]["name"]]):
         config["model"] |= {"scan": scan} | ({"layer_scale": 0.1} if method == "mae" else {})
     experiment = build(config, data_dir=data_dir)
     mask = optimizers.decay_mask(nnx.state(experiment.method, nnx.Param))
     decays = {path_name(path).rpartition(".")[2]: leaf for path, leaf in jax.tree_util.tree_flatten_with_path(mask)[0]}
-    spared = {"bias", "scale", "scale1", "scale2", "prototypes"}
+    spared = {"bias", "recurrent_bias", "scale", "scale1", "scale2", "log_scale", "prototypes"}
     assert {name for name, leaf in decays.items() if not leaf} <= spared
-    decayed = {"kernel", "embedding", "class_token", "mask_token", "positions", "gain"}
+    decayed = {"kernel", "recurrent_kernel", "embedding", "class_token", "mask_token", "positions", "gain"}
+    decayed |= {"output", "mask_embedding", "codevectors", "codewords"}
     assert {name for name, leaf in decays.items() if leaf} <= decayed
-    assert "bias" in decays and "kernel" in decays
+    assert ("bias" in decays) == (method not in ("t5", "word2vec"))
+    assert "kernel" in decays or method == "word2vec"
 
 
 def test_adamw_two_steps_by_hand():
