@@ -13,7 +13,7 @@ NOT_DECAYED = ("bias", "recurrent_bias", "scale", "scale1", "scale2", "log_scale
 
 
 def decay_mask(params: optax.Params) -> optax.Params:
-    """True where weight decay applies: everywhere but biases, scales of normalisations, layers and logits, MSN's prototypes.
+    """True where weight decay applies: not to biases, scales of normalisations, layers and logits, MSN's prototypes.
 
     By name, not by rank, so that layers stacked for `lax.scan` are treated like layers on their own.
     """
