@@ -29,4 +29,4 @@ def test_a_saved_state_is_the_whole_state(method, data_dir, tmp_path):
     for (path, leaf), other in zip(jax.tree_util.tree_leaves_with_path(whole), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(leaf, other, err_msg=jax.tree_util.keystr(path))
     moved = [np.any(np.asarray(a) != np.asarray(b)) for a, b in zip(jax.tree.leaves(begun), jax.tree.leaves(whole))]
-    assert np.mean(moved) > 0.9, "nearly everything changes when a method trains"
+    assert np.mean(moved) >= 0.9, "nearly everything changes when a method trains"
