@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.models import mean_of_frames, settings
+from ssl_jax.models import hearing, settings
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.initializers import torch_start
 
@@ -51,10 +51,8 @@ class APC(nnx.Module):
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the last GRU's states over an utterance's frames: [B, width]."""
-        heard = jax.vmap(self.view.evaluate)(inputs)
-        return mean_of_frames(self.backbone(**heard), heard["length"])
+        return hearing.embed(self.backbone, self.view, inputs)
 
     def embed_layers(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """The same of every GRU: [B, depth, width]."""
-        heard = jax.vmap(self.view.evaluate)(inputs)
-        return jnp.moveaxis(mean_of_frames(self.backbone.states(**heard), heard["length"]), 0, 1)
+        return hearing.embed_layers(self.backbone, self.view, inputs)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses, masking
-from ssl_jax.models import mean_of_frames, settings
+from ssl_jax.models import hearing, settings
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.frame_transformer import STEP
 
@@ -100,11 +100,8 @@ class BestRQ(nnx.Module):
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the network's output over an utterance, nothing hidden: [B, width]."""
-        heard = jax.vmap(self.view.evaluate)(inputs)
-        return mean_of_frames(self.backbone(**heard), self.backbone.frames(heard["length"]))
+        return hearing.embed(self.backbone, self.view, inputs)
 
     def embed_layers(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """The same of every block's output: [B, depth, width]."""
-        heard = jax.vmap(self.view.evaluate)(inputs)
-        states = self.backbone.states(**heard)
-        return jnp.moveaxis(mean_of_frames(states, self.backbone.frames(heard["length"])), 0, 1)
+        return hearing.embed_layers(self.backbone, self.view, inputs)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses, masking
-from ssl_jax.models import mean_of_frames, settings
+from ssl_jax.models import hearing, mean_of_frames, settings
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.initializers import torch_start
 
@@ -64,8 +64,7 @@ class CPC(nnx.Module):
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the GRU's states over an utterance's frames: [B, width]."""
-        heard = jax.vmap(self.view.evaluate)(inputs)
-        return mean_of_frames(self.backbone(**heard), self.backbone.frames(heard["length"]))
+        return hearing.embed(self.backbone, self.view, inputs)
 
     def embed_layers(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Means of what the convolutions give, and of the GRU's states, the narrower with zeros behind: [B, 2, W]."""

@@ -12,7 +12,7 @@ from flax import nnx
 from ssl_jax import augment, losses, masking, models
 from ssl_jax.augment import spectrogram
 from ssl_jax.errors import UserError
-from ssl_jax.models import mean_of_frames, mean_square, settings, targets
+from ssl_jax.models import hearing, mean_square, settings, targets
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.initializers import torch_start
 
@@ -185,14 +185,11 @@ class HuBERT(nnx.Module):
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the network's output over an utterance's frames, none hidden: [B, width]."""
-        heard = jax.vmap(self.view.evaluate)(inputs)
-        return mean_of_frames(self.backbone(**heard), self.backbone.frames(heard["length"]))
+        return hearing.embed(self.backbone, self.view, inputs)
 
     def embed_layers(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """The same of every block's output: [B, depth, width]."""
-        heard = jax.vmap(self.view.evaluate)(inputs)
-        states = self.backbone.states(**heard)
-        return jnp.moveaxis(mean_of_frames(states, self.backbone.frames(heard["length"])), 0, 1)
+        return hearing.embed_layers(self.backbone, self.view, inputs)
 
 
 def _network(folder: str, rngs: nnx.Rngs) -> nnx.Module:

@@ -8,7 +8,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.losses.rows import unit_length
-from ssl_jax.models import GumbelQuantizer, mean_of_frames, mean_square, settings, targets
+from ssl_jax.models import GumbelQuantizer, hearing, mean_square, settings, targets
 from ssl_jax.models.initializers import torch_start
 from ssl_jax.models.transformer import dropout
 
@@ -135,14 +135,11 @@ class Wav2Vec2(nnx.Module):
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the network's output over an utterance's frames, none hidden: [B, width]."""
-        heard = jax.vmap(self.view.evaluate)(inputs)
-        return mean_of_frames(self.backbone(**heard), self.backbone.frames(heard["length"]))
+        return hearing.embed(self.backbone, self.view, inputs)
 
     def embed_layers(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """The same of every block's output: [B, depth, width]."""
-        heard = jax.vmap(self.view.evaluate)(inputs)
-        states = self.backbone.states(**heard)
-        return jnp.moveaxis(mean_of_frames(states, self.backbone.frames(heard["length"])), 0, 1)
+        return hearing.embed_layers(self.backbone, self.view, inputs)
 
 
 def _perplexity(codes, size, mask):
