@@ -10,8 +10,9 @@ trains on 64 to 512 Cloud TPU v3, and reads BooksCorpus as well, which cannot be
 Where the numbers come from: batches of 4096, LAMB with 0.00176, 125k steps, length 512 with shorter sequences in 10 %
 of the cases, runs of up to 3 words: section 4.1; 12 layers, 768 wide, embeddings 128 wide: table 1; vocabulary of
 30,000, sentence order: section 3.1. 3125 steps of warm-up, at most 20 predictions a sequence: the authors' command;
-the tanh approximation of GELU, dropout 0.1 and weight decay 0.01: their code. Its tokens are SentencePiece; word pieces
-are learnt here.
+the tanh approximation of GELU, weight decay 0.01 and clipping at 1.0: their code; dropout 0.1: the configuration of
+their first models (the second ones, and the code by default, have none). Its tokens are SentencePiece; word pieces are
+learnt here.
 """
 
 import ml_collections
@@ -39,7 +40,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         mlp_dim=3072, share_layers=True, gelu="tanh", dropout=0.1, scan=True, dtype="bfloat16",
     )  # fmt: skip
     config.method = dict(name="albert", sentence_order_weight=1.0)
-    config.optimizer = dict(name="lamb", learning_rate=0.00176, weight_decay=0.01, b1=0.9, b2=0.999, eps=1e-6)
+    config.optimizer = dict(
+        name="lamb", learning_rate=0.00176, weight_decay=0.01, b1=0.9, b2=0.999, eps=1e-6, clip_norm=1.0
+    )
     config.schedule = dict(name="warmup_linear", warmup_steps=125 * unit)
     config.checkpoint = dict(every=200 * unit, keep=2, best="eval/masked_accuracy")
     config.evaluate = dict(every=1000 * unit, batch_size=256, during=(), tasks=(), limit=50_000)

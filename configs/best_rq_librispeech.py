@@ -8,8 +8,8 @@ four, so the paper's error rates are none to expect.
     python launch.py --config=configs/best_rq_librispeech.py:smoke    the same code path on made-up tones
 
 Where the numbers come from: 80 log-mel energies every 10 ms, 8192 codes of 16 dimensions, spans of 400 ms that begin at
-1 % of the frames, noise of deviation 0.1: the paper, section 4; here spans begin at 4 % of the fours of frames.
-Optimizer, batch and length are ours.
+1 % of the frames: the paper, section 4; noise of deviation 0.1: section 3; here spans begin at 4 % of the fours of
+frames. Optimizer, batch and length are ours.
 """
 
 import ml_collections

@@ -5,9 +5,9 @@
     python launch.py --config=configs/cpc_librispeech.py:smoke    the same code path on made-up tones
 
 Where the numbers come from: strides 5, 4, 2, 2, 2 and kernels 10, 8, 4, 4, 4 of 512 channels, a GRU of 256, 12 steps
-ahead, windows of 20,480 samples, Adam with 2e-4: section 3.1, and all but the channels the defaults of its
-reimplementation CPC_audio, from where the 128 others come that a frame is told from (there from one speaker, here from
-one window). The paper does not say how long it trains; 300k steps are ours.
+ahead, windows of 20,480 samples, 8 on each of 8 GPUs, Adam with 2e-4, about 300k updates: section 3.1. The 128 others
+that a frame is told from are a default of its reimplementation CPC_audio (there from one speaker, here from one window;
+its channels are 256, and its recurrence is an LSTM).
 """
 
 import ml_collections

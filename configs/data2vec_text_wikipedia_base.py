@@ -11,10 +11,11 @@ cannot be had any more, so somewhat less than the paper's numbers is to be expec
 Where the numbers come from: 16 x 8,192 tokens, 256 sequences of 512, 1M steps, Adam with 2e-4, betas 0.9 and 0.98 and
 eps 1e-6, weight decay 0.01, 10,000 steps of warm-up, cosine decay, clipping at 5, dropout 0.1, 35 % in spans of 4, the
 last 10 layers, momentum from 0.999 to 0.9999 in 300,000 steps, beta 4, two layers of head: the authors'
-`config/text/pretraining/base.yaml`, whose 12 layers are 768 wide with 12 heads. Their loss is the sum over the 768
-features, ours the mean: so eps and the clipping are divided by 768. Their sequences hold whole documents of at most 512
-tokens; here they are packed, and do not see each other. 50,265 tokens are those of RoBERTa; word pieces are learnt,
-unless `config.data.tokenizer` names its tokenizer.json.
+`config/text/pretraining/base.yaml`, whose 12 layers are 768 wide with 12 heads. The paper has 100,000 steps for the
+momentum, a rate in three stages, and spans as a variant of BERT's 15 %. Their loss is the sum over the 768 features,
+ours the mean: so eps and the clipping are divided by 768. Their sequences hold whole documents of at most 512 tokens;
+here they are packed, and do not see each other. 50,265 tokens are those of RoBERTa; word pieces are learnt, unless
+`config.data.tokenizer` names its tokenizer.json.
 """
 
 import ml_collections

@@ -1,4 +1,4 @@
-"""ELECTRA-small on English Wikipedia: Clark et al. 2020 (arXiv:2003.10555), section 3 and the table of its appendix B.
+"""ELECTRA-small on English Wikipedia: Clark et al. 2020 (arXiv:2003.10555), section 3 and table 6 of the appendix.
 
 14 M parameters in the discriminator. The paper trains for 4 days on one V100, and reads BooksCorpus as well, which
 cannot be had any more.
@@ -10,9 +10,9 @@ cannot be had any more.
 Where the numbers come from: embeddings of 128, a generator of a quarter of the width, weight 50, sequences of 128
 tokens, batches of 128, 1M steps, rate 5e-4, 10,000 steps of warm-up, linear decay, weight decay 0.01, 15 % hidden,
 30,522 tokens: the authors' `configure_pretraining.py`, whose defaults are ELECTRA-small; 12 layers, 256 wide: their
-README; 4 heads and dropout 0.1 as in the released model. Their code leaves 15 % of the hidden tokens in place and clips
-gradients at 1.0; its networks have places for 512 tokens. What it packs into a sequence is two segments of one
-document; here it is one.
+README; 4 heads and dropout 0.1: the rest of their code, as in the released model. It leaves 15 % of the hidden tokens
+in place and clips gradients at 1.0; its networks have places for 512 tokens. What it packs into a sequence is two
+segments of one document; here it is one.
 """
 
 import ml_collections

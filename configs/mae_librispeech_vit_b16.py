@@ -1,17 +1,18 @@
 """Audio-MAE, ViT-B/16, on LibriSpeech: Huang et al. 2022 (arXiv:2207.06405), in place of AudioSet.
 
 The paper's data, AudioSet, is not in TFDS; with these recordings its tables cannot be expected. The encoder: 85 M
-parameters; the paper's table 2 counts the 86 M of pictures with three channels.
+parameters; the paper's table 1b counts the 86 M of pictures with three channels.
 
     python launch.py prepare librispeech
     python launch.py --config=configs/mae_librispeech_vit_b16.py
     python launch.py --config=configs/mae_librispeech_vit_b16.py:smoke    the same code path on made-up tones
 
-Where the numbers come from: sections 3 and 4.2 and the authors' submit_pretrain_audioset2M.sh (Kaldi's energies of 10 s
-under Hann's window of 25 ms each 10 ms, 1024 x 128, patches of 16 x 16, 80 % hidden, normalised targets, a decoder 512
-wide, 64 GPUs x 8 examples, base learning rate 2e-4, weight decay 1e-4, 3 of 33 epochs to warm up). Their decoder has
-16 blocks that attend within windows; this one has the 8 of MAE, which attend everywhere. Recordings are normalised by
-their own mean and deviation.
+Where the numbers come from: sections 4.2 and 4.3 and the authors' submit_pretrain_audioset2M.sh (Kaldi's energies of
+10 s under Hann's window of 25 ms each 10 ms, 1024 x 128, patches of 16 x 16, 80 % hidden, normalised targets, a decoder
+512 wide, 64 GPUs x 8 examples, base learning rate 2e-4, weight decay 1e-4, 3 of 33 epochs to warm up; 32 in the paper).
+Their decoder has 16 blocks that attend within windows; this one has the 8 of MAE, which attend everywhere. Their sounds
+wrap round, and are made up to 6 dB louder or softer: left out. Recordings are normalised by their own mean and
+deviation.
 """
 
 import ml_collections
@@ -50,7 +51,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.evaluate = dict(every=2 * epoch, batch_size=256, during=(), tasks=())
     config.expected = dict(
         results={},
-        source="Huang et al. 2022, section 4.2, on other data",
+        source="Huang et al. 2022, sections 4.2 and 4.3, on other data",
         parameters=85_000_000,
         hardware="64 V100 GPUs",
     )

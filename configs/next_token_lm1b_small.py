@@ -10,8 +10,9 @@ A number to expect is not known: the paper's 75.2 for this benchmark (table 3) i
 Where the numbers come from: 12 layers, 768 wide, 1024 tokens, batches of 512, 50,257 tokens, normalisation first:
 Radford et al. 2019, section 2.3 and table 2. They do not state the rate; 2.5e-4, 2000 steps of warm-up, half a cosine
 to 0, weight decay 0.01, dropout 0.1 and a deviation of 0.02 at the start are those of GPT: Radford et al. 2018, section
-4.1. 20k steps are ours, some ten passes. Tokens are byte-level BPE there; word pieces are learnt here. A sentence is a
-document of this set, in an order that tells nothing, so that each is read alone (`separate_documents`).
+4.1. Clipping at 1.0 is ours, and so are 20k steps, some ten passes. Tokens are byte-level BPE there; word pieces are
+learnt here. A sentence is a document of this set, in an order that tells nothing, so that each is read alone
+(`separate_documents`).
 """
 
 import ml_collections

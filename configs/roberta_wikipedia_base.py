@@ -1,7 +1,8 @@
 """RoBERTa-base on English Wikipedia: Liu et al. 2019 (arXiv:1907.11692), sections 3 to 5 and table 9 of the appendix.
 
-125 M parameters. The paper trains on V100 GPUs and on 160 GB of text: BooksCorpus, CC-News, OpenWebText and Stories
-beside Wikipedia, so that less than its numbers is to be expected; it states none for the base size on Wikipedia alone.
+125 M parameters (the authors' README). The paper trains on V100 GPUs and on 160 GB of text: BooksCorpus, CC-News,
+OpenWebText and Stories beside Wikipedia, so that less than its numbers is to be expected; it states none for the base
+size on Wikipedia alone.
 
     python launch.py prepare wikipedia/20230601.en
     python launch.py prepare --config=configs/roberta_wikipedia_base.py    tokenises and packs
@@ -9,10 +10,10 @@ beside Wikipedia, so that less than its numbers is to be expected; it states non
     python launch.py --config=configs/roberta_wikipedia_base.py:smoke    the same code path on made-up articles
 
 Where the numbers come from: batches of 8k sequences, 500k steps, rate 6e-4, 24k steps of warm-up, linear decay, Adam
-with betas 0.9 and 0.98 and eps 1e-6, weight decay 0.01, dropout 0.1, no clipping: table 9; 512 tokens of full sentences
-across documents, 15 % and dynamic masks: sections 2.4, 4.1 and 4.2; 12 layers, 768 wide, 12 heads: section 5; attention
-goes across the documents of a row there. 50,265 tokens: the released model. Those are byte-level BPE; word pieces are
-learnt here, unless `config.data.tokenizer` names the tokenizer.json of the released model.
+with betas 0.9 and 0.98 and eps 1e-6, weight decay 0.01, dropout 0.1, no clipping, 12 layers, 768 wide, 12 heads: table
+9; 512 tokens of full sentences across documents, 15 % and dynamic masks: sections 2.3, 3.1, 4.1 and 4.2; attention goes
+across the documents of a row there. 50,265 tokens: the released model. Those are byte-level BPE; word pieces are learnt
+here, unless `config.data.tokenizer` names the tokenizer.json of the released model.
 """
 
 import ml_collections
@@ -44,7 +45,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.evaluate = dict(every=25 * thousand, batch_size=256, during=(), tasks=(), limit=50_000)
     config.expected = dict(
         results={},
-        source="Liu et al. 2019, section 5 and table 9, RoBERTa-base",
+        source="Liu et al. 2019, table 9, RoBERTa-base",
         parameters=125_000_000,  # with its head
         hardware="V100 GPUs",
     )

@@ -1,9 +1,9 @@
 """Unsupervised SimCSE with BERT-base on English Wikipedia: Gao et al. 2021 (arXiv:2104.08821).
 
 Expected: a mean Spearman correlation of 76.25 over seven tasks of sentence similarity (STS12 to STS16, STS-B, SICK-R),
-as the authors' README states it. They start from the published weights of BERT-base and train on one Nvidia 3090; from
-random weights, as here, dropout alone teaches far less. The tasks are not here either: what is scored is whether a
-sentence finds its neighbours in the text.
+as the authors' README states it. They start from the published weights of BERT-base and train on Nvidia 3090 GPUs, of
+which their script takes one; from random weights, as here, dropout alone teaches far less. The tasks are not here
+either: what is scored is whether a sentence finds its neighbours in the text.
 
     python launch.py prepare --config=configs/simcse_wikipedia_base.py
     python launch.py --config=configs/simcse_wikipedia_base.py

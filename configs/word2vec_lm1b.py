@@ -9,12 +9,13 @@ words. Its analogies are not here either: the run scores those of `ssl_jax.evalu
     python launch.py --config=configs/word2vec_lm1b.py
     python launch.py --config=configs/word2vec_lm1b.py:smoke    the same code path on made-up articles
 
-Where the numbers come from: 300 numbers, window 5, 692k words: section 3; 5 negatives, drawn by the power 0.75, and
-1e-5: sections 2.2, 2.3 and table 1; the window drawn anew for each word, the form of the sub-sampling, vectors and
-their start, and 0.025 falling to 1e-4 of it in one pass: the authors' word2vec.c. That takes a step of SGD after each
-pair; here one step is taken for all pairs of 1024 sentences. The loss is a mean, so the rate of a pair is multiplied by
-the number of pairs: about 40 a sentence, an estimate for 25 words of which a third or more is kept. The paper drops
-words seen less than 5 times; here the 692,000 most frequent tokens are kept, special ones included.
+Where the numbers come from: 300 numbers, 692k words: section 3 and table 1; window 5: section 4.1; 5 negatives, drawn
+by the power 0.75, and 1e-5: sections 2.2, 2.3 and table 1; the window drawn anew for each word, the form of the
+sub-sampling, vectors and their start, and 0.025 falling to 1e-4 of it in one pass: the authors' word2vec.c, which later
+made five. That takes a step of SGD after each pair; here one step is taken for all pairs of 1024 sentences. The loss is
+a mean, so the rate of a pair is multiplied by the number of pairs: about 40 a sentence, an estimate for 25 words of
+which a third or more is kept. The paper drops words seen less than 5 times; here the 692,000 most frequent tokens are
+kept, special ones included.
 """
 
 import ml_collections
