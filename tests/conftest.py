@@ -1,6 +1,7 @@
 """A strict environment: eight CPU devices, rank promotion raises, warnings are errors."""
 
 import atexit
+import gc
 import os
 import shutil
 import subprocess
@@ -26,6 +27,8 @@ import rich  # noqa: E402
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Most of the time goes into compiling programs that hardly run. Commands that tests start compile with all of them.
 jax.config.update("jax_disable_most_optimizations", True)
+# Tracing makes many objects that live; looking through all of them after each 700 is a tenth of the time.
+gc.set_threshold(100_000, 20, 50)
 
 LONGEST = ("test_kills.py", "test_collapse.py", "test_wrong_inputs.py", "test_configs.py", "test_trajectory.py")
 
@@ -42,14 +45,6 @@ def forget_programs() -> Iterator[None]:
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_text().count("\n") > 10_000:
         jax.clear_caches()
-
-
-@pytest.fixture
-def optimised() -> Iterator[None]:
-    """Where rounding is looked at: programs are compiled with all optimisations, as in a run."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""The smallest configs that still are real: one for each method, seconds on two cores."""
+"""The smallest configs that still are real: one for each method, seconds on two cores.
+
+Temperatures and rates are such that training does not amplify rounding: for 50 steps, one device and eight agree.
+"""
 
 from typing import Any
 
@@ -59,6 +62,7 @@ _SPEECH = dict(
 _FRAMES = dict(name="log_mel_frames", mels=16)
 _SPANS = dict(start_rate=0.15, span=3)
 _FAST = dict(_COMMON["optimizer"], learning_rate=1e-2)
+_SLOW = dict(_COMMON["optimizer"], learning_rate=5e-4)
 _HEAD = dict(projector_hidden=16, projector_out=8)
 _WIDE_HEAD = dict(projector_hidden=32, projector_out=16)
 _DINO_HEAD = dict(prototypes=32, head_hidden=24, head_bottleneck=64, momentum=0.9, warmup_teacher_steps=20)
@@ -75,7 +79,7 @@ _PARTS = dict(
         method=dict(name="lejepa", directions=16, **_HEAD),
     ),
     # Wide enough that no example finds all hidden units of the predictor at rest: its prediction would be of length 0.
-    simsiam=dict(_DIGITS, method=dict(name="simsiam", predictor_hidden=32, **_WIDE_HEAD)),
+    simsiam=dict(_DIGITS, method=dict(name="simsiam", predictor_hidden=32, **_WIDE_HEAD), optimizer=_SLOW),
     swav=dict(
         _DIGITS,
         views=dict(name="swav", out_size=8, local_size=6, local_crops=2, mean=(0.3,), std=(0.37,)),
@@ -90,9 +94,9 @@ _PARTS = dict(
         optimizer=dict(_COMMON["optimizer"], frozen=("backbone.patch_embedding",)),
     ),
     supervised=dict(_DIGITS, method=dict(name="supervised", label_smoothing=0.1), optimizer=_FAST),
-    sup_con=dict(_DIGITS, method=dict(name="sup_con", **_HEAD), optimizer=_FAST),
+    sup_con=dict(_DIGITS, method=dict(name="sup_con", temperature=0.5, **_HEAD), optimizer=_FAST),
     nnclr=dict(_DIGITS, method=dict(name="nnclr", temperature=0.5, queue_size=128, predictor_hidden=64, **_WIDE_HEAD)),
-    dcl=dict(_DIGITS, method=dict(name="dcl", **_WIDE_HEAD)),
+    dcl=dict(_DIGITS, method=dict(name="dcl", temperature=0.2, **_WIDE_HEAD)),
     msn=dict(
         _DIGITS,
         views=dict(name="swav", out_size=8, local_size=4, local_crops=2, mean=(0.3,), std=(0.37,)),

@@ -12,7 +12,7 @@ from tests.killed import assert_same, finish, last_step, outcome, start, wait_fo
 KILLS = int(os.environ.get("SSL_JAX_KILLS", "3"))
 STEPS = 200
 MOVED_STEPS = 90  # over many more, training would amplify the rounding of another number of devices
-DEVICES = {"byol": 8, "bert": 1}  # pictures and a target network, and text; test_resume.py has the states of all
+DEVICES = {"byol": 8, "bert": 1}  # pictures and a target network, and text; test_trajectory.py has the states of all
 
 
 @pytest.mark.slow

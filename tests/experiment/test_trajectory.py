@@ -1,14 +1,19 @@
-"""The same numbers on one device and on eight."""
+"""Of each method: one device and eight give the same numbers, and a saved state is the whole state.
+
+Programs are compiled without most optimisations here; `benchmarks/methods.py` measures both with all of them.
+"""
 
 import jax
 import numpy as np
 import pytest
 
+from ssl_jax.train.checkpoints import Checkpoints
 from tests import tiny
 from tests.quick import by_method
 from tests.stepping import STEPS, Stepper, relative_difference
 
 AGAIN = 8
+HALF, WHOLE = 3, 6
 CASES = {
     **{method: (method, {}) for method in tiny.METHODS},
     # A small rate: LARS does not adapt biases, and where those leap, rounding grows by half with each step.
@@ -23,19 +28,34 @@ CASES = {
 QUEUE_IS_FULL = {"moco_v2": 4, "nnclr": 4}
 
 
-@pytest.mark.usefixtures("optimised")
-@pytest.mark.parametrize("case", by_method(CASES))
-def test_one_device_and_eight_give_the_same_trajectory(case, data_dir, eight_devices):
+@pytest.fixture(scope="module", params=by_method(CASES))
+def case(request):
+    """The tests of a case follow one another."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def config(case):
     method, leaves = CASES[case]
-    config = tiny.config(method, steps=STEPS, **leaves)
-    one, eight = (Stepper(config, devices, data_dir) for devices in (eight_devices[:1], eight_devices))
-    begun = eight.experiment.initial_state()
-    state_one, loss_one, norm_one = one.run(one.experiment.initial_state(), 0, STEPS)
+    return tiny.config(method, steps=STEPS, **leaves)
+
+
+@pytest.fixture(scope="module")
+def alone(config, data_dir):
+    """The case on one device: its steps, and its state before the first."""
+    stepper = Stepper(config, jax.devices()[:1], data_dir)
+    return stepper, stepper.experiment.initial_state()
+
+
+def test_one_device_and_eight_give_the_same_trajectory(case, config, alone, data_dir, eight_devices):
+    (one, first_state), eight = alone, Stepper(config, eight_devices, data_dir)
+    begun = jax.device_put(first_state, jax.tree.map(lambda leaf: leaf.sharding, eight.experiment.abstract_state()))
+    state_one, loss_one, norm_one = one.run(first_state, 0, STEPS)
     state_eight, loss_eight, norm_eight = eight.run(begun, 0, STEPS)
     params_one, params_eight = (jax.tree.leaves(state.params) for state in (state_one, state_eight))
     _, *again = eight.run(begun, 0, AGAIN)
     np.testing.assert_array_equal(again, [loss_eight[:AGAIN], norm_eight[:AGAIN]], err_msg="a run repeated")
-    loss, norm = relative_difference(method, loss_one, loss_eight), np.abs(norm_one - norm_eight) / norm_one
+    loss, norm = relative_difference(CASES[case][0], loss_one, loss_eight), np.abs(norm_one - norm_eight) / norm_one
     moved = max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in zip(params_one, params_eight))
     print(
         f"{case}: relative difference of the loss, first 5 steps {loss[:5].max():.1e}, all 50 {loss.max():.1e}; ",
@@ -50,3 +70,30 @@ def test_one_device_and_eight_give_the_same_trajectory(case, data_dir, eight_dev
     # be on for one and off for the other, which the loss does not feel and the gradient of so few units does.
     assert loss[:5].max() < 1e-6 and norm[:2].max() < 1e-5 and norm[:5].max() < 1e-3
     assert loss.max() < 2e-3 and norm.max() < 2e-2
+
+
+@pytest.mark.parametrize("method", ["byol", "bert"])
+def test_one_device_and_eight_begin_alike(method, data_dir, eight_devices):
+    config = tiny.config(method, steps=STEPS)
+    one, eight = (
+        Stepper(config, devices, data_dir).experiment.initial_state() for devices in (eight_devices[:1], eight_devices)
+    )
+    jax.tree.map(np.testing.assert_array_equal, one, eight)
+
+
+@pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
+def test_a_saved_state_is_the_whole_state(alone, tmp_path):
+    """What a method keeps (target weights, queues, centres) is saved: a run that goes on ends bit for bit alike."""
+    stepper, begun = alone
+    half, *_ = stepper.run(begun, 0, HALF)
+    saver = Checkpoints(tmp_path, every=1)
+    saver.save(HALF, half, {})
+    saver.close()
+    whole, *_ = stepper.run(half, HALF, WHOLE)
+    reader = Checkpoints(tmp_path, every=1)
+    again, *_ = stepper.run(reader.restore(begun), HALF, WHOLE)
+    reader.close()
+    for (path, leaf), other in zip(jax.tree_util.tree_leaves_with_path(whole), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(leaf, other, err_msg=jax.tree_util.keystr(path))
+    moved = [np.any(np.asarray(a) != np.asarray(b)) for a, b in zip(jax.tree.leaves(begun), jax.tree.leaves(whole))]
+    assert np.mean(moved) >= 0.9, "nearly everything changes when a method trains"

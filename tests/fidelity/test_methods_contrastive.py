@@ -21,7 +21,7 @@ from comparison import assign, descent, pairs, parts, randomize_all  # noqa: E40
 from peers import largest_error, solo, stable  # noqa: E402
 
 ROWS, FEATURES, HIDDEN, OUT, STEPS = 32, 12, 10, 6, 4  # over 8 rows, normalisations in a row magnify rounding
-RATE = 0.05  # normalised layers move by rate over squared weights, and rounding grows with how far they move
+RATE = 0.01  # normalised layers move by rate over squared weights, and rounding grows with how far they move
 
 
 class Given(nnx.Module):
