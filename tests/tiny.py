@@ -34,7 +34,7 @@ _COMMON = dict(
 )
 _TEXT = dict(modality="text", name="kjv", label_key="book", vocab_size=512, sequence_length=32)
 _READER = dict(name="text_transformer", vocab_size=512, max_length=32, width=24, depth=2, heads=3, mlp_dim=48)
-_READ = dict(batch_size=512, during=("knn_full",), tasks=("knn_full",), limit=1024)
+_READ = dict(batch_size=256, during=("knn_full",), tasks=("knn_full",), limit=256)
 _DIGITS = dict(
     data=dict(modality="image", name="digits"),
     views=dict(name="affine"),

@@ -38,16 +38,16 @@ def members(run: subprocess.Popen, count: int) -> list[int]:
 FSDP = ("--config.sharding.state=fsdp", "--config.sharding.smallest=4096")
 
 
-@pytest.mark.parametrize("method, options", [("byol", ()), ("bert", FSDP)])
-def test_one_two_and_four_processes(method, options, tmp_path, data_dir):
+@pytest.mark.parametrize("method, counts, options", [("byol", (2, 4), ()), ("bert", (4,), FSDP)])
+def test_one_two_and_four_processes(method, counts, options, tmp_path, data_dir):
     """The same losses and scores on four devices, however many processes they are spread over."""
     found = {}
-    for processes in (1, 2, 4):
+    for processes in (1, *counts):
         folder = tmp_path / str(processes)
         shape = dict(processes=processes, devices=4 // processes, steps=STEPS)
         assert finish(several(method, folder, data_dir, *options, **shape)) == 0
         found[processes] = outcome(folder, STEPS)
-    for processes in (2, 4):
+    for processes in counts:
         (_, alone, one), (_, together, other) = found[1], found[processes]
         pairs = [
             (a[name], b[name]) for a, b in zip(alone, together, strict=True) for name in ("train/loss",) if name in a
