@@ -29,7 +29,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.seed = 0
     config.batch_size = 192
     thousand = 1000 * 192 // config.get_ref("batch_size")  # updates of the paper; as many crops at another batch
-    config.steps, warmup = (400 * thousand, 32 * thousand) if variant == "second" else (250 * thousand, 20 * thousand)
+    updates = (400 if variant == "second" else 250) * thousand
+    config.steps = 1 * updates  # so that steps of one's own leave the warm-up alone
     config.log_every = 200
     config.data = dict(
         modality="audio", name="librispeech", audio_key="speech", label_key=None, sample_rate=16_000, seconds=15.625,
@@ -45,7 +46,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.optimizer = dict(
         name="adamw", learning_rate=5e-4, weight_decay=0.01, b1=0.9, b2=0.98, eps=1e-6, clip_norm=10.0
     )
-    config.schedule = dict(name="warmup_linear", warmup_steps=warmup)
+    config.schedule = dict(name="warmup_linear", warmup_steps=updates * 8 // 100)
     config.checkpoint = dict(every=5 * thousand, keep=2, best="eval/masked_unit_accuracy")
     config.evaluate = dict(every=25 * thousand, batch_size=64, during=(), tasks=(), diagnostics=False)
     config.expected = dict(

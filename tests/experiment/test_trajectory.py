@@ -9,7 +9,7 @@ import pytest
 
 from ssl_jax.train.checkpoints import Checkpoints
 from tests import tiny
-from tests.quick import by_method
+from tests.quick import QUICK, by_method
 from tests.stepping import STEPS, Stepper, relative_difference
 
 AGAIN = 8
@@ -72,7 +72,7 @@ def test_one_device_and_eight_give_the_same_trajectory(case, config, alone, data
     assert loss.max() < 2e-3 and norm.max() < 2e-2
 
 
-@pytest.mark.parametrize("method", ["byol", "bert"])
+@pytest.mark.parametrize("method", QUICK)
 def test_one_device_and_eight_begin_alike(method, data_dir, eight_devices):
     config = tiny.config(method, steps=STEPS)
     one, eight = (
