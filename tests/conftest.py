@@ -14,8 +14,9 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 if metadata.version("jaxlib").startswith("0.10."):  # an unknown flag would end the process
     os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"  # compiles in half the time
+    os.environ["XLA_FLAGS"] += " --xla_cpu_parallel_codegen_split_count=1"  # both cores have work of their own
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    # Compiled programs of this session alone, shared with its worker processes and the commands that tests start.
+    # Compiled programs of this session alone, shared by the commands that tests start.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="ssl_jax_tests_")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
@@ -27,6 +28,8 @@ import rich  # noqa: E402
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Most of the time goes into compiling programs that hardly run. Commands that tests start compile with all of them.
 jax.config.update("jax_disable_most_optimizations", True)
+# Tests themselves hardly ever compile what another has compiled; looking and keeping takes a tenth of their time.
+jax.config.update("jax_enable_compilation_cache", False)
 # Tracing makes many objects that live; looking through all of them after each 700 is a tenth of the time.
 gc.set_threshold(100_000, 20, 50)
 

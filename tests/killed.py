@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -22,10 +23,9 @@ def start(
     command += [f"--data_dir={data_dir}"] if data_dir else []
     command += [f"--config.steps={steps}", "--config.checkpoint.every=10"]
     command += [f"--config.evaluate.every={steps // 4}", "--config.log_every=2", *overrides]
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    return subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | {"XLA_FLAGS": flags}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    flags = re.sub(r"(?<=device_count=)\d+", str(devices), os.environ["XLA_FLAGS"])
+    env = os.environ | {"XLA_FLAGS": flags, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # most of the time is compiling
+    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def finish(process: subprocess.Popen) -> int:

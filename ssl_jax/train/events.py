@@ -6,13 +6,18 @@ tensorboardX's own writer hands events to a thread; where that dies of a full di
 import pathlib
 import socket
 import struct
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from tensorboardX.proto import event_pb2
-from tensorboardX.record_writer import masked_crc32c
-from tensorboardX.summary import scalar
+_torch = sys.modules.setdefault("torch", None)  # tensorboardX imports PyTorch where it is, for 2 s, and needs none here
+from tensorboardX.proto import event_pb2  # noqa: E402
+from tensorboardX.record_writer import masked_crc32c  # noqa: E402
+from tensorboardX.summary import scalar  # noqa: E402
+
+if _torch is None:
+    del sys.modules["torch"]
 
 
 class EventFile:

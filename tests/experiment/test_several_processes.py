@@ -60,7 +60,7 @@ def test_one_two_and_four_processes(method, counts, options, tmp_path, data_dir)
 
 def test_killed_at_random(tmp_path, data_dir):
     """One of two processes is killed: the other ends by itself, and no step after the last checkpoint differs."""
-    draw, shape, seen = random.Random(0), dict(processes=2, devices=4, steps=KILLED_STEPS), []
+    draw, shape, seen = random.Random(0), dict(processes=2, devices=1, steps=KILLED_STEPS), []
     assert finish(several("byol", tmp_path / "whole", data_dir, **shape)) == 0
     for _ in range(KILLS):
         run = several("byol", tmp_path / "killed", data_dir, **shape)
@@ -82,7 +82,7 @@ def test_killed_at_random(tmp_path, data_dir):
 
 def test_who_waits_for_a_process_that_stands_still_ends(tmp_path, data_dir):
     """No step ends in 15 s, which is said with the stacks, before the other's silence is noticed."""
-    shape = dict(processes=2, devices=2, steps=10_000)
+    shape = dict(processes=2, devices=1, steps=10_000)
     rare = "--config.checkpoint.every=5000"
     run = several("byol", tmp_path / "compiled", data_dir, rare, **shape)  # compiling counts as a step
     wait_for_step(run, tmp_path / "compiled", 2)
@@ -109,7 +109,7 @@ def test_who_waits_for_a_process_that_stands_still_ends(tmp_path, data_dir):
 def test_stopped_together_and_continued_on_another_number(tmp_path, data_dir):
     """SIGTERM to the second of two processes: both save at one step; one process, then four, go on."""
     folder = tmp_path / "moved"
-    run = several("byol", folder, data_dir, processes=2, devices=2, steps=STEPS)
+    run = several("byol", folder, data_dir, processes=2, devices=1, steps=STEPS)
     pids = members(run, 2)
     wait_for_step(run, folder, 2)
     os.kill(pids[1], signal.SIGTERM)
@@ -125,7 +125,7 @@ def test_stopped_together_and_continued_on_another_number(tmp_path, data_dir):
 
 def test_damaged_checkpoint_and_a_stop_in_the_last_evaluation(tmp_path, data_dir):
     """All processes take the checkpoint before; all leave the last evaluation together, which is then made again."""
-    folder, shape = tmp_path / "run", dict(processes=2, devices=2, steps=STEPS)
+    folder, shape = tmp_path / "run", dict(processes=2, devices=1, steps=STEPS)
     run = several("byol", folder, data_dir, **shape)
     members(run, 2)
     wait_for_step(run, folder, 12)

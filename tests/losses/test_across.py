@@ -2,7 +2,7 @@
 
 The rows of a case are multiplied by replicated weights first, so that there are gradients of parameters and of rows.
 All losses of a group are compiled together: their sum, and each. Each has arguments, and so gradients, of its own.
-Quick are the gradients inside of `shard_map` with and without checks (without is what `pmap` is made of), and outside.
+Quick are the gradients inside of `shard_map`, and outside over both axes.
 """
 
 import functools
@@ -91,13 +91,6 @@ groups = pytest.mark.parametrize("group", GROUPS)
 slow = pytest.mark.slow
 
 
-@slow
-@groups
-def test_gradient_outside_of_shard_map(group, one_device):
-    spread = jax.shard_map(over_axis(group), mesh=mesh(), in_specs=SPECS, out_specs=P())
-    check(jax.jit(gradient_of(spread))(*inputs(group)), one_device(group))
-
-
 @groups
 def test_gradient_inside_of_shard_map(group, one_device):
     step = gradient_of(over_axis(group))
@@ -121,18 +114,6 @@ def test_gradient_inside_of_pmap_is_averaged(group, eight_devices, one_device):
     check(
         (first(values), (first(dparams), jax.tree.map(lambda g: g.reshape(N, *g.shape[2:]), drows))), one_device(group)
     )
-
-
-@groups
-def test_gradient_inside_of_shard_map_without_checks_is_averaged(group, one_device):
-    def step(params, rows, rest):
-        values, (dparams, drows) = gradient_of(over_axis(group))(params, rows, rest)
-        return values, (jax.lax.pmean(dparams, "data"), jax.tree.map(lambda g: g / 8, drows))
-
-    spread = jax.shard_map(
-        step, mesh=mesh(), in_specs=SPECS, out_specs=(P(), (P(), P("data"))), check_vma=False
-    )  # fmt: skip
-    check(jax.jit(spread)(*inputs(group)), one_device(group))
 
 
 @slow
