@@ -35,7 +35,7 @@ def members(run: subprocess.Popen, count: int) -> list[int]:
     raise AssertionError(f"the run ended early: {run.communicate()[1].decode()}")
 
 
-FSDP = ("--config.sharding.state=fsdp", "--config.sharding.smallest=4096")
+FSDP = ("--config.sharding.state=fsdp", "--config.sharding.smallest=4096", "--config.evaluate.diagnostics=False")
 
 
 @pytest.mark.parametrize("method, counts, options", [("byol", (2, 4), ()), ("bert", (2,), FSDP)])
