@@ -6,7 +6,8 @@ PLAN := .venv-plan
 
 # A test process that XLA ends leaves its reason on the terminal, and ends the run: xdist may wait for ever otherwise.
 # PRELOAD: a library that the tests run with, such as another allocator of memory.
-RUN := $(if $(PRELOAD),LD_PRELOAD=$(PRELOAD)) $(TEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --capture=sys --max-worker-restart=0
+RUN := $(if $(PRELOAD),LD_PRELOAD=$(PRELOAD)) \
+    $(TEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --capture=sys --max-worker-restart=0
 
 .PHONY: demo test quick engines clean docs/losses.md docs/views.md
 

@@ -26,7 +26,7 @@ import pytest  # noqa: E402
 import rich  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Most of the time goes into compiling programs that hardly run. Commands that tests start compile with all of them.
+# Most of the time goes into compiling programs that hardly run. Commands that tests start choose for themselves.
 jax.config.update("jax_disable_most_optimizations", True)
 # Tests themselves hardly ever compile what another has compiled; looking and keeping takes a tenth of their time.
 jax.config.update("jax_enable_compilation_cache", False)

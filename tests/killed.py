@@ -15,6 +15,12 @@ import orbax.checkpoint as ocp
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
+def compiling_little(devices: int) -> dict[str, str]:
+    """Environment of a run on so many devices without most optimisations: most of its time would go into compiling."""
+    flags = re.sub(r"(?<=device_count=)\d+", str(devices), os.environ["XLA_FLAGS"])
+    return {"XLA_FLAGS": flags, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+
 def start(
     config: str, workdir: pathlib.Path, data_dir: pathlib.Path | None, *overrides: str, steps: int, devices: int = 1
 ) -> subprocess.Popen:
@@ -23,8 +29,7 @@ def start(
     command += [f"--data_dir={data_dir}"] if data_dir else []
     command += [f"--config.steps={steps}", "--config.checkpoint.every=10"]
     command += [f"--config.evaluate.every={steps // 4}", "--config.log_every=2", *overrides]
-    flags = re.sub(r"(?<=device_count=)\d+", str(devices), os.environ["XLA_FLAGS"])
-    env = os.environ | {"XLA_FLAGS": flags, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # most of the time is compiling
+    env = os.environ | compiling_little(devices)
     return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 

@@ -12,18 +12,18 @@ from tests.killed import assert_same, finish, last_step, outcome, start, wait_fo
 KILLS = int(os.environ.get("SSL_JAX_KILLS", "3"))
 STEPS = 120
 MOVED_STEPS = 90  # over many more, training would amplify the rounding of another number of devices
-DEVICES = {"byol": 2, "bert": 1}  # pictures and a target network, and text; test_trajectory.py has the states of all
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
-@pytest.mark.parametrize("method", DEVICES)
-def test_kill_nine(method, tmp_path):
+# Pictures and a target network, and text; test_trajectory.py has the states of all.
+@pytest.mark.parametrize(
+    "method, devices, options", [("byol", 2, ()), ("bert", 1, ("--config.evaluate.diagnostics=False",))]
+)
+def test_kill_nine(method, devices, options, tmp_path):
     """Kills fall on the preparation of the data (the first ones), on compiling, training, evaluating and saving."""
-    devices, draw, seen, hits = DEVICES[method], random.Random(method), [], 0
-    options = dict(steps=STEPS, devices=devices)
-    less = () if method == "byol" else ("--config.evaluate.diagnostics=False",)
-    begin = lambda name: start(f"tests/tiny.py:{method}", tmp_path / name, tmp_path / f"data_{name}", *less, **options)
+    draw, seen, hits, shape = random.Random(method), [], 0, dict(steps=STEPS, devices=devices)
+    begin = lambda name: start(f"tests/tiny.py:{method}", tmp_path / name, tmp_path / f"data_{name}", *options, **shape)
     finish(begin("whole"))
     for kill in range(KILLS):
         process = begin("killed")

@@ -19,7 +19,7 @@ import pytest
 from ssl_jax.train import runs
 from ssl_jax.train.runs import Run
 from ssl_jax.train.workdir import read_json
-from tests.killed import ROOT, assert_same, last_step, outcome
+from tests.killed import ROOT, assert_same, compiling_little, last_step, outcome
 from tests.launchers import slurm_cluster
 from tests.launchers.slurm_cluster import Cluster
 
@@ -53,9 +53,7 @@ class Swept:
         self._command = [sys.executable, "launch.py", "sweep", f"--config={config}:byol", f"--workdir={folder}"]
         self._command += [f"--data_dir={data_dir}", "--on=slurm", f"--on.nodes={nodes}"]
         self._command += [f"--config.{leaf}={value!r}" for leaf, value in COMMON.items()]
-        flags = re.sub(r"(?<=device_count=)\d+", str(2 // nodes), os.environ["XLA_FLAGS"])
-        quick = {"XLA_FLAGS": flags, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # most of a run's time goes into compiling
-        self._environment = cluster.environment | quick
+        self._environment = cluster.environment | compiling_little(2 // nodes)
 
     def command(self, *options: str, status: int = 0) -> str:
         """What the command says, which returns at once, with that exit status."""
