@@ -11,7 +11,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "ssl_jax"
 FLOORS = {
-    **dict.fromkeys(("errors", "config", "trial", "sweeps"), -1),
+    **dict.fromkeys(("errors", "terminal", "config", "trial", "sweeps"), -1),
     **dict.fromkeys(("losses", "augment", "masking"), 0),
     **dict.fromkeys(("diagnostics", "models", "data"), 1),
     "methods": 2,

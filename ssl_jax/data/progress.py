@@ -1,12 +1,13 @@
 """Says on stdout what takes long, and how far it is. What is done within a few seconds says nothing."""
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
+
+from ssl_jax import terminal
 
 PATIENCE = 5.0  # seconds of work before anything is said; the sets of this package take less
 EVERY = 10.0  # seconds between two lines on how far it is
@@ -51,7 +52,7 @@ def counted(total: int, doing: str, *, done: int = 0) -> Iterator[Callable[[int]
     Yields:
       A function to be told how many more are done.
     """
-    tell = _Bar(total, doing, done) if sys.stdout.isatty() else _Lines(total, doing, done)
+    tell = _Bar(total, doing, done) if terminal.redraws() else _Lines(total, doing, done)
     try:
         yield tell.advance
     finally:

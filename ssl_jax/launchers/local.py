@@ -2,13 +2,13 @@
 
 import contextlib
 import pathlib
-import sys
 from collections.abc import Callable, Iterator, Mapping
 
 import rich.live
 import rich.markup
 import rich.table
 
+from ssl_jax import terminal
 from ssl_jax.launchers import devices
 from ssl_jax.launchers.slots import Slot, occupy
 from ssl_jax.train.runs import Run, State, Sweep
@@ -92,7 +92,7 @@ class Local:
 @contextlib.contextmanager
 def showing(get_table: Callable[[], rich.table.Table]) -> Iterator[None]:
     """Shows a table as it changes; at the end only, where there is no terminal."""
-    if sys.stdout.isatty():
+    if terminal.redraws():
         with rich.live.Live(get_renderable=get_table, refresh_per_second=2):
             yield
     else:
@@ -102,7 +102,7 @@ def showing(get_table: Callable[[], rich.table.Table]) -> Iterator[None]:
 
 def say(sweep: Sweep, run: Run, state: str, measures: tuple[str, ...] = MEASURES) -> None:
     """Prints a line on how a run stands now, where no table is shown."""
-    if not sys.stdout.isatty():
+    if not terminal.redraws():
         text = _outcome(run, state, measures)
         print(f"{run.folder.name} ({sweep.name(run)}) {state}{': ' if text else ''}{text}", flush=True)
 

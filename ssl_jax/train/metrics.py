@@ -4,7 +4,6 @@ import functools
 import json
 import logging
 import pathlib
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import jax
 import rich.progress
 
+from ssl_jax import terminal
 from ssl_jax.train.workdir import write_atomically
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class Progress:
         self._steps, self._batch_size, self._title, self._seconds = steps, batch_size, title, seconds
         self.note: str | None = None
         self._began: tuple[float, int] | None = None
-        self._last, self._bar = time.monotonic(), _bar() if sys.stdout.isatty() else None
+        self._last, self._bar = time.monotonic(), _bar() if terminal.redraws() else None
         if self._bar:
             self._bar.start()
             self._task = self._bar.add_task(title, total=steps, completed=start, rate="")

@@ -1,4 +1,6 @@
+import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -62,8 +64,9 @@ def test_what_was_done_before_is_not_counted_into_the_rate(monkeypatch: pytest.M
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     clock = iter(range(0, 10_000, 4))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(progress.sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     with progress.counted(100, "Counting") as advance:
         advance(10)
         assert capsys.readouterr().out == ""  # it has not taken long
@@ -71,6 +74,16 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         assert "Counting" in capsys.readouterr().out
         advance(80)
     assert "100/100" in capsys.readouterr().out
+
+
+def test_a_terminal_that_cannot_redraw_gets_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    with progress.counted(100, "Counting") as advance:
+        advance(20)
+    assert capsys.readouterr().out == "Counting: 20 of 100, 2.0/s, 40 s left\n"
 
 
 @pytest.mark.usefixtures("impatient")

@@ -13,7 +13,7 @@ def test_a_full_memory_is_one_line():
         pytest.raises(RunError, match="^Out of memory: .*Lower config.batch_size") as caught,
         device_errors.in_one_line(),
     ):
-        jnp.zeros((2**42,)).block_until_ready()
+        jnp.zeros((2**48,)).block_until_ready()  # more than there are addresses
     assert "\n" not in str(caught.value)
 
 
