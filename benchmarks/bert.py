@@ -102,6 +102,7 @@ def our_step(method, inputs: dict) -> Callable[[], object]:
 
 def their_step(method, inputs: dict, shape: Shape, *, gather: bool) -> Callable[[], object]:
     """The same in transformers, from the same weights."""
+    import tests.fidelity.conftest  # noqa: F401  # isort: skip  (makes torchvision importable)
     import numpy as np
     import torch
     import transformers

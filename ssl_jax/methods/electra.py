@@ -64,7 +64,11 @@ class ELECTRA(nnx.Module):
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The generator's loss, plus the weighted one of the discriminator over all real tokens (equation 4)."""
+        """The generator's loss, plus the weighted one of the discriminator over all real tokens (equation 4).
+
+        Few tokens are replaced, so that a discriminator that has learnt much may still call none of them replaced;
+        with `train=False` there is `replaced_auc` too, which asks only for their order within the batch.
+        """
         keys = jax.random.split(key, 3)
         logits = self.logits_at(views, train=train, key=keys[0])
         generator_loss, metrics = reading.guessed(logits, views)
@@ -75,6 +79,8 @@ class ELECTRA(nnx.Module):
         metrics["replaced_loss"] = loss
         metrics["replaced_accuracy"] = _share((found > 0) == replaced, real)
         metrics["replaced_found"] = _share(found > 0, replaced & real)
+        if not train:
+            metrics["replaced_auc"] = area_under_curve(found, replaced & real, ~replaced & real)
         return generator_loss + self.discriminator_weight * loss, metrics
 
     def logits_at(self, views: dict[str, jax.Array], *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
@@ -114,3 +120,21 @@ def filled(key: jax.Array, views: dict[str, jax.Array], logits: jax.Array) -> ja
 def _share(right: jax.Array, counted: jax.Array) -> jax.Array:
     """Of the places that are counted, both bool [B, S], the share that is right."""
     return jnp.sum(right & counted) / jnp.maximum(jnp.sum(counted), 1)
+
+
+def area_under_curve(scores: jax.Array, positive: jax.Array, negative: jax.Array) -> jax.Array:
+    """How often a positive scores higher than a negative, a tie counting half: the area under the ROC curve.
+
+    Args:
+      scores: float [...].
+      positive: bool [...].
+      negative: bool [...]; what is neither is left out.
+
+    Returns:
+      A float32 scalar in 0..1; 0.5 where there are no positives or no negatives.
+    """
+    ranked = jnp.sort(jnp.where(negative, scores, jnp.inf), axis=None)
+    lower, not_higher = (jnp.searchsorted(ranked, scores, side=side) for side in ("left", "right"))
+    positives, negatives = positive.sum(), negative.sum()
+    share = jnp.sum((lower + not_higher) / 2 / jnp.maximum(negatives, 1), where=positive) / jnp.maximum(positives, 1)
+    return jnp.where((positives > 0) & (negatives > 0), share, 0.5)

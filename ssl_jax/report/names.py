@@ -91,6 +91,7 @@ METRICS = {
     "perplexity": "Perplexity",
     "replaced_accuracy": "Words told from replaced ones",
     "replaced_found": "Replaced words found",
+    "replaced_auc": "Replaced word above another",
     "replaced_loss": "Loss of replaced words",
     "target_deviation": "Deviation of targets",
     "prediction_deviation": "Deviation of predictions",
@@ -123,7 +124,7 @@ METRICS = {
 """What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN and layers too."""
 _SHOTS = re.compile(r"knn_(\d+)shot")
 _LAYER = re.compile(r"linear_layer_(\d+)")
-_SHARE = re.compile(r"knn_.*|linear.*|.*accuracy.*|replaced_found|.*top_?\d.*")
+_SHARE = re.compile(r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|.*top_?\d.*")
 
 
 def metric(key: str) -> str:

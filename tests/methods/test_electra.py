@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sklearn.metrics
 from flax import nnx
 from scipy import stats
 
@@ -60,6 +61,23 @@ def test_loss_and_metrics_by_hand(drawn):
     replaced = tokens != original
     np.testing.assert_allclose(metrics["replaced_found"], (found > 0)[replaced].mean(), rtol=1e-6)
     np.testing.assert_allclose(metrics["replaced_accuracy"], ((found > 0) == replaced)[real].mean(), rtol=1e-6)
+    held_out = method.loss(views, key, train=False)[1]
+    area = sklearn.metrics.roc_auc_score(replaced[real], found[real])
+    np.testing.assert_allclose(held_out["replaced_auc"], area, rtol=1e-5)
+    assert held_out.keys() - metrics.keys() == {"replaced_auc"}, "a sort that no train step pays for"
+
+
+@pytest.mark.parametrize("distinct", (3, 1000))
+def test_the_area_under_the_curve_is_scikit_learns(distinct):
+    draw = np.random.default_rng(distinct)
+    scores, positive = draw.integers(distinct, size=(40, 50)).astype(np.float32), draw.random((40, 50)) < 0.1
+    counted = draw.random((40, 50)) < 0.7
+    found = electra.area_under_curve(scores, positive & counted, ~positive & counted)
+    np.testing.assert_allclose(found, sklearn.metrics.roc_auc_score(positive[counted], scores[counted]), rtol=1e-6)
+    one = jnp.array([False, True, False, False])
+    by_hand = electra.area_under_curve(jnp.array([3.0, 1.0, 1.0, 0.0]), one, ~one)
+    assert by_hand == 0.5, "below one, level with one, above one"
+    assert electra.area_under_curve(scores, positive & ~positive, counted) == 0.5
 
 
 def test_the_discriminator_does_not_teach_the_generator_but_through_the_embeddings(drawn):
