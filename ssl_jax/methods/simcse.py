@@ -13,7 +13,7 @@ from ssl_jax.models import heads, reading, settings
 class SimCSE(nnx.Module):
     """Two passes of a sentence with different dropout find each other among those of the batch (section 3).
 
-    A sentence is embedded without the layer that is trained on top, as in the authors' code (`mlp_only_train`).
+    The state of [CLS] goes through a layer in training alone, and a mean through none, as in the authors' code.
     """
 
     reads = ("text",)
@@ -51,7 +51,7 @@ class SimCSE(nnx.Module):
             raise ValueError("simcse tells two passes apart by dropout: set config.model.dropout to 0.1, not 0")
         self.backbone, self.view, self.temperature, self.pooling = backbone, view, temperature, pooling
         head = dict(initializer_range=backbone.initializer_range, dtype=backbone.dtype)
-        self.head = heads.Pooler(backbone.features, **head, rngs=rngs)
+        self.head = heads.Pooler(backbone.features, **head, rngs=rngs) if pooling == "cls" else None
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Sentences as they are."""
@@ -80,7 +80,8 @@ class SimCSE(nnx.Module):
         return self._projected(self.views(inputs, None))
 
     def _projected(self, views, **options):
-        return self.head(self._pooled(views, **options)[:, None])
+        pooled = self._pooled(views, **options)
+        return pooled if self.head is None else self.head(pooled[:, None])
 
     def _pooled(self, views, **options):
         states = reading.read(self.backbone, views, **options)

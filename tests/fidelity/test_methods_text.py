@@ -89,6 +89,25 @@ def test_bert():
     compare(value, interop.bert.to_transformers(gradients.backbone, **heads), loss, theirs)
 
 
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_simcse(pooling):
+    """The authors' two poolings over Hugging Face's network; so little is dropped that nothing is."""
+    theirs = randomize(transformers.BertModel(transformers.BertConfig(**THEIRS)))
+    ours = method("simcse", dict(dropout=1e-9), hides=False, pooling=pooling)
+    head = dict(pooler=ours.head) if pooling == "cls" else {}
+    interop.bert.from_transformers(ours.backbone, state_dict(theirs), **head)
+    value, gradients = our_loss(ours, ours.views({"tokens": ORIGINAL, "segments": SEGMENTS * 0}, None))
+    out = theirs(input_ids=torch.tensor(ORIGINAL).long(), attention_mask=INPUTS["attention_mask"])
+    real = torch.tensor(REAL)[:, :, None]
+    z = out.pooler_output if pooling == "cls" else (out.last_hidden_state * real).sum(1) / real.sum(1)
+    scores = torch.nn.functional.cosine_similarity(z[:, None], z[None], dim=-1) / 0.05
+    loss = torch.nn.functional.cross_entropy(scores, torch.arange(3))
+    loss.backward()
+    head = dict(pooler=gradients.head) if pooling == "cls" else {}
+    found = interop.bert.to_transformers(gradients.backbone, **head)
+    compare(value, {name.removeprefix("bert."): array for name, array in found.items()}, loss, theirs)
+
+
 def test_albert():
     config = transformers.AlbertConfig(**THEIRS, embedding_size=24, hidden_act="gelu_new", classifier_dropout_prob=0.0)
     theirs = randomize(transformers.AlbertForPreTraining(config))

@@ -25,9 +25,12 @@ def test_the_loss_is_that_of_two_passes(pooling):
     twice = {name: jnp.concatenate([array, array]) for name, array in batch.items()}
     real = twice["tokens"] != small_text.PAD
     states = method.backbone(twice["tokens"], twice["segments"], real, train=True, key=key)
-    pooled = states[:, 0] if pooling == "cls" else (states * real[:, :, None]).sum(1) / real.sum(1)[:, None]
-    layer = method.head.dense
-    z = np.asarray(jnp.tanh(pooled @ layer.kernel[...] + layer.bias[...][None]), np.float64)
+    if pooling == "cls":
+        layer = method.head.dense
+        z = jnp.tanh(states[:, 0] @ layer.kernel[...] + layer.bias[...][None])
+    else:
+        z = (states * real[:, :, None]).sum(1) / real.sum(1)[:, None]
+    z = np.asarray(z, np.float64)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     scores = z[:6] @ z[6:].T / 0.05
     each = np.log(np.exp(scores).sum(1)) - np.diag(scores)
