@@ -64,7 +64,7 @@ def ours(shape: Shape):
     def build() -> nnx.Module:
         sizes = dict(vocab_size=VOCABULARY, max_length=shape.length, width=256, depth=4, heads=4, mlp_dim=1024)
         encoder = TextTransformer(**sizes, dropout=shape.dropout, rngs=nnx.Rngs(0))
-        view = types.SimpleNamespace(told="next", pad_id=0)
+        view = types.SimpleNamespace(told="next", pad_id=0, lists=True)
         return METHODS["bert"](encoder, view, rngs=nnx.Rngs(1))
 
     return nnx.jit(build)()

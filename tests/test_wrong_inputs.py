@@ -186,6 +186,11 @@ WRONG_CONFIGS = [
     ("bert", "evaluate.likelihood_limit=-1", "config.evaluate.likelihood_limit -1 must be at least 0"),
     ("roberta", "method.separate_documents=1", "config.method.separate_documents is 1 (int)"),
     ("albert", "data.second_segment=none", "config.method: albert tells the order", "second_segment to 'swapped'"),
+    *(
+        (name, f"views.name={view}", f"config.method: {name} guesses hidden tokens: set config.views.name to 'bert'")
+        for name in ("bert", "roberta", "electra")
+        for view in ("tokens", "token_spans")
+    ),
     ("electra", "method.generator_fraction=0.0", "config.method.generator_fraction 0.0 is not above 0"),
     ("next_token", "model.causal=False", "config.method: next_token guesses", "set config.model.causal to True"),
     ("bert", "data.sequence_length=4", "config.data.sequence_length 4 is not at least 8"),

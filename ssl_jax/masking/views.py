@@ -38,11 +38,12 @@ class BertView:
 
     Attributes:
       hides: whether tokens are hidden: True.
+      lists: that where they are, and what stood there, comes with them.
       told, pad_id, special_ids: as in `TokensView`.
       mask_id: the token that hides.
     """
 
-    hides = True
+    hides = lists = True
 
     def __init__(
         self,

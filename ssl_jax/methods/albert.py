@@ -35,8 +35,10 @@ class ALBERT(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: the weight is not positive, or the segments are not such that their order is to be told.
+          ValueError: the view does not say which tokens it hides, the weight is not positive, or the segments are not
+            such that their order is to be told.
         """
+        reading.check_guesses("albert", view)
         if sentence_order_weight <= 0:
             raise ValueError(f"sentence_order_weight {sentence_order_weight} must be above 0; without it take roberta")
         if view.told != "order":

@@ -32,8 +32,10 @@ class BERT(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: the weight is negative, or the second task has no pairs.
+          ValueError: the view does not say which tokens it hides, the weight is negative, or the second task has no
+            pairs.
         """
+        reading.check_guesses("bert", view)
         if next_sentence_weight < 0:
             raise ValueError(f"next_sentence_weight {next_sentence_weight} must be at least 0")
         if next_sentence_weight > 0 and view.told != "next":

@@ -39,8 +39,10 @@ class ELECTRA(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: the fraction leaves no width that its heads divide, or the weight is not positive.
+          ValueError: the view does not say which tokens it hides, the fraction leaves no width that its heads divide,
+            or the weight is not positive.
         """
+        reading.check_guesses("electra", view)
         if not 0 < generator_fraction <= 1:
             raise ValueError(f"generator_fraction {generator_fraction} is not above 0 and at most 1")
         width, number = (max(1, round(generator_fraction * size)) for size in (backbone.features, backbone.heads))

@@ -35,8 +35,10 @@ class RoBERTa(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: sequences have two segments that are to be told about.
+          ValueError: the view does not say which tokens it hides, sequences have two segments that are to be told
+            about.
         """
+        reading.check_guesses("roberta", view)
         if view.told:
             raise ValueError(
                 "roberta has no task for a second segment: set config.data.layout to 'full_sentences', or "

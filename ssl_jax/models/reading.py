@@ -100,6 +100,12 @@ def of_kind(encoder: nnx.Module) -> dict[str, Any]:
     return dict(initializer_range=encoder.initializer_range, gelu=encoder.gelu, dtype=encoder.dtype)
 
 
+def check_guesses(method: str, view: Any) -> None:
+    """Raises a ValueError where `view` does not hide tokens one by one and say where, as `guessed` needs it."""
+    if not getattr(view, "lists", False):
+        raise ValueError(f"{method} guesses hidden tokens: set config.views.name to 'bert'")
+
+
 def token_head(encoder: nnx.Module) -> dict[str, Any]:
     """Arguments of `MLMHead` on an encoder."""
     fitting = dict(embedding_width=encoder.embedding_width, epsilon=encoder.epsilon)

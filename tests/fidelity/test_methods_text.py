@@ -51,7 +51,7 @@ ANSWERED = torch.tensor(ANSWER).long()
 
 
 def method(name, encoder, told=None, hides=True, **settings):
-    view = types.SimpleNamespace(told=told, pad_id=PAD, hides=hides)
+    view = types.SimpleNamespace(told=told, pad_id=PAD, hides=hides, lists=hides)
     return nnx.eval_shape(
         lambda: METHODS[name](TextTransformer(**SIZES | encoder, rngs=nnx.Rngs(0)), view, rngs=nnx.Rngs(0), **settings)
     )
