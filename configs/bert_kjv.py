@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01, clip_norm=1.0)
     config.schedule = dict(name="warmup_linear", warmup_steps=100)
     config.checkpoint = dict(every=500, keep=2, best="eval/masked_accuracy")
-    config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
+    config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100, likelihood_limit=128)
     config.expected = dict(
         results={},
         margins={"masked_accuracy": 0.30, "next_sentence_accuracy": 0.05, "knn_full": 0.03, "linear": 0.03},

@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optimizer = dict(name="adamw", learning_rate=0.01, weight_decay=0.0)
     config.schedule = dict(name="warmup_linear")
     config.checkpoint = dict(every=500, keep=2)
-    config.evaluate = dict(every=500, tasks=("knn_full",), limit=2000)
+    config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=2000, max_iter=100)
     config.expected = dict(
         results={},
         margins={"context_accuracy": 0.15, "word_kind_accuracy": 0.50, "analogy_accuracy": 0.10, "knn_full": 0.05},
