@@ -11,7 +11,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 2000
+    config.steps = 1000
     config.batch_size = 64
     config.log_every = 25
     config.data = dict(
@@ -22,9 +22,9 @@ def get_config() -> ml_collections.ConfigDict:
         name="text_transformer", vocab_size=4096, max_length=32, width=128, depth=3, heads=4, mlp_dim=512, segments=1,
         dropout=0.0, epsilon=1e-5, initializer_range=0.08,
     )  # fmt: skip
-    config.method = dict(name="data2vec_text", top=2, momentum=0.99, momentum_end=0.999, momentum_steps=1000, beta=4.0)
+    config.method = dict(name="data2vec_text", top=2, momentum=0.99, momentum_end=0.999, momentum_steps=500, beta=4.0)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01, b2=0.98, clip_norm=1.0)
-    config.schedule = dict(name="warmup_cosine", warmup_steps=200)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=100)
     config.checkpoint = dict(every=500, keep=2)
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(results={}, margins={}, hardware="2 CPU cores")

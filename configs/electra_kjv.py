@@ -11,7 +11,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 2000
+    config.steps = 1000
     config.batch_size = 64
     config.log_every = 25
     config.data = dict(

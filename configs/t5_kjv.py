@@ -11,7 +11,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 2000
+    config.steps = 1000
     config.batch_size = 64
     config.log_every = 25
     config.data = dict(
@@ -24,7 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.method = dict(name="t5")
     config.optimizer = dict(name="adafactor", learning_rate=0.02)
-    config.schedule = dict(name="inverse_sqrt", hold_steps=500)
+    config.schedule = dict(name="inverse_sqrt", hold_steps=250)
     config.checkpoint = dict(every=500, keep=2, best="eval/span_accuracy")
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(
