@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from ssl_jax.errors import RunError, UserError, unknown
+from ssl_jax.train import memory
 from ssl_jax.train.signals import EXIT_STOPPED, StopSignal
 
 DEFAULT_CONFIG = "configs/quickstart.py"
@@ -444,6 +445,7 @@ def _leave_others(status: int) -> None:
 
 
 if __name__ == "__main__":
+    memory.keep_freed()
     _set_logging()
     try:
         status = main(sys.argv[1:])

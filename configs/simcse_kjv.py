@@ -2,9 +2,10 @@
 
     python launch.py --config=configs/simcse_kjv.py
 
-The paper starts from BERT's weights. From random ones, dropout alone teaches less of what a verse is about: neighbouring
-verses are found more often than by the untrained network, and far less often than by TF-IDF. Unlike the paper: three
-tenths are dropped, as with one tenth the other pass is found at once, and a verse is the mean over its tokens.
+The paper starts from BERT's weights. From random ones, dropout alone teaches less of what a verse is about:
+neighbouring verses are found more often than by the untrained network, and far less often than by TF-IDF. Unlike the
+paper: three tenths are dropped, as with one tenth the other pass is found at once, and a verse is the mean over its
+tokens.
 
 It promises nothing yet: a whole run has not been measured over seeds.
 """

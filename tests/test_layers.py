@@ -86,7 +86,7 @@ def test_data_imports_neither_jax_nor_tensorflow():
 
 
 def test_a_run_imports_neither_tensorflow_nor_torch_to_start():
-    assert not imported_by("import ssl_jax.experiment") & {"tensorflow", "torch", "sklearn"}
+    assert not imported_by("import ssl_jax.experiment, ssl_jax.train.events") & {"tensorflow", "torch", "sklearn"}
 
 
 def test_help_is_quick():
