@@ -181,6 +181,7 @@ WRONG_CONFIGS = [
     ("mae", "method.mask_ratio=1.0", "config.method.mask_ratio 1.0 leaves nothing to see or to predict"),
     ("mae", "model.drop_path=1.5", "config.model.drop_path 1.5"),
     ("bert", "views.rate=0", "config.views.rate 0 is not in (0, 1]"),
+    ("bert", "views.rate=1.5", "config.views.rate 1.5 is not in (0, 1]"),
     ("bert", "views.max_ngram=0", "config.views.max_ngram 0 is not at least 1"),
     ("simclr", "evaluate.likelihood_limit=9", "config.evaluate.likelihood_limit: simclr does not say how likely"),
     ("bert", "evaluate.likelihood_limit=-1", "config.evaluate.likelihood_limit -1 must be at least 0"),
@@ -191,6 +192,12 @@ WRONG_CONFIGS = [
         for name in ("bert", "roberta", "electra")
         for view in ("tokens", "token_spans")
     ),
+    ("wav2vec2", "views.name=log_mel_frames", "config.method.name: wav2vec2 learns from 'waveform'", "give 'frames'"),
+    *(
+        (name, "method.span=500", "config.method.span 500 is more than the", "raise config.data.seconds")
+        for name in ("wav2vec2", "data2vec", "hubert", "best_rq")
+    ),
+    ("hubert", "method.alpha=1.5", "config.method.alpha 1.5 is not in 0 <= alpha <= 1"),
     ("electra", "method.generator_fraction=0.0", "config.method.generator_fraction 0.0 is not above 0"),
     ("next_token", "model.causal=False", "config.method: next_token guesses", "set config.model.causal to True"),
     ("bert", "data.sequence_length=4", "config.data.sequence_length 4 is not at least 8"),
@@ -271,6 +278,10 @@ WRONG_CONFIGS = [
 
 
 WRONG_TOGETHER = [
+    *(
+        (name, ("data.layout=pairs", "data.second_segment=random"), f"config.method: {name} has no task for a second")
+        for name in ("electra", "next_token", "t5")
+    ),
     (
         "simclr",
         ("on_collapse=stop", "evaluate.every=10", "evaluate.diagnostics=False"),

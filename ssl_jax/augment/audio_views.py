@@ -26,7 +26,7 @@ class WaveformView:
       standardize: mean 0 and variance 1 over the real samples, as for the large models of wav2vec 2.0 and HuBERT.
 
     Attributes:
-      gives: 'audio'.
+      gives: 'waveform'.
       shape: (samples,) of a view.
       sample_rate: of the data, in Hz.
 
@@ -34,7 +34,7 @@ class WaveformView:
       ValueError: a setting is impossible or does not fit the data.
     """
 
-    gives = "audio"
+    gives = "waveform"
 
     def __init__(
         self,
@@ -159,11 +159,11 @@ class LogMelFramesView(LogMelView):
     """The same for encoders of sequences: the frames, and how many of them are real.
 
     Attributes:
-      gives: 'audio'.
+      gives: 'frames'.
       shape: (frames, mels).
     """
 
-    gives = "audio"
+    gives = "frames"
 
     @property
     def shape(self) -> tuple[int, ...]:

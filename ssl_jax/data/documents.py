@@ -20,7 +20,7 @@ import numpy as np
 from ssl_jax.data import files
 
 Sentences = Literal["lines", "punctuation"]
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+")
+_SENTENCE = re.compile(r"""(.+?[.!?]["'\u2019\u201d)\]]*)(?:\s+|$)|(.+)""")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +73,14 @@ def token_dtype(vocab_size: int) -> np.dtype:
 
 
 def split(text: str, sentences: Sentences) -> list[str]:
-    """The sentences of a text: its lines, or also what ends with . ! or ? within a line; empty ones are left out."""
+    """The sentences of a text; empty ones are left out.
+
+    Args:
+      text: of a document.
+      sentences: 'lines': each line is one; 'punctuation': so is what ends with . ! or ? within a line, with the quotes
+        and brackets that close there.
+    """
     lines = text.splitlines()
     if sentences == "punctuation":
-        lines = [sentence for line in lines for sentence in _SENTENCE_END.split(line)]
+        lines = [found.group().strip() for line in lines for found in _SENTENCE.finditer(line)]
     return [line for line in lines if line.strip()]

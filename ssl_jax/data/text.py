@@ -30,7 +30,7 @@ from ssl_jax.data.spec import Spec
 from ssl_jax.errors import UserError
 
 Layout = Literal["pairs", "full_sentences", "stream", "sentences"]
-_FORMAT = 2  # raise when what is written changes
+_FORMAT = 3  # raise when what is written changes
 _TOKENIZER_DOCUMENTS = 200_000  # that word pieces are learnt from, spread evenly over the training split
 _PACKED = ("full_sentences", "stream")  # layouts whose training sequences hold several documents
 

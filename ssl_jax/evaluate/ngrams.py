@@ -10,7 +10,7 @@ def ngram_accuracy(
     held_out: Iterable[Mapping[str, np.ndarray]],
     *,
     vocab_size: int,
-    special_ids: tuple[int, ...],
+    never_asked: tuple[int, ...],
     name: str = "masked_accuracy",
 ) -> dict[str, float]:
     """Accuracy of unigram and bigram guesses at the very positions that a language model is asked about.
@@ -23,13 +23,13 @@ def ngram_accuracy(
       training: batches of token ids, int [B, S], special tokens included.
       held_out: batches: `tokens` int [B, S] as shown, `positions`, `targets` int [B, M], `weights` [B, M].
       vocab_size: number of token ids.
-      special_ids: tokens that are never hidden, and so never guessed.
+      never_asked: tokens that are no targets, and so never guessed.
       name: of the model's own accuracy.
 
     Returns:
       `NAME_unigram` and `NAME_bigram`, 0..1.
     """
-    following, frequent = _most_frequent(training, vocab_size, special_ids)
+    following, frequent = _most_frequent(training, vocab_size, never_asked)
     right, count = np.zeros(2), 0.0
     for views in held_out:
         tokens, positions = np.asarray(views["tokens"]), np.asarray(views["positions"])
@@ -42,7 +42,7 @@ def ngram_accuracy(
 
 
 def _most_frequent(
-    training: Iterable[np.ndarray], vocab_size: int, special_ids: tuple[int, ...]
+    training: Iterable[np.ndarray], vocab_size: int, never_asked: tuple[int, ...]
 ) -> tuple[np.ndarray, int]:
     """The likeliest token after each token [vocab_size], and the likeliest of all."""
     pairs: dict[int, int] = {}
@@ -53,11 +53,11 @@ def _most_frequent(
         codes, numbers = np.unique(tokens[:, :-1] * vocab_size + tokens[:, 1:], return_counts=True)
         for code, number in zip(codes.tolist(), numbers.tolist()):
             pairs[code] = pairs.get(code, 0) + number
-    counts[list(special_ids)] = 0
+    counts[list(never_asked)] = 0
     frequent = int(counts.argmax())
     following, best = np.full(vocab_size, frequent), np.zeros(vocab_size, np.int64)
     for code, number in pairs.items():
         left, right = divmod(code, vocab_size)
-        if number > best[left] and right not in special_ids:
+        if number > best[left] and right not in never_asked:
             following[left], best[left] = right, number
     return following, frequent

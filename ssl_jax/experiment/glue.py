@@ -70,6 +70,8 @@ def _read(task: str, data: Any, split: str, *, data_dir: str | None, mock: int) 
 
 
 def _classifier(method: nnx.Module, outputs: int, pool: classify.Pool, seed: int) -> classify.Classifier:
+    if pool == "cls" and getattr(method.backbone, "causal", False):
+        raise UserError("--task.pool='cls': the first token of a causal network sees no other; take 'mean'.")
     pooler = getattr(method, "pooler", None) if pool == "cls" else None
     kind = dict(pad_id=method.view.pad_id, pool=pool, pooler=pooler, rngs=nnx.Rngs(seed))
     return classify.Classifier(method.backbone, outputs, **kind)

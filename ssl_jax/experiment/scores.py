@@ -249,8 +249,10 @@ class Scorer:
         state = experiment.initial_state()
         held_out = (views(state, batch, number) for number, batch in enumerate(self._held_out_batches()))
         spec = experiment.data.spec
-        words = dict(vocab_size=spec.vocab_size, special_ids=spec.special_ids)
-        return evaluate.ngram_accuracy(tokens, held_out, name=experiment.method.guesses, **words)
+        method = experiment.method
+        never = spec.special_ids if method.view.hides else (spec.pad_id,)  # the end of a text is a word that comes next
+        words = dict(vocab_size=spec.vocab_size, never_asked=tuple(never))
+        return evaluate.ngram_accuracy(tokens, held_out, name=method.guesses, **words)
 
     def _held_out_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         source = self.experiment.data.eval

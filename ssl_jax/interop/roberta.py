@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_jax.errors import UserError
 from ssl_jax.interop import bert
 from ssl_jax.interop.layouts import LINEAR, after
 from ssl_jax.interop.table import Parts, Row, Weights, load, rename, save, unused
@@ -73,5 +74,7 @@ def settings(encoder: TextTransformer, *, pad_id: int = 1, kind: str = "roberta"
       UserError: it is none of RoBERTa's form.
     """
     bert.check_form(encoder, kind)
+    if kind == "roberta" and encoder.gelu == "tanh":
+        raise UserError(f"config.model.gelu 'tanh': transformers' head of {kind} has 'exact' alone.")
     moved = {"max_position_embeddings": encoder.max_length + pad_id + 1, "pad_token_id": pad_id}
     return bert.common_settings(encoder) | moved | {"model_type": kind}

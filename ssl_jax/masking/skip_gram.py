@@ -75,13 +75,15 @@ class SkipGramView:
           max_pairs: the most pairs of one sentence, see `skip_gram_pairs`.
 
         Raises:
-          ValueError: the data does not consist of words, or a setting is impossible.
+          ValueError: the data does not consist of single sentences of words, or a setting is impossible.
         """
         if spec.token_counts is None:
             raise ValueError(
                 "name 'skip_gram' pairs words, and the data has none; set config.data.modality to 'text' and "
                 "config.data.vocabulary to 'words'"
             )
+        if spec.shapes.keys() & {"next", "order", "parts"}:
+            raise ValueError("name 'skip_gram' pairs words of one sentence; set config.data.layout to 'sentences'")
         _check(spec.shapes["tokens"][0], window, max_pairs)
         self.window, self.max_pairs = window, max_pairs
         self.counts, self.special_ids = spec.token_counts.copy(), tuple(spec.special_ids)

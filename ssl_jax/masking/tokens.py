@@ -152,10 +152,10 @@ def _replacements(key, targets, mask_id, vocab_size, mask_share, random_share):
 
 
 def _check_settings(length, max_predictions, rate, mask_share, random_share, max_ngram):
-    if not 1 <= max_predictions <= length:
-        raise ValueError(f"max_predictions {max_predictions} is not between 1 and the sequence length {length}")
     if not 0 < rate <= 1:
         raise ValueError(f"rate {rate} is not in (0, 1]")
+    if not 1 <= max_predictions <= length:
+        raise ValueError(f"max_predictions {max_predictions} is not between 1 and the sequence length {length}")
     if mask_share < 0 or random_share < 0 or mask_share + random_share > 1 + 1e-6:
         raise ValueError(f"mask_share {mask_share} and random_share {random_share} must be parts of 1")
     if max_ngram < 1:

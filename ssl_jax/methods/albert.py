@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.models import heads, reading
+from ssl_jax.models import heads, reading, settings
 
 
 class ALBERT(nnx.Module):
@@ -38,6 +38,7 @@ class ALBERT(nnx.Module):
           ValueError: the view does not say which tokens it hides, the weight is not positive, or the segments are not
             such that their order is to be told.
         """
+        settings.network("albert", backbone, "embed_tokens", "text_transformer")
         reading.check_guesses("albert", view)
         if sentence_order_weight <= 0:
             raise ValueError(f"sentence_order_weight {sentence_order_weight} must be above 0; without it take roberta")

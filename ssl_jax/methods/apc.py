@@ -15,7 +15,7 @@ from ssl_jax.models.initializers import torch_start
 class APC(nnx.Module):
     """Predicts the frame some steps ahead from all frames so far, like a language model (section 2)."""
 
-    reads = ("audio",)
+    reads = ("frames",)
 
     def __init__(self, backbone: nnx.Module, view: Any, *, shift: int = 3, rngs: nnx.Rngs):
         """
@@ -28,6 +28,7 @@ class APC(nnx.Module):
         Raises:
           ValueError: shift is below 1 or no less than the frames of a view, or the backbone has other mels.
         """
+        settings.network("apc", backbone, "layers", "frame_gru")
         settings.at_least(1, shift=shift)
         if view is not None and shift >= view.shape[0]:
             raise ValueError(f"shift {shift} is no less than the {view.shape[0]} frames of a view")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.models import heads, reading
+from ssl_jax.models import heads, reading, settings
 
 
 class BERT(nnx.Module):
@@ -35,6 +35,7 @@ class BERT(nnx.Module):
           ValueError: the view does not say which tokens it hides, the weight is negative, or the second task has no
             pairs.
         """
+        settings.network("bert", backbone, "embed_tokens", "text_transformer")
         reading.check_guesses("bert", view)
         if next_sentence_weight < 0:
             raise ValueError(f"next_sentence_weight {next_sentence_weight} must be at least 0")

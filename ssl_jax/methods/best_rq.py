@@ -22,7 +22,7 @@ class BestRQ(nnx.Module):
     The paper's network is a Conformer; here it is any that makes one frame of four, as `FrameTransformer` does.
     """
 
-    reads = ("audio",)
+    reads = ("frames",)
 
     def __init__(
         self,
@@ -50,7 +50,9 @@ class BestRQ(nnx.Module):
         Raises:
           ValueError: a setting is out of range, or the backbone has other mels.
         """
+        settings.network("best_rq", backbone, "stack", "frame_transformer")
         settings.share(start_rate=start_rate)
+        hearing.check_span(backbone, view, span)
         settings.at_least(1, span=span, code_dim=code_dim)
         settings.at_least(2, codes=codes)
         settings.at_least(0, noise=noise)

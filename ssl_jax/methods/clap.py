@@ -45,7 +45,8 @@ class CLAP(nnx.Module):
           text_width, text_depth, text_heads, text_dropout: of the text's transformer, whose first token is the text's
             feature; its MLPs are 4 times as wide.
           joint_width: of the common space (1024 in the paper).
-          temperature: that similarities are divided by at the start; it is learnt, and kept above 0.01.
+          temperature: that similarities are divided by at the start; it is learnt, and kept at 0.01 or above,
+            also where the start is lower.
           block_size: rows of a block of `losses.clip`, for memory that grows with the batch; None: all at once.
           rngs: source of the parameters.
 
@@ -77,7 +78,7 @@ class CLAP(nnx.Module):
         )
         self.sound_map = nnx.Linear(backbone.features, joint_width, use_bias=False, rngs=rngs)
         self.text_map = nnx.Linear(text_width, joint_width, use_bias=False, rngs=rngs)
-        self.log_scale = nnx.Param(jnp.float32(-math.log(temperature)))
+        self.log_scale = nnx.Param(jnp.float32(-math.log(max(temperature, LEAST_TEMPERATURE))))
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """One view of each sound, and the text as it is: {'image': [B, frames, mels, 1], 'tokens': [B, S]}."""
@@ -93,10 +94,15 @@ class CLAP(nnx.Module):
         sound_key, text_key = jax.random.split(key)
         sounds = self.sound_map(self.backbone(views["image"], train=train, key=sound_key))
         texts = self.text_map(self.read(views["tokens"], train=train, key=text_key))
-        temperature = jnp.exp(-jnp.minimum(self.log_scale[...], -math.log(LEAST_TEMPERATURE)))
+        temperature = jnp.exp(-self.log_scale[...])
         loss = losses.clip(sounds, texts, temperature=temperature, block_size=self.block_size)
         found = {} if train else retrieved(sounds, texts, views["tokens"])
         return loss, {"temperature": temperature, **found}
+
+    def follow(self, step: jax.Array) -> None:
+        """Keeps the temperature above the least, as the authors of CLIP do after each update."""
+        del step
+        self.log_scale[...] = jnp.minimum(self.log_scale[...], -math.log(LEAST_TEMPERATURE))
 
     def read(self, tokens: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
         """Features of texts, int32 [B, S]: [B, text_width]."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses, masking
+from ssl_jax.losses import sequences
 from ssl_jax.models import hearing, mean_of_frames, settings
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.initializers import torch_start
@@ -15,7 +16,7 @@ from ssl_jax.models.initializers import torch_start
 class CPC(nnx.Module):
     """What was heard so far tells the encodings of the next frames from others of the utterance (section 2, 3.1)."""
 
-    reads = ("audio",)
+    reads = ("waveform",)
 
     def __init__(self, backbone: nnx.Module, view: Any, *, steps_ahead: int = 12, negatives: int = 128, rngs: nnx.Rngs):
         """
@@ -30,6 +31,7 @@ class CPC(nnx.Module):
         Raises:
           ValueError: a setting is below 1, or views are too short.
         """
+        settings.network("cpc", backbone, "gru", "waveform_gru")
         settings.at_least(1, steps_ahead=steps_ahead, negatives=negatives)
         if view is not None and backbone.frames(view.shape[0]) <= steps_ahead:
             few = f"the {backbone.frames(view.shape[0])} frames of a view; lower it or raise config.data.seconds"
@@ -76,16 +78,17 @@ class CPC(nnx.Module):
 
 
 def _accuracy(predictions, encodings, negatives, there):
-    """Share of the predictions, of all steps ahead, that score their own frame above all others."""
+    """Share of the predictions, of all steps ahead, that score their own frame above all other ones."""
     predictions, encodings = jax.lax.stop_gradient((predictions, encodings))
     scores = jnp.einsum("ntkd,nsd->ntks", predictions, encodings, precision=jax.lax.Precision.HIGHEST)
     count, (length, steps) = jnp.float32(0), scores.shape[1:3]
-    right = jnp.float32(0)
+    right, other = jnp.float32(0), sequences.others_than_true(negatives, steps)
     for step in range(steps):
         ahead = jnp.minimum(jnp.arange(length) + step + 1, length - 1)
         paired = there * there[:, ahead] * (jnp.arange(length) + step + 1 < length)[None]
         of_step = scores[:, :, step]
         true = jnp.take_along_axis(of_step, jnp.broadcast_to(ahead[None, :, None], (*there.shape, 1)), 2)[:, :, 0]
-        right += jnp.sum(paired * (true > jnp.take_along_axis(of_step, negatives, 2).max(-1)))
+        others = jnp.where(other[:, :, step], jnp.take_along_axis(of_step, negatives, 2), -jnp.inf)
+        right += jnp.sum(paired * (true > others.max(-1)))
         count += jnp.sum(paired)
     return right / jnp.maximum(count, 1)

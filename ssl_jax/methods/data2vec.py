@@ -20,7 +20,7 @@ class Data2Vec(nnx.Module):
     last blocks, of each the output of its MLP before it is added to what goes on, as in the official code.
     """
 
-    reads = ("audio",)
+    reads = ("waveform",)
     collapse_causes = "momentum is too low at the start, the learning rate too high, or spans are too short"
 
     def __init__(
@@ -55,7 +55,9 @@ class Data2Vec(nnx.Module):
         Raises:
           ValueError: a setting is out of range.
         """
+        settings.network("data2vec", backbone, "stack", "waveform_transformer")
         settings.share(start_rate=start_rate)
+        hearing.check_span(backbone, view, span)
         settings.at_least(1, span=span, top=top)
         settings.at_least(0, beta=beta, momentum_steps=momentum_steps)
         settings.probability(momentum=momentum)

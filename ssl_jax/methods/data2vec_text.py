@@ -58,17 +58,12 @@ class Data2VecText(nnx.Module):
         settings.probability(momentum=momentum)
         if not momentum <= momentum_end <= 1:
             raise ValueError(f"momentum_end {momentum_end} is not between momentum {momentum} and 1")
-        if not hasattr(backbone, "embed_tokens"):
-            raise ValueError("data2vec_text needs config.model.name 'text_transformer'")
+        settings.network("data2vec_text", backbone, "embed_tokens", "text_transformer")
         if top > backbone.depth:
             raise ValueError(f"top {top} is more than the {backbone.depth} blocks of config.model.depth")
         if not hasattr(view, "mask_id"):
             raise ValueError("data2vec_text hides tokens: set config.views.name to 'token_spans'")
-        if view.told:
-            raise ValueError(
-                "data2vec_text has no task for a second segment: set config.data.layout to 'full_sentences', or "
-                "config.data.second_segment to 'none'"
-            )
+        reading.check_one_text("data2vec_text", view)
         self.backbone, self.view, self.separate_documents = backbone, view, separate_documents
         self.top, self.beta, self.momentum = top, beta, (momentum, momentum_end, momentum_steps)
         width, start = backbone.features, nnx.initializers.truncated_normal(backbone.initializer_range)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.models import heads, reading
+from ssl_jax.models import heads, reading, settings
 
 
 class ELECTRA(nnx.Module):
@@ -42,7 +42,9 @@ class ELECTRA(nnx.Module):
           ValueError: the view does not say which tokens it hides, the fraction leaves no width that its heads divide,
             or the weight is not positive.
         """
+        settings.network("electra", backbone, "embed_tokens", "text_transformer")
         reading.check_guesses("electra", view)
+        reading.check_one_text("electra", view)
         if not 0 < generator_fraction <= 1:
             raise ValueError(f"generator_fraction {generator_fraction} is not above 0 and at most 1")
         width, number = (max(1, round(generator_fraction * size)) for size in (backbone.features, backbone.heads))

@@ -32,7 +32,7 @@ class HuBERT(nnx.Module):
     state, and a frame's label is made of what is heard, when it is heard, so that crops can begin anywhere.
     """
 
-    reads = ("audio",)
+    reads = ("waveform",)
 
     def __init__(
         self,
@@ -71,11 +71,15 @@ class HuBERT(nnx.Module):
         Raises:
           ValueError: a setting is out of range, or the teacher's folder, layer or frames do not fit.
         """
+        settings.network("hubert", backbone, "stack", "waveform_transformer")
         settings.share(start_rate=start_rate)
+        hearing.check_span(backbone, view, span)
         settings.at_least(1, span=span, layer=layer, fit_examples=fit_examples, projection_width=projection_width)
         settings.at_least(2, clusters=clusters)
         settings.positive(temperature=temperature)
-        settings.at_least(0, alpha=alpha, feature_penalty=feature_penalty)
+        settings.at_least(0, feature_penalty=feature_penalty)
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"alpha {alpha} is not in 0 <= alpha <= 1")
         self.backbone, self.view = backbone, view
         self.start_rate, self.span, self.temperature = start_rate, span, temperature
         self.alpha, self.feature_penalty = alpha, feature_penalty

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import losses
-from ssl_jax.models import reading
+from ssl_jax.models import reading, settings
 
 
 class NextToken(nnx.Module):
@@ -40,6 +40,7 @@ class NextToken(nnx.Module):
           ValueError: the backbone sees what it is to guess, its embeddings have another width, or tokens are hidden.
         """
         del rngs
+        settings.network("next_token", backbone, "embed_tokens", "text_transformer")
         if not backbone.causal:
             raise ValueError("next_token guesses what the backbone must not see: set config.model.causal to True")
         if backbone.embedding_width != backbone.features:
@@ -49,6 +50,7 @@ class NextToken(nnx.Module):
             )
         if view.hides:
             raise ValueError("next_token takes sequences as they are: set config.views.name to 'tokens'")
+        reading.check_one_text("next_token", view)
         self.backbone, self.view, self.separate_documents = backbone, view, separate_documents
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:

@@ -6,7 +6,7 @@ import jax
 from flax import nnx
 
 from ssl_jax import augment
-from ssl_jax.models import heads, reading
+from ssl_jax.models import heads, reading, settings
 
 
 class RoBERTa(nnx.Module):
@@ -38,12 +38,9 @@ class RoBERTa(nnx.Module):
           ValueError: the view does not say which tokens it hides, sequences have two segments that are to be told
             about.
         """
+        settings.network("roberta", backbone, "embed_tokens", "text_transformer")
         reading.check_guesses("roberta", view)
-        if view.told:
-            raise ValueError(
-                "roberta has no task for a second segment: set config.data.layout to 'full_sentences', or "
-                "config.data.second_segment to 'none'"
-            )
+        reading.check_one_text("roberta", view)
         self.backbone, self.view, self.separate_documents = backbone, view, separate_documents
         self.mlm_head = heads.MLMHead(**reading.token_head(backbone), rngs=rngs)
 

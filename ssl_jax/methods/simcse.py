@@ -40,6 +40,7 @@ class SimCSE(nnx.Module):
         Raises:
           ValueError: there is no dropout, sequences have two segments, tokens are hidden, or a setting is impossible.
         """
+        settings.network("simcse", backbone, "embed_tokens", "text_transformer")
         settings.positive(temperature=temperature)
         settings.one_of("pooling", pooling, ("cls", "mean"))
         if view.hides or view.told:

@@ -42,6 +42,7 @@ class T5(nnx.Module):
             raise ValueError("t5 writes: set config.model.name to 'encoder_decoder'")
         if not getattr(view, "corrupts", False):
             raise ValueError("t5 writes what is taken out: set config.views.name to 'span_corruption'")
+        reading.check_one_text("t5", view)
         if z_loss < 0:
             raise ValueError(f"z_loss {z_loss} must be at least 0")
         self.backbone, self.view, self.z_loss = backbone, view, z_loss

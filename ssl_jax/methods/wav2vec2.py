@@ -16,7 +16,7 @@ from ssl_jax.models.transformer import dropout
 class Wav2Vec2(nnx.Module):
     """A transformer tells the quantized form of each hidden frame from those of other hidden frames (section 3)."""
 
-    reads = ("audio",)
+    reads = ("waveform",)
 
     def __init__(
         self,
@@ -67,7 +67,9 @@ class Wav2Vec2(nnx.Module):
         Raises:
           ValueError: a setting is out of range.
         """
+        settings.network("wav2vec2", backbone, "stack", "waveform_transformer")
         settings.share(start_rate=start_rate, gumbel_decay=gumbel_decay)
+        hearing.check_span(backbone, view, span)
         settings.at_least(1, span=span, negatives=negatives, projection_width=projection_width)
         settings.positive(temperature=temperature, gumbel_end=gumbel_end)
         settings.at_least(0, diversity_weight=diversity_weight, feature_penalty=feature_penalty)

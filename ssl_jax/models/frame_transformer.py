@@ -19,7 +19,8 @@ class FrameTransformer(nnx.Module):
     """Two convolutions of stride 2 in time and pitch, a linear map, positions by convolution, then blocks.
 
     Subsampling is that of speech recognisers (Dong et al. 2018, Speech-Transformer; 3 x 3, ReLU); positions are those
-    of wav2vec 2.0 (`ConvPositions`); blocks normalise first. Frames behind the end are zeros before each convolution.
+    of wav2vec 2.0 (`ConvPositions`); blocks normalise first. There is a zero on either side, whatever the length, and
+    frames behind the end are zeros before each convolution.
 
     Args:
       mels: features of a frame.
@@ -37,7 +38,7 @@ class FrameTransformer(nnx.Module):
       mels, dropout, scan, remat, accumulate, dtype: as given.
     """
 
-    reads = "audio"
+    reads = "frames"
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class FrameTransformer(nnx.Module):
         self.features, self.mels, self.dropout = width, mels, dropout
         self.scan, self.remat, self.accumulate, self.dtype = scan, remat, accumulate, dtype
         computation = settings.computation_dtype(dtype)
-        shape = dict(kernel_size=(3, 3), strides=(2, 2), padding="SAME", dtype=computation, rngs=rngs)
+        shape = dict(kernel_size=(3, 3), strides=(2, 2), padding=1, dtype=computation, rngs=rngs)
         conv = lambda inputs: nnx.Conv(inputs, channels, **shape, **torch_start(9 * inputs))
         self.convolutions = nnx.List([conv(1), conv(channels)])
         flat = channels * math.ceil(math.ceil(mels / 2) / 2)

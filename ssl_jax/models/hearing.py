@@ -10,6 +10,14 @@ from flax import nnx
 from ssl_jax.models.pooling import mean_of_frames
 
 
+def check_span(encoder: nnx.Module, view: Any, span: int) -> None:
+    """Raises a ValueError where a hidden span is longer than what is heard."""
+    shape = getattr(view, "shape", None)
+    if shape is not None and span > encoder.frames(shape[0]):
+        few = f"the {encoder.frames(shape[0])} frames of a view; lower it or raise config.data.seconds"
+        raise ValueError(f"span {span} is more than {few}")
+
+
 def embed(encoder: nnx.Module, view: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
     """Mean of the encoder's output over the real frames of each recording: [B, width]."""
     heard = jax.vmap(view.evaluate)(batch)

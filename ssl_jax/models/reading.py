@@ -106,6 +106,15 @@ def check_guesses(method: str, view: Any) -> None:
         raise ValueError(f"{method} guesses hidden tokens: set config.views.name to 'bert'")
 
 
+def check_one_text(method: str, view: Any) -> None:
+    """Raises a ValueError where sequences have two segments of which something is to be told."""
+    if view.told:
+        raise ValueError(
+            f"{method} has no task for a second segment: set config.data.layout to 'full_sentences', or "
+            "config.data.second_segment to 'none'"
+        )
+
+
 def token_head(encoder: nnx.Module) -> dict[str, Any]:
     """Arguments of `MLMHead` on an encoder."""
     fitting = dict(embedding_width=encoder.embedding_width, epsilon=encoder.epsilon)

@@ -59,7 +59,7 @@ class WaveformGRU(nnx.Module):
       hop: samples from one frame to the next.
     """
 
-    reads = "audio"
+    reads = "waveform"
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class FrameGRU(nnx.Module):
       mels, dropout: as given.
     """
 
-    reads = "audio"
+    reads = "frames"
 
     def __init__(
         self,

@@ -49,6 +49,12 @@ def share(**shares: float) -> None:
             raise ValueError(f"{name} {value} is not in 0 < {name} <= 1")
 
 
+def network(method: str, backbone: object, part: str, name: str) -> None:
+    """A backbone without the attribute `part` is not the network of that name, for which the method was made."""
+    if not hasattr(backbone, part):
+        raise ValueError(f"{method} needs config.model.name {name!r}, not a {type(backbone).__name__}")
+
+
 def divisible(name: str, value: int, by: str, divisor: int) -> None:
     """`value` must be a multiple of `divisor`; the names are those of the arguments."""
     at_least(1, **{by: divisor})

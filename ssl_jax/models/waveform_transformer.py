@@ -52,7 +52,7 @@ class WaveformTransformer(nnx.Module):
         initializer_range, scan, remat, accumulate, dtype: as given.
     """
 
-    reads = "audio"
+    reads = "waveform"
 
     def __init__(
         self,

@@ -85,6 +85,7 @@ def check_reads(data_dir: Path, language: str) -> None:
     """All that is spoken is there once, with its samples and its labels."""
     name = f"asterisk_sounds/{language}"
     train, test = (records(name, data_dir, split) for split in ("train", "test"))
+    assert records(name, data_dir, f"train_{language}").keys() == train.keys()
     assert sorted((*train, *test)) == ["conf-full", "digits/7", "letters/b", "phonetic/b_p", "vm-goodbye"]
     for file, record in (train | test).items():
         np.testing.assert_array_equal(record["audio"], recordings(language)[file])
@@ -120,12 +121,12 @@ def test_all_languages_by_default(debian: Path, by_hand: Path, tmp_path: Path):
     for language in ("it", "ru"):
         write_package(by_hand, language)
     data.prepare("asterisk_sounds", str(tmp_path / "data"))
+    read = lambda split: list(tfds.data_source("asterisk_sounds", split=split, data_dir=str(tmp_path / "data")))
     splits = ("train", "test")
-    found = {
-        split: list(tfds.data_source("asterisk_sounds", split=split, data_dir=str(tmp_path / "data")))
-        for split in splits
-    }
+    found = {split: read(split) for split in splits}
     texts = {split: {record["text"] for record in found[split]} for split in splits}
+    italian = [record for record in found["train"] if record["language"] == 3]
+    assert {record["file"] for record in read("train_it")} == {record["file"] for record in italian} != set()
     assert sum(map(len, found.values())) == 5 * 5 and not texts["train"] & texts["test"]
     who = {(int(record["language"]), int(record["speaker"])) for split in splits for record in found[split]}
     assert who == {(0, 0), (1, 0), (2, 3), (3, 1), (4, 2)}  # English and Spanish are of one speaker

@@ -14,6 +14,16 @@ def test_by_hand():
             "weights": np.array([[1.0, 1.0], [1.0, 0.0]]),
         }
     ]
-    scores = ngram_accuracy(training, held_out, vocab_size=10, special_ids=(0, 1))
+    scores = ngram_accuracy(training, held_out, vocab_size=10, never_asked=(0, 1))
     # Unigram guesses 5, 5, 5; bigram 4 after 3, 5 where the word before is hidden, and 4 after 3 again.
     assert scores == {"masked_accuracy_unigram": 2 / 3, "masked_accuracy_bigram": 2 / 3}
+
+
+def test_what_ends_a_text_may_be_what_comes_next():
+    """2 ends each text, and follows 5 more often than 5 does; 0 pads."""
+    training = [np.array([[3, 5, 2, 0], [4, 5, 2, 0], [5, 5, 2, 0]])]
+    tokens = np.array([[4, 5, 2]])
+    asked = {"tokens": tokens, "positions": np.array([[1, 2]]), "targets": tokens[:, 1:], "weights": np.ones((1, 2))}
+    score = lambda never: ngram_accuracy(training, [asked], vocab_size=6, never_asked=never, name="next")["next_bigram"]
+    assert score((0,)) == 1.0
+    assert score((0, 2)) == 0.5

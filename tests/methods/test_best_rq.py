@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ssl_jax import losses
 from ssl_jax.methods.best_rq import Fixed
@@ -39,3 +40,12 @@ def test_what_lies_behind_the_end_changes_nothing():
     for row, count in enumerate(counts):
         np.testing.assert_array_equal(clean[row, :count], dirty[row, :count])
     assert clean.shape[1] == SEEN["mask"].shape[1]
+
+
+@pytest.mark.parametrize("length", [20, 22])
+def test_a_recording_is_heard_alike_whatever_lies_behind(length):
+    frames, lengths = SEEN["frames"][:1, :length], jnp.array([length])
+    alone = METHOD.backbone(frames, lengths)[:, : length // 4]
+    for behind in range(1, 6):
+        padded = METHOD.backbone(jnp.pad(frames, ((0, 0), (0, behind), (0, 0))), lengths)[:, : length // 4]
+        np.testing.assert_allclose(padded, alone, atol=1e-5)

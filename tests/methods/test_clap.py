@@ -40,12 +40,18 @@ def test_what_is_padding_in_a_text_changes_nothing(made):
     np.testing.assert_allclose(read(tokens), short, atol=1e-5)
 
 
-def test_the_temperature_is_learnt_and_stays_above_a_hundredth(made, data_dir):
-    method, views = made
-    assert probe.gradients(method, views)["log_scale"] != 0
-    method, views = probe.made("clap", data_dir, temperature=1e-6)
-    _, metrics = method.loss(views, probe.KEY, train=False)
-    np.testing.assert_allclose(metrics["temperature"], clap.LEAST_TEMPERATURE, rtol=1e-5)
+def test_the_temperature_is_learnt_and_stays_above_a_hundredth(data_dir):
+    for temperature in (0.1, 0.007):
+        method, views = probe.made("clap", data_dir, temperature=temperature)
+        _, metrics = method.loss(views, probe.KEY, train=False)
+        np.testing.assert_allclose(metrics["temperature"], max(temperature, 0.01), rtol=1e-5)
+        assert probe.gradients(method, views)["log_scale"] != 0
+    method.log_scale[...] += 1.0
+    method.follow(jnp.int32(0))
+    np.testing.assert_allclose(method.loss(views, probe.KEY, train=False)[1]["temperature"], 0.01, rtol=1e-5)
+    method.log_scale[...] -= 1.0
+    method.follow(jnp.int32(0))
+    np.testing.assert_allclose(method.log_scale[...], np.log(100) - 1, rtol=1e-5)
 
 
 def test_retrieval_counts_any_of_equal_texts():

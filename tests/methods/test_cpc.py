@@ -35,6 +35,8 @@ def test_predictions_that_are_right_are_counted():
     negatives = jnp.asarray([[[(place + 3) % 6] for place in range(6)]])
     assert _accuracy(ahead, encodings, negatives, jnp.ones((1, 6))) == 1.0
     assert _accuracy(-ahead, encodings, negatives, jnp.ones((1, 6))) == 0.0
+    next_one = jnp.asarray([[[(place + 1) % 6, (place + 3) % 6] for place in range(6)]])
+    assert _accuracy(ahead, encodings, next_one, jnp.ones((1, 6))) == 1.0, "the true frame is no negative"
 
 
 def test_more_steps_than_frames_are_refused():

@@ -46,7 +46,8 @@ def test_targets_have_mean_0_and_variance_1_over_time():
     found = jax.jit(method.targets)(features, frames)
     for row, count in enumerate(frames):
         np.testing.assert_allclose(found[row, :count].mean(0), 0, atol=1e-4)
-        assert np.all(found[row, :count].std(0) < 1.0001)
+        spread = found[row, :count].std(0)
+        assert np.all(spread < 1.0001) and spread.mean() > 0.9, "less only where the teacher's variance is tiny"
 
 
 @pytest.mark.parametrize(

@@ -70,14 +70,15 @@ class AsteriskSounds(tfds.core.GeneratorBasedBuilder):
     elsewhere.
 
     Splits 'train' and 'test': about a fifth of the wordings, chosen by a hash of the text, is the test split, in all
-    languages alike. Splits 'digits_LANGUAGE', 'letters_LANGUAGE' and 'words_LANGUAGE' hold the same recordings again,
-    those that have that label: so a probe can learn from some speakers and be tested on another.
+    languages alike; 'train_LANGUAGE' is one language's part of 'train'. Splits 'digits_LANGUAGE', 'letters_LANGUAGE'
+    and 'words_LANGUAGE' hold the same recordings again, those that have that label: so a probe can learn from some
+    speakers and be tested on another.
 
     The configurations 'en', 'es', 'fr', 'it' and 'ru' have one language, 'all' (the default) has the five.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "First release.", "1.1.0": "A split for training with each language."}
     BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in ("all", *VOICES)]
     name = "asterisk_sounds"
 
@@ -106,8 +107,9 @@ class AsteriskSounds(tfds.core.GeneratorBasedBuilder):
             "train": [record for record in records if not in_test(record["file"])],
             "test": [record for record in records if in_test(record["file"])],
         }
-        for label in ("digit", "letter", "word"):
-            for language in languages:
+        for language in languages:
+            splits[f"train_{language}"] = [record for record in splits["train"] if record["language"] == language]
+            for label in ("digit", "letter", "word"):
                 found = [r for r in records if r["language"] == language and r[label] != -1]
                 splits[f"{label}s_{language}"] = found
         return {split: _keyed(found) for split, found in splits.items()}
