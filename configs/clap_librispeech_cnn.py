@@ -8,8 +8,9 @@ pretrained (CNN14, BERT base); here both start from nothing, and no number of it
     python launch.py --config=configs/clap_librispeech_cnn.py:smoke    the same code path on made-up tones
 
 Where the numbers come from: section 3.2 (5 s, 64 filters, window 1024 and hop 320 samples, 50 to 8000 Hz, joint space
-of 1024, temperature 0.007 at the start, Adam with 1e-3, 40 epochs), here at 16 kHz in place of 44.1. The batch is ours,
-and so is the schedule: there the rate falls to a tenth where nothing improves.
+of 1024, temperature 0.007 at the start, which is raised to the 0.01 that it stays above, Adam with 1e-3, 40 epochs),
+here at 16 kHz in place of 44.1. The batch is ours, and so is the schedule: there the rate falls to a tenth where
+nothing improves.
 """
 
 import ml_collections

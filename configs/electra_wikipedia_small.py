@@ -1,7 +1,8 @@
 """ELECTRA-small on English Wikipedia: Clark et al. 2020 (arXiv:2003.10555), section 3 and table 6 of the appendix.
 
-14 M parameters in the discriminator. The paper trains for 4 days on one V100, and reads BooksCorpus as well, which
-cannot be had any more.
+Expected: an accuracy of 78.9 % on MNLI after fine-tuning, as the authors' README states it of the same run on
+OpenWebText (ELECTRA-Small-OWT). 14 M parameters in the discriminator. The paper trains for 4 days on one V100, and
+reads BooksCorpus as well, which cannot be had any more.
 
     python launch.py prepare wikipedia/20230601.en
     python launch.py --config=configs/electra_wikipedia_small.py
@@ -46,7 +47,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.evaluate = dict(every=50 * thousand, batch_size=256, during=(), tasks=(), limit=50_000)
     config.expected = dict(
         results={},
-        source="Clark et al. 2020, ELECTRA-small, and the authors' README",
+        mnli=0.789,
+        source="google-research/electra, README, ELECTRA-Small-OWT",
         parameters=14_000_000,  # of the discriminator with its head
         hardware="1 V100",
         hours=96.0,

@@ -10,9 +10,10 @@
 Where the numbers come from: 2^19 steps of 128 sequences of 512 tokens, AdaFactor with a rate of 1 / sqrt(max(n, 10^4)):
 section 3.1.2; 12 blocks each, 768 wide, 12 heads of 64, 3072 hidden units, dropout 0.1: section 3.1.1; 15 % in spans of
 3: sections 3.1.4 and 3.3.4; 32 buckets up to a distance of 128: section 2.1. That 568 tokens become 512 to read and 114
-to write, the 1e-4 of `z_loss` and the 32,128 tokens, 100 sentinels among them, are those of the official code. Its
-pieces are SentencePiece's, of four languages; word pieces of C4 are learnt here, unless `config.data.tokenizer` names
-the tokenizer.json of a released model.
+to write, the 1e-4 of `z_loss` and the 32,128 tokens, 100 sentinels among them, are those of the official code. There,
+documents are joined without a token between them, and one that ends a text follows what is to be read; here each
+document begins with [CLS] and ends with [SEP]. Its pieces are SentencePiece's, of four languages; word pieces of C4 are
+learnt here, unless `config.data.tokenizer` names the tokenizer.json of a released model.
 """
 
 import ml_collections

@@ -90,6 +90,7 @@ def table_of_papers() -> str:
         numbers = [f"{100 * value:.1f} % {name}" for name, value in of.items() if value is not None]
         numbers += [f"GLUE {expected['glue']}"] if "glue" in expected else []
         numbers += [f"{100 * expected['analogies']:.0f} % of analogies"] if "analogies" in expected else []
+        numbers += [f"{100 * expected['word_error_rate']:.1f} % word errors"] if "word_error_rate" in expected else []
         numbers += [f"STS {expected['sts']}"] if "sts" in expected else []
         size = f"{expected['parameters'] / 1e6:.0f} M" if "parameters" in expected else ""
         cells = (f"`{path.stem}`", expected["source"], size, ", ".join(numbers) or "none stated there")
