@@ -31,6 +31,8 @@ from tests.stepping import SIZE  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "methods.json", ROOT / "docs" / "methods.md"
 MEASURES = ("knn_full", "linear")
+# What runs say of their task beside what is promised.
+BESIDE = ("sentence_order_accuracy", "replaced_found", "perplexity", "pseudo_perplexity", "copy_error")
 SIDE_PARTS = ("seed", "expected", "log_every", "checkpoint")  # of a config, which change no result
 TOP = """# Methods
 
@@ -194,13 +196,19 @@ def _tasks(table: str, by_name: dict[str, list[dict]]) -> list[str]:
     lines = ["", _filled(TASKS), "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, runs in by_name.items():
         raw = [_spread(runs[:1], f"raw/{measure}") for measure in MEASURES]
-        for number, task in enumerate(measures_of(table, name)[len(MEASURES) :] or ("",)):
+        for number, task in enumerate(_tasks_of(table, name, runs) or ("",)):
             beside = [_measured(runs, f"{stage}/{task}") for stage in ("pretrained", "untrained")]
             simple = [key for key in runs[0]["results"] if task and key.startswith(f"raw/{task}")]
             told = (f"{report_names.metric(key)} {_measured(runs[:1], key)}" for key in sorted(simple))
             first = ("", "", "") if number else (name, *raw)
             lines.append(f"| {' | '.join((*first, task and report_names.metric(task), *beside, ', '.join(told)))} |")
     return lines
+
+
+def _tasks_of(table: str, name: str, runs: list[dict]) -> tuple[str, ...]:
+    """What a method promises of its task, and what its runs say of it beside that."""
+    promised = measures_of(table, name)[len(MEASURES) :]
+    return *promised, *(task for task in BESIDE if task not in promised and f"pretrained/{task}" in runs[0]["results"])
 
 
 def _measured(runs: list[dict], key: str) -> str:
