@@ -67,8 +67,8 @@ class LogMelView:
     """Log-mel spectrograms as pictures of one channel, frames from top to bottom.
 
     What is done to samples is done as in `WaveformView`, then `spectrogram.log_mel` or `spectrogram.kaldi_log_mel`, the
-    normalisation, and SpecAugment. Behind the end of a recording a picture is 0, which is the mean, whatever the samples
-    there are. Networks of pictures take these rows for a part of the picture, in means over it and in what a masked
+    normalisation, and SpecAugment. Behind the end of a recording a picture is 0, which is the mean, whatever samples are
+    there. Networks of pictures take these rows for a part of the picture, in means over it and in what a masked
     autoencoder paints too, as in the code of BYOL-A, Audio-MAE and CLAP: how long a recording is can be seen.
 
     Args:
