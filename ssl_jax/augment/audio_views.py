@@ -29,6 +29,7 @@ class WaveformView:
       gives: 'waveform'.
       shape: (samples,) of a view.
       sample_rate: of the data, in Hz.
+      standardized: as given.
 
     Raises:
       ValueError: a setting is impossible or does not fit the data.
@@ -47,7 +48,7 @@ class WaveformView:
         standardize: bool = True,
     ):
         self._draw = _draw(spec, seconds=seconds, speed=speed, gain=gain, noise=noise)
-        self._standardize = standardize
+        self.standardized = standardize
         self.sample_rate, self.shape = spec.sample_rate, (self._draw.size,)
 
     def train(self, key: jax.Array, example: Example) -> Example:
@@ -59,7 +60,7 @@ class WaveformView:
         return self._finished(*self._draw.beginning(example))
 
     def _finished(self, samples, length):
-        samples = waveform.standardize(samples, length) if self._standardize else samples
+        samples = waveform.standardize(samples, length) if self.standardized else samples
         return {"waveform": samples, "length": length.astype(jnp.int32)}
 
 
@@ -67,9 +68,9 @@ class LogMelView:
     """Log-mel spectrograms as pictures of one channel, frames from top to bottom.
 
     What is done to samples is done as in `WaveformView`, then `spectrogram.log_mel` or `spectrogram.kaldi_log_mel`, the
-    normalisation, and SpecAugment. Behind the end of a recording a picture is 0, which is the mean, whatever samples are
-    there. Networks of pictures take these rows for a part of the picture, in means over it and in what a masked
-    autoencoder paints too, as in the code of BYOL-A, Audio-MAE and CLAP: how long a recording is can be seen.
+    normalisation, and SpecAugment. Behind the end of a recording a picture is 0, which is the mean, whatever is there.
+    Networks of pictures take these rows for a part of the picture, in means over it and in what a masked autoencoder
+    paints too, as in the code of BYOL-A, Audio-MAE and CLAP: how long a recording is can be seen.
 
     Args:
       spec: of the data; `spec.shapes['waveform']` and `spec.sample_rate` are used.

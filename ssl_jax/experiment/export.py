@@ -1,9 +1,7 @@
 """What a run has learnt, as a folder that Hugging Face's `from_pretrained` loads."""
 
-import json
 import os
 import pathlib
-from typing import Any
 
 from ssl_jax import interop
 from ssl_jax.errors import UserError, unknown
@@ -20,7 +18,8 @@ def export(workdir: str | os.PathLike, out: str | os.PathLike, *, data_dir: str 
       data_dir: where TFDS data lies, None for TFDS's own default.
 
     Returns:
-      The files: config.json, model.safetensors and, of texts, tokenizer.json and tokenizer_config.json.
+      The files: config.json, model.safetensors and, of texts, tokenizer.json and tokenizer_config.json, of sound
+      preprocessor_config.json.
 
     Raises:
       UserError: there is no run or no checkpoint, its method has no counterpart there, or `out` holds something.
@@ -33,8 +32,7 @@ def export(workdir: str | os.PathLike, out: str | os.PathLike, *, data_dir: str 
     experiment, method = trained.load(workdir, data_dir=data_dir)
     exported = interop.EXPORTERS[config["method"]["name"]](method, experiment.data.spec)
     out.mkdir(parents=True, exist_ok=True)
-    interop.write(out / "model.safetensors", exported.weights)
-    _write_json(out / "config.json", exported.config)
+    exported.save(out)
     if config["data"]["modality"] == "text":
         _write_tokenizer(experiment, out, segments=exported.config.get("type_vocab_size", 0) > 1)
     return sorted(out.iterdir())
@@ -56,8 +54,4 @@ def _write_tokenizer(experiment: Experiment, out: pathlib.Path, *, segments: boo
     inputs = ["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"]
     length = experiment.config["data"]["sequence_length"]
     kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": length, "model_input_names": inputs}
-    _write_json(out / "tokenizer_config.json", kind | named)
-
-
-def _write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    interop.write_json(out / "tokenizer_config.json", kind | named)

@@ -18,7 +18,7 @@ from ssl_jax.interop import (
     vit,
     wav2vec2,
 )
-from ssl_jax.interop.exporters import EXPORTERS, Exported
+from ssl_jax.interop.exporters import EXPORTERS, Exported, write_json
 from ssl_jax.interop.files import read, write
 from ssl_jax.interop.special_tokens import with_special_tokens
 
@@ -41,4 +41,5 @@ __all__ = [
     "wav2vec2",
     "with_special_tokens",
     "write",
+    "write_json",
 ]

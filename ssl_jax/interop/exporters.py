@@ -1,5 +1,7 @@
 """What Hugging Face's `from_pretrained` loads of each method: weights under its names, and its configuration."""
 
+import json
+import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,6 +10,7 @@ from flax import nnx
 
 from ssl_jax.data.spec import Spec
 from ssl_jax.interop import albert, bert, data2vec_audio, data2vec_text, electra, gpt2, hubert, roberta, t5, wav2vec2
+from ssl_jax.interop.files import write
 
 
 class Exported(NamedTuple):
@@ -16,10 +19,24 @@ class Exported(NamedTuple):
     Attributes:
       config: of config.json.
       weights: of model.safetensors.
+      front_end: of preprocessor_config.json, what is done to sound before; None for text.
     """
 
     config: dict[str, Any]
     weights: dict[str, np.ndarray]
+    front_end: dict[str, Any] | None = None
+
+    def save(self, folder: pathlib.Path) -> None:
+        """Writes the files that `from_pretrained` reads into a folder."""
+        write(folder / "model.safetensors", self.weights)
+        write_json(folder / "config.json", self.config)
+        if self.front_end is not None:
+            write_json(folder / "preprocessor_config.json", self.front_end)
+
+
+def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
+    """Writes `content` as transformers does."""
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def of_bert(method: nnx.Module, spec: Spec) -> Exported:
@@ -79,21 +96,29 @@ def of_wav2vec2(method: nnx.Module, spec: Spec) -> Exported:
     config = wav2vec2.pretraining_settings(method.backbone, method.quantizer, width)
     config |= {"architectures": ["Wav2Vec2ForPreTraining"], "num_negatives": method.negatives}
     config |= {"contrastive_logits_temperature": method.temperature, "diversity_loss_weight": method.diversity_weight}
-    return Exported(config, wav2vec2.to_transformers(method.backbone, **heads))
+    return Exported(config, wav2vec2.to_transformers(method.backbone, **heads), _front_end(method))
 
 
 def of_hubert(method: nnx.Module, spec: Spec) -> Exported:
     """`HubertModel`, which has no head for pretraining."""
     del spec
     config = wav2vec2.settings(method.backbone) | {"model_type": "hubert", "architectures": ["HubertModel"]}
-    return Exported(config, hubert.to_transformers(method.backbone))
+    return Exported(config, hubert.to_transformers(method.backbone), _front_end(method))
 
 
 def of_data2vec(method: nnx.Module, spec: Spec) -> Exported:
     """The student, `Data2VecAudioModel`."""
     del spec
     config = data2vec_audio.settings(method.backbone) | {"architectures": ["Data2VecAudioModel"]}
-    return Exported(config, data2vec_audio.to_transformers(method.backbone))
+    return Exported(config, data2vec_audio.to_transformers(method.backbone), _front_end(method))
+
+
+def _front_end(method: nnx.Module) -> dict[str, Any]:
+    """What transformers' feature extractor does to sound; the forms with layer normalisation are told of padding."""
+    kind = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "feature_size": 1, "padding_side": "right"}
+    told = method.backbone.conv_norm == "layer"
+    heard = {"sampling_rate": method.view.sample_rate, "do_normalize": method.view.standardized}
+    return kind | heard | {"padding_value": 0.0, "return_attention_mask": told}
 
 
 def _named(architecture: str, spec: Spec) -> dict[str, Any]:

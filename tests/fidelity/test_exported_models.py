@@ -137,12 +137,12 @@ SPEECH = {
 def test_speech_is_heard_alike_in_transformers(method, tmp_path):
     architecture, model = SPEECH[method]
     module = sounds.method(method, model=model)
-    config, weights = interop.EXPORTERS[method](module, sounds.SPEC)
-    interop.write(tmp_path / "model.safetensors", weights)
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    interop.EXPORTERS[method](module, sounds.SPEC).save(tmp_path)
     theirs = loaded(getattr(transformers, architecture), tmp_path)
-    waveform = np.random.default_rng(0).normal(size=(2, sounds.SAMPLES)).astype(np.float32)
-    ours = jax.jit(module.backbone)(waveform, np.full(2, sounds.SAMPLES))
+    pcm = np.random.default_rng(0).normal(100, 3000, size=(2, sounds.SAMPLES)).astype(np.int16)
+    ours = jax.jit(module.backbone)(**jax.vmap(module.view.evaluate)({"waveform": pcm, "length": np.full(2, 3200)}))
+    front_end = transformers.AutoFeatureExtractor.from_pretrained(tmp_path)
+    samples = front_end(list(pcm / 32768), sampling_rate=8000, return_tensors="pt").input_values
     with torch.no_grad():
-        found = getattr(theirs, "wav2vec2", theirs)(torch.tensor(waveform)).last_hidden_state
+        found = getattr(theirs, "wav2vec2", theirs)(samples).last_hidden_state
     assert relative_error(ours, found) < 1e-5
