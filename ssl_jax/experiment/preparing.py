@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from ssl_jax.data import progress
 from ssl_jax.models import targets
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import processes
@@ -32,7 +33,8 @@ def prepared(experiment: Any, state: TrainState) -> TrainState:
     method = experiment.module(meshes.on_one_device(state))
     if getattr(method, "teacher", None) is not None:
         _set_weights(method.teacher, method.teacher_folder)
-    method.prepare(experiment.data.train, experiment.recipe.seed)
+    with progress.announced(f"Computing what {experiment.config['method']['name']} learns from, before the first step"):
+        method.prepare(experiment.data.train, experiment.recipe.seed)
     found = processes.of_first(jax.device_get(nnx.state(method, nnx.Not(nnx.Param))))
     return dataclasses.replace(state, variables=jax.tree.map(_placed, found, state.variables))
 

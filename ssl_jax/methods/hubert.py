@@ -84,9 +84,14 @@ class HuBERT(nnx.Module):
         self.start_rate, self.span, self.temperature = start_rate, span, temperature
         self.alpha, self.feature_penalty = alpha, feature_penalty
         self.layer, self.fit_examples, self.teacher_folder = layer, fit_examples, teacher
-        self.teacher = nnx.data(None) if teacher is None else _network(teacher, rngs)
+        self.teacher = nnx.data(None) if teacher is None else _network(teacher, view, rngs)
         if self.teacher is not None:
             _check_teacher(self.teacher, backbone, layer)
+        elif backbone.hop % 2:
+            raise ValueError(
+                f"teacher None: cepstra are made every half frame, and config.model.conv_strides give {backbone.hop} "
+                "samples a frame; take an even number"
+            )
         width = 3 * _COEFFICIENTS if self.teacher is None else self.teacher.features
         self.centroids = Centroids(jnp.zeros((clusters, width)))
         self.codewords = nnx.Param(jax.random.uniform(rngs.params(), (clusters, projection_width)))
@@ -196,14 +201,18 @@ class HuBERT(nnx.Module):
         return hearing.embed_layers(self.backbone, self.view, inputs)
 
 
-def _network(folder: str, rngs: nnx.Rngs) -> nnx.Module:
+def _network(folder: str, view: Any, rngs: nnx.Rngs) -> nnx.Module:
     """The network of a run, whose weights are yet to be read, as one that is not trained."""
     path = Path(folder).expanduser() / "config.json"
     if not path.exists():
         raise ValueError(f"teacher {folder!r} is no folder of a run: it has no config.json; write None for cepstra")
-    node = json.loads(path.read_text())["model"]
-    if not hasattr(models.MODELS[node["name"]], "states"):
-        raise ValueError(f"teacher {folder!r} has a {node['name']}, which gives no features of layers")
+    config = json.loads(path.read_text())
+    node = config.get("model", {"name": None})
+    if node["name"] != "waveform_transformer":
+        raise ValueError(f"teacher {folder!r} is no run of a waveform_transformer; its config.model is {node['name']}")
+    heard, now = config["views"].get("standardize", True), getattr(view, "standardized", True)
+    if heard != now:
+        raise ValueError(f"teacher {folder!r} was trained with config.views.standardize {heard}, and here it is {now}")
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in node.items() if name != "name"}
     return targets.target_copy(models.MODELS[node["name"]](**given, rngs=rngs))
 

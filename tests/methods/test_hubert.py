@@ -86,6 +86,23 @@ def test_what_cannot_be_a_teacher_is_refused(data_dir, tmp_path):
     first_run(tmp_path / "first", data_dir)
     with pytest.raises(UserError, match="config.method.layer 3 is above the teacher's 2 blocks"):
         experiment(data_dir, teacher=str(tmp_path / "first"), layer=3)
+    path = tmp_path / "first" / "config.json"
+    found = json.loads(path.read_text())
+    for part, leaves, told in (
+        ("views", {"standardize": False}, "trained with config.views.standardize False, and here it is True"),
+        ("model", {"name": "frame_gru"}, "is no run of a waveform_transformer; its config.model is frame_gru"),
+    ):
+        path.write_text(json.dumps(found | {part: found[part] | leaves}))
+        with pytest.raises(UserError, match=told):
+            experiment(data_dir, teacher=str(tmp_path / "first"))
+    path.write_text("{}")
+    with pytest.raises(UserError, match="is no run of a waveform_transformer"):
+        experiment(data_dir, teacher=str(tmp_path / "first"))
+
+
+def test_cepstra_need_an_even_number_of_samples_a_frame():
+    with pytest.raises(ValueError, match="config.model.conv_strides give 45 samples a frame; take an even number"):
+        sounds.method("hubert", model=dict(conv_strides=(5, 3, 3)))
 
 
 def test_more_clusters_than_frames_are_refused(data_dir):
