@@ -54,7 +54,9 @@ def evaluate(
     opened = _opened(experiment.config, chosen, data_dir)
     spoken = {split: _texts(opened, chosen["text_key"], split) for split in opened.splits[::2]}
     alphabet = transcripts.Alphabet.of(spoken[opened.splits[0]])
-    view = view_of(experiment.config | {"views": configs.without(experiment.config["views"], "seconds")}, opened.spec)
+    view = view_of(
+        experiment.config | {"views": configs.without(experiment.config["views"], "seconds", "frames")}, opened.spec
+    )
     model = speech.Speller(method.backbone, view, len(alphabet), rngs=nnx.Rngs(tuning.seed))
     examples, _ = _read(opened.train, spoken[opened.splits[0]], alphabet, model)
     steps = fine_tune.steps_of(len(examples["answer"]), tuning)
@@ -79,6 +81,7 @@ def _settings(
     name: str | None = None,
     train_split: str = "train",
     eval_split: str = "test",
+    audio_key: str | None = None,
     text_key: str = "text",
     seconds: float = 4.0,
     untrained: bool = False,
@@ -89,13 +92,15 @@ def _settings(
       name: TFDS name of the recordings; None: those of the run.
       train_split: to learn from.
       eval_split: to be tested on.
+      audio_key: feature that holds the sound ('speech' in `librispeech`); None: that of the run.
       text_key: feature that holds what is said.
       seconds: length that recordings are filled up to.
       untrained: begin with the network as it was before its pretraining, for comparison.
     """
     if seconds <= 0:
         raise ValueError(f"seconds {seconds} is not positive")
-    given = dict(name=name, train_split=train_split, eval_split=eval_split, text_key=text_key)
+    splits = dict(train_split=train_split, eval_split=eval_split)
+    given = splits | dict(name=name, audio_key=audio_key, text_key=text_key)
     return given | dict(seconds=float(seconds), untrained=bool(untrained))
 
 
@@ -103,6 +108,7 @@ def _opened(config: Mapping[str, Any], chosen: Mapping[str, Any], data_dir: str 
     """The recordings, at the rate that the network is used to."""
     node = configs.without(config["data"], "text_key", "eval_train_split") | {"label_key": None}
     node |= {key: chosen[key] for key in ("train_split", "eval_split", "seconds")}
+    node |= {"audio_key": chosen["audio_key"]} if chosen["audio_key"] else {}
     rate = data.described(config["data"], data_dir).spec.sample_rate
     return data.described(node | {"name": chosen["name"] or node["name"], "sample_rate": rate}, data_dir)
 

@@ -49,6 +49,7 @@ def test_a_run_learns_to_spell_from_its_folder(folder, data_dir, tmp_path, capsy
         ("--task=ctc/x", "CTC is trained by --task=ctc"),
         ("--task.second=3", "Did you mean 'seconds'?"),
         ("--task.seconds=0", "seconds 0 is not positive"),
+        ("--task.audio_key=speech", "'speech'"),
         ("--task.epochs=0", "epochs 0 is not positive"),
     ],
 )
