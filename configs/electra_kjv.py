@@ -2,6 +2,9 @@
 
 python launch.py --config=configs/electra_kjv.py
 
+Layers normalise first, unlike the paper's: the generator learns sooner so. As in the authors' code, 15 % of the hidden
+words stay in place.
+
 It promises nothing yet: a whole run has not been measured over seeds.
 """
 
@@ -11,16 +14,16 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 1000
+    config.steps = 1500
     config.batch_size = 64
     config.log_every = 25
     config.data = dict(
         modality="text", name="kjv", label_key="book", vocab_size=2048, sequence_length=32, second_segment="none"
     )
-    config.views = dict(name="bert", mask_share=1.0, random_share=0.0)
+    config.views = dict(name="bert", mask_share=0.85, random_share=0.0)
     config.model = dict(
         name="text_transformer", vocab_size=2048, max_length=32, width=64, depth=2, heads=2, mlp_dim=256, segments=1,
-        dropout=0.0, initializer_range=0.12,
+        norm_first=True, dropout=0.0, initializer_range=0.12,
     )  # fmt: skip
     config.method = dict(name="electra", generator_fraction=1.0, discriminator_weight=5.0)
     config.optimizer = dict(name="adamw", learning_rate=4e-3, weight_decay=0.01, clip_norm=1.0)
