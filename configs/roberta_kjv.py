@@ -1,8 +1,6 @@
 """RoBERTa on the King James Bible: hidden words alone, in rows packed with whole verses of several chapters.
 
 python launch.py --config=configs/roberta_kjv.py
-
-The margin is what a run of seed 0 had reached after half of its steps: 17.3 % of hidden words guessed, from 0.1 %.
 """
 
 import ml_collections
@@ -28,8 +26,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.checkpoint = dict(every=500, keep=2, best="eval/masked_accuracy")
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100, likelihood_limit=128)
     config.expected = dict(
-        results={},
-        margins={"masked_accuracy": 0.15},
+        results={"masked_accuracy": 0.278, "knn_full": 0.083, "linear": 0.108},
+        margins={"masked_accuracy": 0.23, "linear": 0.01},
         hardware="2 CPU cores",
     )
     return config

@@ -6,8 +6,6 @@ The paper starts from BERT's weights. From random ones, dropout alone teaches le
 neighbouring verses are found more often than by the untrained network, and far less often than by TF-IDF. Unlike the
 paper: three tenths are dropped, as with one tenth the other pass is found at once, and a verse is the mean over its
 tokens.
-
-It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 import ml_collections
@@ -39,8 +37,8 @@ def get_config() -> ml_collections.ConfigDict:
         max_iter=100,
     )
     config.expected = dict(
-        results={},
-        margins={},
+        results={"neighbour_top_10": 0.126, "knn_full": 0.126, "linear": 0.13},
+        margins={"neighbour_top_10": 0.03, "knn_full": 0.02, "linear": 0.02},
         hardware="2 CPU cores",
     )
     return config
