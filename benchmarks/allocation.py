@@ -1,6 +1,6 @@
 """Training steps on CPUs where glibc keeps freed memory, as `launch.py` has it, beside glibc's own way.
 
-    python benchmarks/allocation.py [--configs bert_kjv small_openmoji:simclr] [--steps=5] [--rounds=5] [--data_dir=DIR]
+    python benchmarks/allocation.py [--configs FILE.py:VARIANT ...] [--steps=5] [--rounds=5] [--data_dir=DIR]
 
 Two processes of each config, which differ in `train.memory.keep_freed` alone, make a round of steps in turns. The
 median and the best round are shown, of wall time and of the time of all processors, and the most memory that each
@@ -9,7 +9,6 @@ process held. Ratios are to kept.
 
 import argparse
 import resource
-import statistics
 import subprocess
 import sys
 import time
@@ -18,7 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import rounds  # noqa: E402
+from launch import name_of  # noqa: E402
+
 KINDS = ("kept", "glibc")
+CONFIGS = [str(ROOT / "configs" / name) for name in ("bert_kjv.py", "small_openmoji.py:simclr")]
 
 
 def serve(kind: str, spec: str, steps: int, data_dir: str | None) -> None:
@@ -36,9 +39,7 @@ def serve(kind: str, spec: str, steps: int, data_dir: str | None) -> None:
     from ssl_jax.train.loop import jit_train_step
 
     answers, sys.stdout = sys.stdout, sys.stderr
-    name, _, variant = spec.partition(":")
-    path = f"{ROOT / 'configs' / name}.py" + (f":{variant}" if variant else "")
-    experiment = build(configs.plain(configs.load(path)), data_dir=data_dir)
+    experiment = build(configs.plain(configs.load(spec)), data_dir=data_dir)
     batch = meshes.put_rows(experiment.batch_at(0), experiment.recipe.mesh)
     step, state = jit_train_step(experiment.recipe, experiment.abstract_state()), experiment.initial_state()
     for _ in sys.stdin:
@@ -64,17 +65,17 @@ def compare(spec: str, options: argparse.Namespace) -> None:
             found[kind] += [answer] if number else []
     for server in servers.values():
         server.communicate()
-    for what, reduce in ("median", statistics.median), ("best", min):
-        for index, clock in enumerate(("wall", "processor")):
-            kept, own = (reduce([row[index] for row in found[kind]]) / options.steps * 1e3 for kind in KINDS)
-            print(f"{f'{spec}, ms a step, {what} {clock}':56}{kept:10.1f}{own:10.1f}{own / kept:8.2f}", flush=True)
+    title = name_of(spec)
+    rounds.show(
+        title, {kind: [(wall / options.steps, own / options.steps) for wall, own, _ in found[kind]] for kind in KINDS}
+    )
     kept, own = (found[kind][-1][2] / 2**20 for kind in KINDS)
-    print(f"{f'{spec}, MiB held':56}{kept:10,.0f}{own:10,.0f}{own / kept:8.2f}", flush=True)
+    print(f"{title}: {kept:,.0f} MiB held, by itself {own:,.0f}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--configs", nargs="+", default=["bert_kjv", "small_openmoji:simclr"], help="FILE[:VARIANT]")
+    parser.add_argument("--configs", nargs="+", default=CONFIGS, help="FILE.py[:VARIANT]")
     parser.add_argument("--steps", type=int, default=5, help="of a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data_dir", default=None, help="where TFDS data lies")
@@ -83,7 +84,7 @@ def main() -> None:
     if options.serve:
         serve(options.serve, options.configs[0], options.steps, options.data_dir)
         return
-    print(f"{'':56}{'kept':>10}{'glibc':>10}{'ratio':>8}")
+    rounds.head(*KINDS)
     for spec in options.configs:
         compare(spec, options)
 

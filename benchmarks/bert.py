@@ -13,14 +13,13 @@ requirements-peers.txt.
 import argparse
 import dataclasses
 import os
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.resnet import measure, use_processors  # noqa: E402
+from benchmarks import rounds  # noqa: E402
 
 VOCABULARY, RATE, DECAY = 30_522, 1e-4, 0.01
 
@@ -153,22 +152,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
-    use_processors(options.threads)
-    print(f"{'ms a step':36}{'ours':>10}{'full':>10}{'ratio':>8}{'gather':>10}{'ratio':>8}")
+    rounds.use_processors(options.threads)
+    rounds.head("ours", "full", "gather")
     for dropout in options.dropouts:
         compare(Shape(options.batch, options.length, dropout), options.rounds)
 
 
-def compare(shape: Shape, rounds: int) -> None:
+def compare(shape: Shape, count: int) -> None:
     """Prints the lines of one shape."""
     method, inputs = ours(shape), views(shape)
     theirs = {name: their_step(method, inputs, shape, gather=name == "gather") for name in ("full", "gather")}
-    found = measure({"ours": our_step(method, inputs), **theirs}, rounds)
-    for what, reduce in ("median", statistics.median), ("best", min):
-        for index, clock in enumerate(("wall", "processor")):
-            a, b, c = (reduce([seconds[index] for seconds in found[name]]) * 1e3 for name in ("ours", *theirs))
-            title = f"{shape.batch} x {shape.length}, dropout {shape.dropout}, {what} {clock}"
-            print(f"{title:36}{a:10.1f}{b:10.1f}{b / a:8.2f}{c:10.1f}{c / a:8.2f}", flush=True)
+    calls = {"ours": our_step(method, inputs), **theirs}
+    rounds.show(f"{shape.batch} x {shape.length}, dropout {shape.dropout}", rounds.measure(calls, count))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import resnet  # noqa: E402
+from benchmarks import rounds  # noqa: E402
 
 DIRECTIONS = ("forward", "to its input", "to its kernel")
 WIDTHS = (64, 128, 256, 512)
@@ -101,17 +101,17 @@ def theirs(conv: Convolution, batch: int) -> list[Callable[[], object]]:
     ]
 
 
-def best(call: Callable[[], object], rounds: int) -> float:
+def best(call: Callable[[], object], count: int) -> float:
     """Milliseconds of the quickest of the rounds, after one that is not timed."""
-    return 1e3 * min(wall for wall, _ in resnet.measure({"call": call}, rounds)["call"])
+    return 1e3 * min(wall for wall, _ in rounds.measure({"call": call}, count)["call"])
 
 
-def spent(form: Callable, side: int, batch: int, rounds: int) -> dict[str, np.ndarray]:
+def spent(form: Callable, side: int, batch: int, count: int) -> dict[str, np.ndarray]:
     """Milliseconds a step by stage, in each direction."""
     found: dict[str, np.ndarray] = {}
     for conv in convolutions(side):
         wanted = np.array([1, conv.stage != "stem", 1])
-        row = conv.times * wanted * [best(call, rounds) for call in form(conv, batch)]
+        row = conv.times * wanted * [best(call, count) for call in form(conv, batch)]
         found[conv.stage] = found.get(conv.stage, 0) + row
     return found
 
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     os.environ["JAX_PLATFORMS"] = "cpu"
-    resnet.use_processors()
+    rounds.use_processors()
     # One library after the other: PyTorch's threads go on waiting busily for a while after each call.
     both = [spent(form, options.side, options.batch, options.rounds) for form in (ours, theirs)]
     stages = {stage: np.stack([one[stage] for one in both], 1) for stage in both[0]}

@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.resnet import measure  # noqa: E402
+from benchmarks import rounds  # noqa: E402
 
 KINDS = {
     "padded": dict(layout="sentences", separate_documents=True),
@@ -76,7 +76,7 @@ def main() -> None:
     calls, real = {}, {}
     for kind in KINDS:
         calls[kind], real[kind] = prepared(kind, options)
-    found = measure(calls, options.rounds)
+    found = rounds.measure(calls, options.rounds)
     print(f"{'':12}{'no padding':>12}{'tokens/s':>12}{'ratio':>8}{'best':>12}{'ratio':>8}")
     rates = {}
     for kind in KINDS:

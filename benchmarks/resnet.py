@@ -16,15 +16,15 @@ PyTorch's autocast and our `dtype`. Needs requirements-peers.txt.
 import argparse
 import dataclasses
 import os
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import rounds  # noqa: E402
 
 RATE, MOMENTUM = 1e-3, 0.9
 
@@ -136,27 +136,6 @@ def _torch_resnet(depth: int) -> Any:
     return model.train()
 
 
-def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Wall and processor seconds of each call in each round, after one that is not timed."""
-    found = {name: [] for name in calls}
-    for number in range(rounds + 1):
-        for name, call in calls.items():
-            wall, processor = time.perf_counter(), time.process_time()
-            call()
-            if number:
-                found[name].append((time.perf_counter() - wall, time.process_time() - processor))
-    return found
-
-
-def use_processors(threads: int | None = None) -> None:
-    """Lets both libraries use so many processors; all that there are by default."""
-    processors = sorted(os.sched_getaffinity(0))[:threads]
-    os.sched_setaffinity(0, processors)  # XLA starts a thread for each of them
-    import torch
-
-    torch.set_num_threads(len(processors))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sides", type=int, nargs="+", default=[32, 96], help="of the pictures, in pixels")
@@ -166,22 +145,17 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=18, choices=[18, 50])
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     options = parser.parse_args()
-    use_processors(options.threads)
+    rounds.use_processors(options.threads)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU is shared with PyTorch
-    print(f"{'ms a step':28}{'ours':>10}{'Flax norm':>14}{'ratio':>8}{'torch':>10}{'ratio':>8}")
+    rounds.head("ours", "Flax norm", "torch")
     for side, batch in zip(options.sides, options.batches, strict=True):
         compare(Shape(side, batch, options.depth, options.dtype), options.rounds)
 
 
-def compare(shape: Shape, rounds: int) -> None:
+def compare(shape: Shape, count: int) -> None:
     """Prints the lines of one shape."""
     calls = {"ours": ours(shape), "flax": ours(shape, norm=flax_norm), "torch": theirs(shape)}
-    found = measure(calls, rounds)
-    for what, reduce in ("median", statistics.median), ("best", min):
-        for index, clock in enumerate(("wall", "processor")):
-            a, b, c = (reduce([seconds[index] for seconds in found[name]]) * 1e3 for name in calls)
-            title = f"{shape.side} px x {shape.batch}, {what} {clock}"
-            print(f"{title:28}{a:10.1f}{b:14.1f}{b / a:8.2f}{c:10.1f}{c / a:8.2f}", flush=True)
+    rounds.show(f"{shape.side} px x {shape.batch}", rounds.measure(calls, count))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ requirements-peers.txt.
 import argparse
 import dataclasses
 import os
-import statistics
 import sys
 import types
 from collections.abc import Callable
@@ -22,8 +21,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import rounds  # noqa: E402
 from benchmarks.bert import DECAY, RATE, our_step  # noqa: E402
-from benchmarks.resnet import measure, use_processors  # noqa: E402
 
 RATE_OF_SOUND = 16_000  # Hz
 PARTS = ("quantizer", "project_context", "project_quantized")
@@ -108,22 +107,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
-    use_processors(options.threads)
-    print(f"{'ms a step':40}{'ours':>10}{'theirs':>10}{'ratio':>8}")
+    rounds.use_processors(options.threads)
+    rounds.head("ours", "theirs")
     for dropout in options.dropouts:
         compare(Shape(options.batch, options.seconds, options.depth, dropout), options.rounds)
 
 
-def compare(shape: Shape, rounds: int) -> None:
+def compare(shape: Shape, count: int) -> None:
     """Prints the lines of one shape."""
     method = ours(shape)
     inputs = views(method, shape)
-    found = measure({"ours": our_step(method, inputs), "theirs": their_step(method, inputs, shape)}, rounds)
-    for what, reduce in ("median", statistics.median), ("best", min):
-        for index, clock in enumerate(("wall", "processor")):
-            a, b = (reduce([seconds[index] for seconds in times]) * 1e3 for times in found.values())
-            title = f"{shape.batch} x {shape.seconds:g} s, dropout {shape.dropout}, {what} {clock}"
-            print(f"{title:40}{a:10.1f}{b:10.1f}{b / a:8.2f}", flush=True)
+    calls = {"ours": our_step(method, inputs), "theirs": their_step(method, inputs, shape)}
+    title = f"{shape.batch} x {shape.seconds:g} s, dropout {shape.dropout}"
+    rounds.show(title, rounds.measure(calls, count))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import numpy as np
 from ssl_jax.data import files
 
 Sentences = Literal["lines", "punctuation"]
-_SENTENCE = re.compile(r"""(.+?[.!?]["'\u2019\u201d)\]]*)(?:\s+|$)|(.+)""")
+_SENTENCE = re.compile(r""".+?[.!?]["'\u2019\u201d)\]]*(?=\s|$)|.+""")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,5 +82,5 @@ def split(text: str, sentences: Sentences) -> list[str]:
     """
     lines = text.splitlines()
     if sentences == "punctuation":
-        lines = [found.group().strip() for line in lines for found in _SENTENCE.finditer(line)]
+        lines = [sentence.strip() for line in lines for sentence in _SENTENCE.findall(line)]
     return [line for line in lines if line.strip()]

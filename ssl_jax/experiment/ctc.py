@@ -54,9 +54,8 @@ def evaluate(
     opened = _opened(experiment.config, chosen, data_dir)
     spoken = {split: _texts(opened, chosen["text_key"], split) for split in opened.splits[::2]}
     alphabet = transcripts.Alphabet.of(spoken[opened.splits[0]])
-    view = view_of(
-        experiment.config | {"views": configs.without(experiment.config["views"], "seconds", "frames")}, opened.spec
-    )
+    whole = configs.without(experiment.config["views"], "seconds", "frames")
+    view = view_of(experiment.config | {"views": whole}, opened.spec)
     model = speech.Speller(method.backbone, view, len(alphabet), rngs=nnx.Rngs(tuning.seed))
     examples, _ = _read(opened.train, spoken[opened.splits[0]], alphabet, model)
     steps = fine_tune.steps_of(len(examples["answer"]), tuning)
@@ -99,9 +98,8 @@ def _settings(
     """
     if seconds <= 0:
         raise ValueError(f"seconds {seconds} is not positive")
-    splits = dict(train_split=train_split, eval_split=eval_split)
-    given = splits | dict(name=name, audio_key=audio_key, text_key=text_key)
-    return given | dict(seconds=float(seconds), untrained=bool(untrained))
+    where = dict(name=name, train_split=train_split, eval_split=eval_split, audio_key=audio_key, text_key=text_key)
+    return where | dict(seconds=float(seconds), untrained=bool(untrained))
 
 
 def _opened(config: Mapping[str, Any], chosen: Mapping[str, Any], data_dir: str | None) -> data.AudioData:

@@ -31,8 +31,7 @@ def cpc(
     are frames that count. CPC_audio, the reimplementation of Rivière et al. 2020, has each step predicted from the
     first T - K frames only (give it `predictions` of those: S = T - K), *adds* the means of the K steps (K times this
     value), and divides the dot product by D (divide `predictions` by D). As there, one draw of negatives serves all
-    steps. A negative that happens to be the true frame of a step is left out of that step; there, where it is drawn
-    from a whole batch and so hardly ever happens, it stays, as it does here with `across_batch`.
+    steps, and one that happens to be the true frame of a step stays.
 
     Args:
       predictions: [N, S, K, D], any float type; entry [n, t, k - 1] predicts `encodings[n, t + k]`. S may be smaller
@@ -58,15 +57,8 @@ def cpc(
     predictions = only_counted(predictions, paired)
     others, counted = _negatives(encodings, weights, negatives, axis_name if across_batch else None, across_batch)
     scores = jnp.einsum("nskd,nsmd->nskm", predictions, others, precision=jax.lax.Precision.HIGHEST)
-    counted = counted[:, :, None] & (True if across_batch else others_than_true(negatives, predictions.shape[2]))
-    losses = true_among(jnp.sum(predictions * futures, axis=-1), scores, counted)
+    losses = true_among(jnp.sum(predictions * futures, axis=-1), scores, counted[:, :, None])
     return weighted_mean(losses, paired, axis_name)
-
-
-def others_than_true(negatives: jax.Array, steps: int) -> jax.Array:
-    """Which of the negatives [N, S, M] of place t are not the frame t + k itself, k = 1 to `steps`: [N, S, K, M]."""
-    ahead = jnp.arange(negatives.shape[1])[:, None] + jnp.arange(1, steps + 1)[None, :]
-    return negatives[:, :, None] != ahead[None, :, :, None]
 
 
 def _futures(encodings, weights, starts, steps):

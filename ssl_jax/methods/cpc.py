@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses, masking
-from ssl_jax.losses import sequences
 from ssl_jax.models import hearing, mean_of_frames, settings
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.initializers import torch_start
@@ -78,17 +77,21 @@ class CPC(nnx.Module):
 
 
 def _accuracy(predictions, encodings, negatives, there):
-    """Share of the predictions, of all steps ahead, that score their own frame above all other ones."""
+    """Share of the predictions, of all steps ahead, that score their own frame above all others.
+
+    A draw of negatives serves all steps; where it holds the frame of a step itself, that is no other.
+    """
     predictions, encodings = jax.lax.stop_gradient((predictions, encodings))
     scores = jnp.einsum("ntkd,nsd->ntks", predictions, encodings, precision=jax.lax.Precision.HIGHEST)
     count, (length, steps) = jnp.float32(0), scores.shape[1:3]
-    right, other = jnp.float32(0), sequences.others_than_true(negatives, steps)
+    right = jnp.float32(0)
     for step in range(steps):
         ahead = jnp.minimum(jnp.arange(length) + step + 1, length - 1)
         paired = there * there[:, ahead] * (jnp.arange(length) + step + 1 < length)[None]
         of_step = scores[:, :, step]
         true = jnp.take_along_axis(of_step, jnp.broadcast_to(ahead[None, :, None], (*there.shape, 1)), 2)[:, :, 0]
-        others = jnp.where(other[:, :, step], jnp.take_along_axis(of_step, negatives, 2), -jnp.inf)
+        own = negatives == ahead[None, :, None]
+        others = jnp.where(own, -jnp.inf, jnp.take_along_axis(of_step, negatives, 2))
         right += jnp.sum(paired * (true > others.max(-1)))
         count += jnp.sum(paired)
     return right / jnp.maximum(count, 1)

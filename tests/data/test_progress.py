@@ -1,12 +1,26 @@
+import itertools
 import sys
 import time
 import types
 
 import numpy as np
 import pytest
+import rich
 
 from ssl_jax import data
 from ssl_jax.data import files, image, progress, tokenizing
+
+
+def tick(monkeypatch: pytest.MonkeyPatch, *, seconds: int) -> None:
+    """So many seconds pass from one look at the clock to the next, for `progress` alone."""
+    clock = itertools.count(0, seconds)
+    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+
+
+def be_terminal(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(rich, "_console", None)  # rich asks once what its console is
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", kind)
 
 
 @pytest.fixture
@@ -45,8 +59,7 @@ def test_chunks_cover_everything_once():
 
 def test_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     """Four seconds a chunk: a line after 12 s, not before, and again 12 s later."""
-    clock = iter(range(0, 1000, 4))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    tick(monkeypatch, seconds=4)
     assert sum(len(part) for part in progress.chunks(8000, 1000, "Counting")) == 8000
     assert capsys.readouterr().out.splitlines() == [
         "Counting: 3,000 of 8,000, 250.0/s, 20 s left",
@@ -55,18 +68,15 @@ def test_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 
 def test_what_was_done_before_is_not_counted_into_the_rate(monkeypatch: pytest.MonkeyPatch, capsys):
-    clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    tick(monkeypatch, seconds=10)
     with progress.counted(100, "Counting", done=50) as advance:
         advance(20)
     assert capsys.readouterr().out == "Counting: 70 of 100, 2.0/s, 15 s left\n"
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
-    clock = iter(range(0, 10_000, 4))
-    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
+    tick(monkeypatch, seconds=4)
+    be_terminal(monkeypatch, "xterm")
     with progress.counted(100, "Counting") as advance:
         advance(10)
         assert capsys.readouterr().out == ""  # it has not taken long
@@ -77,10 +87,8 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 
 def test_a_terminal_that_cannot_redraw_gets_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
-    clock = iter(range(0, 10_000, 10))
-    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "dumb")
+    tick(monkeypatch, seconds=10)
+    be_terminal(monkeypatch, "dumb")
     with progress.counted(100, "Counting") as advance:
         advance(20)
     assert capsys.readouterr().out == "Counting: 20 of 100, 2.0/s, 40 s left\n"
