@@ -19,6 +19,7 @@ from ssl_jax.train.loop import SPEED
 from ssl_jax.train.optimizers import peak_rate
 from ssl_jax.train.state import parameter_count
 from ssl_jax.train.step import make_train_step
+from tests.killed import compiling_little
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").glob("*.py"))
@@ -177,11 +178,12 @@ def test_smoke_variant_traces_a_whole_step(path, data_dir):
 @pytest.mark.parametrize("path", [path for path in PAPERS if path.stem in SMOKE], ids=lambda path: path.stem)
 def test_smoke_variant_runs_from_start_to_report(path, tmp_path, data_dir):
     command = [sys.executable, "launch.py", f"--config={path}:smoke", f"--workdir={tmp_path / 'run'}"]
-    one_device = os.environ | {"XLA_FLAGS": ""}
-    subprocess.run([*command, f"--data_dir={data_dir}"], cwd=ROOT, env=one_device, check=True)
+    command += [f"--data_dir={data_dir}", "--config.evaluate.map_limit=100"]
+    subprocess.run(command, cwd=ROOT, env=os.environ | compiling_little(1), check=True)
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["pretrained/loss"] > 0
     assert (tmp_path / "run" / "report.html").exists()
+    assert (tmp_path / "run" / "figures" / "embedding_map.png").exists()
 
 
 @pytest.mark.parametrize("spec", [*OWN, *VARIANTS], ids=lambda spec: spec.rpartition("/")[2])

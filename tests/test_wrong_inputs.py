@@ -32,6 +32,7 @@ from ssl_jax.train.checkpoints import CHECKSUMS, Checkpoints, to_flat
 from ssl_jax.train.signals import StopSignal
 from ssl_jax.train.step import step_keys
 from tests import tiny
+from tests.killed import compiling_little
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "tiny.py"
@@ -185,6 +186,7 @@ WRONG_CONFIGS = [
     ("bert", "views.max_ngram=0", "config.views.max_ngram 0 is not at least 1"),
     ("simclr", "evaluate.likelihood_limit=9", "config.evaluate.likelihood_limit: simclr does not say how likely"),
     ("bert", "evaluate.likelihood_limit=-1", "config.evaluate.likelihood_limit -1 must be at least 0"),
+    ("simclr", "evaluate.map_limit=2", "config.evaluate.map_limit 2 must be at least 3 examples, or 0 for no map"),
     ("roberta", "method.separate_documents=1", "config.method.separate_documents is 1 (int)"),
     ("albert", "data.second_segment=none", "config.method: albert tells the order", "second_segment to 'swapped'"),
     *(
@@ -686,7 +688,7 @@ def test_damaged_picture(digits, tmp_path, capsys, monkeypatch):
 def launched(workdir: pathlib.Path, data_dir: str, config: dict, **settings) -> subprocess.CompletedProcess:
     """launch.py in its own process, on one device: what a user sees."""
     command = [sys.executable, "launch.py", f"--config={TINY}", f"--workdir={workdir}", f"--data_dir={data_dir}"]
-    settings["env"] = os.environ | {"XLA_FLAGS": ""} | settings.pop("env", {})
+    settings["env"] = os.environ | compiling_little(1) | settings.pop("env", {})
     return subprocess.run(command + options(config), cwd=ROOT, capture_output=True, text=True, timeout=600, **settings)
 
 

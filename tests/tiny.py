@@ -16,6 +16,7 @@ def config(method: str, /, **leaves: Any) -> dict[str, Any]:
     A ConfigDict in place of a dict replaces a whole part.
     """
     node = _COMMON | _PARTS[method]
+    node["evaluate"] = {"map_limit": 30} | node["evaluate"]
     for name, value in leaves.items():
         node[name] = node.get(name, {}) | value if isinstance(value, dict) else value
     return configs.plain(node)
@@ -33,6 +34,7 @@ _COMMON = dict(
     expected=dict(results={}),
 )
 _TEXT = dict(modality="text", name="kjv", label_key="book", vocab_size=512, sequence_length=32)
+_TEXT |= dict(eval_train_split="train[:20%]", eval_split="test[:20%]")
 _READER = dict(name="text_transformer", vocab_size=512, max_length=32, width=24, depth=2, heads=3, mlp_dim=48)
 _READ = dict(batch_size=256, during=("knn_full",), tasks=("knn_full",), limit=256)
 _DIGITS = dict(

@@ -73,7 +73,7 @@ def shuffled(examples: Batch, settings: FineTuning) -> Iterator[dict[str, np.nda
     """Batches of all epochs, each in an order of its own; what is left over at the end of an epoch is left out.
 
     Args:
-      examples: arrays [N, ...].
+      examples: arrays [N, ...], or what gives rows as they do.
       settings: epochs, size of a batch (N at most), seed.
     """
     count = len(next(iter(examples.values())))
@@ -142,7 +142,7 @@ def predicted(apply: Callable[[Batch], jax.Array], examples: Batch, batch_size: 
 
     Args:
       apply: compiled; takes a batch of `batch_size` rows.
-      examples: arrays [N, ...].
+      examples: arrays [N, ...], or what gives rows as they do.
       batch_size: rows at a time; the last batch is filled up with its last row.
     """
     count, found = len(next(iter(examples.values()))), []

@@ -49,6 +49,7 @@ class EvaluationPlan(Evaluation):
         `embed_layers`.
       likelihood_limit: of so many held-out texts, spread evenly, the (pseudo-)perplexity is measured at the end; 0: of
         none. Where tokens are masked, it takes as many passes as a text has tokens.
+      map_limit: so many held-out examples, chosen at random, are drawn on the map of embeddings at the end; 0: no map.
       collapse_patience: for how many steps evaluations must have found a collapse, without a healthy one between them,
         before the run warns or stops (`config.on_collapse`); 0: one is enough; None: a tenth of the run.
     """
@@ -59,6 +60,7 @@ class EvaluationPlan(Evaluation):
     limit: int | None = None
     layers: bool = False
     likelihood_limit: int = 0
+    map_limit: int = 1500
     collapse_patience: int | None = None
 
     def __post_init__(self):
@@ -72,6 +74,8 @@ class EvaluationPlan(Evaluation):
             raise ValueError(f"limit {self.limit} must be at least 1, or None for all examples")
         if self.likelihood_limit < 0:
             raise ValueError(f"likelihood_limit {self.likelihood_limit} must be at least 0 texts")
+        if self.map_limit and self.map_limit < FEWEST_EXAMPLES:
+            raise ValueError(f"map_limit {self.map_limit} must be at least {FEWEST_EXAMPLES} examples, or 0 for no map")
         if self.collapse_patience is not None and self.collapse_patience < 0:
             raise ValueError(f"collapse_patience {self.collapse_patience} must be at least 0 steps, or None")
 

@@ -17,6 +17,7 @@ from ssl_jax.evaluate import fine_tune, speech, transcripts
 from ssl_jax.experiment import task_settings, trained
 from ssl_jax.experiment.build import view_of
 
+_ROWS = 64  # recordings measured at once
 TUNING = dict(epochs=40, batch_size=16, learning_rate=5e-4)  # for a few hundred recordings
 
 
@@ -119,35 +120,50 @@ def _texts(opened: data.AudioData, text_key: str, split: str) -> list[str]:
     return [" ".join(record[text_key].decode(errors="replace").lower().split()) for record in read]
 
 
+class _Waveforms:
+    """Of some recordings of a split, read when they are asked for: float32 [N, T]."""
+
+    def __init__(self, source: Any, rows: np.ndarray):
+        self._source, self._rows = source, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, places: np.ndarray) -> np.ndarray:
+        return self._source.read(self._rows[places])["waveform"]
+
+
 def _read(
     source: Any, texts: list[str], alphabet: transcripts.Alphabet, model: speech.Speller
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The recordings that can be written down, as arrays, and what is said in them.
+) -> tuple[dict[str, Any], list[str]]:
+    """The recordings that can be written down, as arrays of which waveforms are read later, and what is said in them.
 
     Raises:
       UserError: there are none.
     """
-    found = source.read(np.arange(len(source)))
     answers = speech.spelled(alphabet, texts)
-    frames = _frames(model, found)
-    fits = (found["length"] < found["waveform"].shape[1]) & (speech.needed_frames(answers) <= frames)
-    kept = np.flatnonzero(fits & (answers != transcripts.BLANK).any(1))
+    lengths, frames, uncut = _measured(source, model)
+    kept = np.flatnonzero(uncut & (speech.needed_frames(answers) <= frames) & (answers != transcripts.BLANK).any(1))
     if not len(kept):
         raise UserError("--task.seconds: all recordings are longer, or too short for their texts; choose more seconds.")
-    arrays = {"waveform": found["waveform"], "length": found["length"], "answer": answers}
-    return {name: array[kept] for name, array in arrays.items()}, [texts[row] for row in kept]
+    arrays = {"length": lengths[kept], "frames": frames[kept], "answer": answers[kept]}
+    return {"waveform": _Waveforms(source, kept), **arrays}, [texts[row] for row in kept]
 
 
-def _frames(model: speech.Speller, found: Mapping[str, np.ndarray]) -> np.ndarray:
-    """How many frames the network has of each recording."""
-    heard = lambda example: model.view.evaluate(example)["length"]
-    lengths = jax.jit(lambda batch: jax.lax.map(heard, batch))({k: found[k] for k in ("waveform", "length")})
-    return np.asarray(model.encoder.frames(lengths))
+def _measured(source: Any, model: speech.Speller) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """By recording: its samples, the network's frames of it, and whether it is shorter than what is read of it."""
+    heard = jax.jit(lambda batch: jax.lax.map(lambda example: model.view.evaluate(example)["length"], batch))
+    found = []
+    for start in range(0, len(source), _ROWS):
+        batch = source.read(np.arange(start, min(start + _ROWS, len(source))))
+        frames = model.encoder.frames(heard({name: batch[name] for name in ("waveform", "length")}))
+        found.append((batch["length"], np.asarray(frames), batch["length"] < batch["waveform"].shape[1]))
+    return tuple(np.concatenate(parts) for parts in zip(*found))
 
 
 def _scores(
     model: speech.Speller,
-    examples: dict[str, np.ndarray],
+    examples: dict[str, Any],
     texts: list[str],
     alphabet: transcripts.Alphabet,
     tuning: fine_tune.FineTuning,
@@ -155,5 +171,5 @@ def _scores(
     graphdef, state = nnx.split(model)
     compiled = jax.jit(lambda state, batch: nnx.merge(graphdef, state, copy=True)(batch)[0])
     logits = fine_tune.predicted(lambda batch: compiled(state, batch), examples, tuning.batch_size)
-    guesses = [alphabet.read(path) for path in transcripts.greedy(logits, _frames(model, examples))]
+    guesses = [alphabet.read(path) for path in transcripts.greedy(logits, examples["frames"])]
     return transcripts.error_rates(texts, guesses) | {"recordings": float(len(texts))}

@@ -106,7 +106,7 @@ def _run(experiment: Experiment, scorer: Scorer, folder: Workdir, stop: StopSign
 def _baselines(scorer: Scorer, state: TrainState, folder: Workdir) -> dict[str, float]:
     """Scores of raw inputs and of the untrained network, kept so that a run that goes on need not repeat them."""
     print("Measuring the baselines: raw inputs and the untrained network.", flush=True)
-    scores = evaluate.prefixed("raw", scorer.raw()) | evaluate.prefixed("untrained", scorer.full(state))
+    scores = evaluate.prefixed("raw", scorer.raw(state)) | evaluate.prefixed("untrained", scorer.full(state))
     folder.write_json("baselines.json", scores)
     return scores
 

@@ -167,10 +167,10 @@ class Scorer:
             count += 1
         return {name: total / count for name, total in totals.items()}
 
-    def raw(self) -> dict[str, float]:
+    def raw(self, state: TrainState) -> dict[str, float]:
         """All tasks of the plan on pixels, word counts or cepstra, and for text two of them on TF-IDF.
 
-        Where the method guesses words, the guesses of n-grams too.
+        Where the method guesses words, the guesses of n-grams too, where `state` would be asked.
         """
         plan, spec = self.experiment.plan, self.experiment.data.spec
 
@@ -187,7 +187,7 @@ class Scorer:
             splits = self._both(features)
             scores = self._tasks(plan, splits) | (self._tf_idf(plan, *splits) if spec.modality == "text" else {})
         guesses = hasattr(self.experiment.method, "guesses")
-        return processes.scores_of_first(scores | (self._ngrams() if guesses else {}))
+        return processes.scores_of_first(scores | (self._ngrams(state) if guesses else {}))
 
     def _tf_idf(self, plan: evaluate.Evaluation, train: Split, test: Split) -> dict[str, float]:
         """Nearest neighbours by TF-IDF, of the splits whose raw features are the roots of word counts."""
@@ -237,7 +237,7 @@ class Scorer:
         """Whether a batch of that size splits over the devices."""
         return size % self.experiment.recipe.mesh.shape["data"] == 0
 
-    def _ngrams(self) -> dict[str, float]:
+    def _ngrams(self, state: TrainState) -> dict[str, float]:
         experiment, size = self.experiment, self.experiment.plan.batch_size
         source, (length,) = experiment.data.eval_train, experiment.data.spec.shapes["tokens"]
         rows = _spread(len(source), NGRAM_TOKENS // length)
@@ -246,7 +246,6 @@ class Scorer:
             lambda state, batch, number: _views(experiment, state.params, state.variables, batch, number)[1],
             out_shardings=meshes.replicated(experiment.recipe.mesh),
         )
-        state = experiment.initial_state()
         held_out = (views(state, batch, number) for number, batch in enumerate(self._held_out_batches()))
         spec = experiment.data.spec
         method = experiment.method

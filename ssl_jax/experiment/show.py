@@ -97,7 +97,9 @@ def end(
     figures = folder.path / "figures"
     _neighbours(experiment, splits, figures)
     _, (embeddings, labels) = splits
-    report.embedding_map(embeddings, labels, experiment.data.spec.class_names, figures / "embedding_map.png")
+    if limit := experiment.plan.map_limit:
+        names = experiment.data.spec.class_names
+        report.embedding_map(embeddings, labels, names, figures / "embedding_map.png", limit)
     if hasattr(method, "reconstruct"):
         _reconstructions(experiment, method, figures)
     if hasattr(method, "logits_at"):

@@ -10,19 +10,22 @@ from matplotlib.axes import Axes
 from ssl_jax.report.style import INK, MANY, Target, figure
 
 _NAMED = 24  # more names than this would hide the points
-_DRAWN = 1500  # t-SNE of more points takes long, and they would hide each other
 
 
-def embedding_map(embeddings: np.ndarray, labels: np.ndarray, class_names: Sequence[str], target: Target) -> None:
+def embedding_map(
+    embeddings: np.ndarray, labels: np.ndarray, class_names: Sequence[str], target: Target, limit: int = 1500
+) -> None:
     """Draws the embeddings in two dimensions by t-SNE, as PNG. Labels only colour the points and name the groups.
 
-    At most 1500 of them are drawn, chosen at random but each time the same.
+    At most `limit` of them are drawn, chosen at random but each time the same: t-SNE of more points than 1500 takes
+    long, and they would hide each other.
 
     Args:
       embeddings: [N, D] any float type; scaled to unit length first, as kNN sees them.
       labels: int [N].
       class_names: one name a class; empty: their numbers.
       target: where the picture goes.
+      limit: points at most.
 
     Raises:
       ValueError: fewer than three examples, or labels that do not fit.
@@ -32,8 +35,8 @@ def embedding_map(embeddings: np.ndarray, labels: np.ndarray, class_names: Seque
         raise ValueError(
             f"embeddings {embeddings.shape} and labels {labels.shape} must be [N, D] and [N], N at least 3"
         )
-    if len(labels) > _DRAWN:
-        chosen = np.random.default_rng(0).choice(len(labels), _DRAWN, replace=False)
+    if len(labels) > limit:
+        chosen = np.random.default_rng(0).choice(len(labels), limit, replace=False)
         embeddings, labels = embeddings[chosen], labels[chosen]
     points = project(embeddings)
     with figure(6.4, 5.6, target) as drawn:

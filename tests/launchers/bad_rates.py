@@ -10,9 +10,11 @@ from ssl_jax import sweeps
 
 def get_config() -> ml_collections.ConfigDict:
     config = quickstart.get_config()
-    config.steps = 300
+    config.steps = 120
     config.schedule.warmup_steps = 2
     config.evaluate.every = 60
+    config.evaluate.tasks = ("knn_full",)
+    config.evaluate.map_limit = 30
     return config
 
 

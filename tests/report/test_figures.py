@@ -146,9 +146,9 @@ def test_map_of_many_examples_shows_some_of_them(monkeypatch):
     shown = []
     monkeypatch.setattr(embedding, "project", lambda chosen: shown.append(chosen) or chosen[:, :2])
     embeddings = np.arange(6400.0).reshape(1600, 4)
-    for _ in range(2):
-        report.embedding_map(embeddings, np.arange(1600) % 2, [], io.BytesIO())
-    assert shown[0].shape == (1500, 4) and len(np.unique(shown[0][:, 0])) == 1500
+    for limit in ((), (), (30,)):
+        report.embedding_map(embeddings, np.arange(1600) % 2, [], io.BytesIO(), *limit)
+    assert shown[0].shape == (1500, 4) and len(np.unique(shown[0][:, 0])) == 1500 and shown[2].shape == (30, 4)
     np.testing.assert_array_equal(shown[0], shown[1])
 
 
