@@ -25,7 +25,7 @@ quick: $(TEST)/ready  ## the suite without its slow end-to-end checks
 engines: $(ENGINES)/ready $(PLAN)/ready  ## what needs SkyPilot, xpk or the compiler for TPUs
 	$(ENGINES)/bin/python -m pytest -m "" --capture=sys tests/launchers/test_skypilot.py tests/launchers/test_xpk.py \
 	    tests/launchers/test_slices.py
-	$(PLAN)/bin/python -m pytest -m "" --capture=sys tests/experiment/test_plan.py -k real
+	$(PLAN)/bin/python -m pytest -m "" --capture=sys tests/experiment/test_plan.py -k "real or command"
 
 docs/losses.md: COMPARISONS := losses
 docs/views.md: COMPARISONS := augment

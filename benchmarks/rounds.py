@@ -5,13 +5,16 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ssl_jax.train.memory import keep_freed
+
 Seconds = tuple[float, float]
 """Wall time, and the time of all processors."""
 _TITLE = 56  # characters
 
 
 def use_processors(threads: int | None = None) -> None:
-    """Lets both libraries use so many processors; all that there are by default."""
+    """Lets both libraries use so many processors, by default all, and keep freed memory, as launch.py does."""
+    keep_freed()
     processors = sorted(os.sched_getaffinity(0))[:threads]
     os.sched_setaffinity(0, processors)  # XLA starts a thread for each of them
     import torch

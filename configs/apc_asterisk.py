@@ -2,7 +2,8 @@
 
 python launch.py --config=configs/apc_asterisk.py
 
-All is tested on prompts whose wording is in no training; the probes tell the five languages apart.
+All is tested on prompts whose wording is in no training; the probes tell the five languages apart, of which each has
+one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
 
 It promises nothing yet: a whole run has not been measured over seeds.
 """

@@ -2,9 +2,8 @@
 
 python launch.py --config=configs/cpc_asterisk.py
 
-All is tested on prompts whose wording is in no training; the probes tell the five languages apart.
-
-It promises nothing yet: a whole run has not been measured over seeds.
+All is tested on prompts whose wording is in no training; the probes tell the five languages apart, of which each has
+one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
 """
 
 import ml_collections
@@ -27,5 +26,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
     config.checkpoint = dict(every=100, keep=2, best="eval/contrastive_accuracy")
     config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
-    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
+    config.expected = dict(
+        results={"contrastive_accuracy": 0.317, "knn_full": 0.616, "linear": 0.82},
+        margins={"contrastive_accuracy": 0.22, "knn_full": 0.06, "linear": 0.08},
+        hardware="2 CPU cores",
+    )
     return config

@@ -7,7 +7,8 @@ The second iteration's layer and number of clusters can be swept over, with the 
 
 python launch.py sweep --config=configs/hubert_asterisk.py:second
 
-All is tested on prompts whose wording is in no training; the probes tell the five languages apart.
+All is tested on prompts whose wording is in no training; the probes tell the five languages apart, of which each has
+one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
 
 It promises nothing yet: a whole run has not been measured over seeds.
 """

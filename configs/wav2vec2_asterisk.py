@@ -2,9 +2,8 @@
 
 python launch.py --config=configs/wav2vec2_asterisk.py
 
-All is tested on prompts whose wording is in no training; the probes tell the five languages apart.
-
-It promises nothing yet: a whole run has not been measured over seeds.
+All is tested on prompts whose wording is in no training; the probes tell the five languages apart, of which each has
+one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
 """
 
 import ml_collections
@@ -31,5 +30,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
     config.checkpoint = dict(every=100, keep=2, best="eval/contrastive_accuracy")
     config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
-    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
+    config.expected = dict(
+        results={"contrastive_accuracy": 0.257, "knn_full": 0.491, "linear": 0.704},
+        margins={"contrastive_accuracy": 0.16, "knn_full": 0.04, "linear": 0.07},
+        hardware="2 CPU cores",
+    )
     return config

@@ -686,7 +686,7 @@ def test_damaged_picture(digits, tmp_path, capsys, monkeypatch):
 
 
 def launched(workdir: pathlib.Path, data_dir: str, config: dict, **settings) -> subprocess.CompletedProcess:
-    """launch.py in its own process, on one device: what a user sees."""
+    """launch.py in its own process, on one device: what a user sees, compiled in less time."""
     command = [sys.executable, "launch.py", f"--config={TINY}", f"--workdir={workdir}", f"--data_dir={data_dir}"]
     settings["env"] = os.environ | compiling_little(1) | settings.pop("env", {})
     return subprocess.run(command + options(config), cwd=ROOT, capture_output=True, text=True, timeout=600, **settings)

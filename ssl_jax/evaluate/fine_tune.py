@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,8 @@ from ssl_jax.data import progress
 from ssl_jax.errors import RunError
 
 Batch = Mapping[str, np.ndarray]
+Examples = Mapping[str, Any]
+"""Arrays [N, ...], or what has a length and gives rows as they do."""
 Loss = Callable[[nnx.Module, Mapping[str, jax.Array], jax.Array], jax.Array]
 
 
@@ -69,11 +72,11 @@ def _decays(params: optax.Params) -> optax.Params:
     return jax.tree_util.tree_map_with_path(decays, params)
 
 
-def shuffled(examples: Batch, settings: FineTuning) -> Iterator[dict[str, np.ndarray]]:
+def shuffled(examples: Examples, settings: FineTuning) -> Iterator[dict[str, np.ndarray]]:
     """Batches of all epochs, each in an order of its own; what is left over at the end of an epoch is left out.
 
     Args:
-      examples: arrays [N, ...], or what gives rows as they do.
+      examples: all of them.
       settings: epochs, size of a batch (N at most), seed.
     """
     count = len(next(iter(examples.values())))
@@ -137,12 +140,12 @@ def fine_tune(
     return np.array(losses, np.float32)
 
 
-def predicted(apply: Callable[[Batch], jax.Array], examples: Batch, batch_size: int) -> np.ndarray:
+def predicted(apply: Callable[[Batch], jax.Array], examples: Examples, batch_size: int) -> np.ndarray:
     """What a model gives for all examples, float32 [N, ...], a batch at a time.
 
     Args:
       apply: compiled; takes a batch of `batch_size` rows.
-      examples: arrays [N, ...], or what gives rows as they do.
+      examples: all of them.
       batch_size: rows at a time; the last batch is filled up with its last row.
     """
     count, found = len(next(iter(examples.values()))), []

@@ -49,7 +49,8 @@ class EvaluationPlan(Evaluation):
         `embed_layers`.
       likelihood_limit: of so many held-out texts, spread evenly, the (pseudo-)perplexity is measured at the end; 0: of
         none. Where tokens are masked, it takes as many passes as a text has tokens.
-      map_limit: so many held-out examples, chosen at random, are drawn on the map of embeddings at the end; 0: no map.
+      map_limit: at most so many held-out examples, chosen at random, are drawn on the map of embeddings at the end; 0:
+        there is no map.
       collapse_patience: for how many steps evaluations must have found a collapse, without a healthy one between them,
         before the run warns or stops (`config.on_collapse`); 0: one is enough; None: a tenth of the run.
     """

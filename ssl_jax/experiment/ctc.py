@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from ssl_jax.evaluate import fine_tune, speech, transcripts
 from ssl_jax.experiment import task_settings, trained
 from ssl_jax.experiment.build import view_of
 
-_ROWS = 64  # recordings measured at once
+_ROWS = 64  # recordings read at once
 TUNING = dict(epochs=40, batch_size=16, learning_rate=5e-4)  # for a few hundred recordings
 
 
@@ -116,12 +116,21 @@ def _texts(opened: data.AudioData, text_key: str, split: str) -> list[str]:
     """What is said in each recording of a split."""
     records = Records(opened.name, opened.data_dir, split, (text_key,), opened.mock)
     records.feature(text_key, "text_key")
-    read = records.read(np.arange(len(records)))
-    return [" ".join(record[text_key].decode(errors="replace").lower().split()) for record in read]
+    found = []
+    for rows in _chunks(len(records)):
+        read = records.read(rows)
+        found += [" ".join(record[text_key].decode(errors="replace").lower().split()) for record in read]
+    return found
+
+
+def _chunks(count: int) -> Iterator[np.ndarray]:
+    """The rows of a split, so many at a time that they fit into memory."""
+    for start in range(0, count, _ROWS):
+        yield np.arange(start, min(start + _ROWS, count))
 
 
 class _Waveforms:
-    """Of some recordings of a split, read when they are asked for: float32 [N, T]."""
+    """Of some recordings of a split, read when they are asked for: [N, T], as the source has them."""
 
     def __init__(self, source: Any, rows: np.ndarray):
         self._source, self._rows = source, rows
@@ -154,8 +163,8 @@ def _measured(source: Any, model: speech.Speller) -> tuple[np.ndarray, np.ndarra
     """By recording: its samples, the network's frames of it, and whether it is shorter than what is read of it."""
     heard = jax.jit(lambda batch: jax.lax.map(lambda example: model.view.evaluate(example)["length"], batch))
     found = []
-    for start in range(0, len(source), _ROWS):
-        batch = source.read(np.arange(start, min(start + _ROWS, len(source))))
+    for rows in _chunks(len(source)):
+        batch = source.read(rows)
         frames = model.encoder.frames(heard({name: batch[name] for name in ("waveform", "length")}))
         found.append((batch["length"], np.asarray(frames), batch["length"] < batch["waveform"].shape[1]))
     return tuple(np.concatenate(parts) for parts in zip(*found))

@@ -170,7 +170,7 @@ class Scorer:
     def raw(self, state: TrainState) -> dict[str, float]:
         """All tasks of the plan on pixels, word counts or cepstra, and for text two of them on TF-IDF.
 
-        Where the method guesses words, the guesses of n-grams too, where `state` would be asked.
+        Where the method guesses words, the guesses of n-grams too, of the words that views of `state` ask for.
         """
         plan, spec = self.experiment.plan, self.experiment.data.spec
 

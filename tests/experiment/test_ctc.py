@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import launch
 from ssl_jax.data.builders import asterisk_sounds
-from ssl_jax.experiment import run
+from ssl_jax.evaluate import speech, transcripts
+from ssl_jax.experiment import ctc, run
 from tests import tiny
 
 
@@ -40,6 +43,40 @@ def test_a_run_learns_to_spell_from_its_folder(folder, data_dir, tmp_path, capsy
     assert kept.keys() == {"ctc", "ctc/untrained"}
     assert 0 < kept["ctc"]["recordings"] < 40, "those that may have been cut are left out"
     assert kept["ctc"]["character_error_rate"] > 0 and kept["ctc"]["settings"]["name"] == "asterisk_sounds/it"
+
+
+class Recordings:
+    """Ten, of 100 samples at most; notes how many are read at once."""
+
+    def __init__(self):
+        self.waveform = np.random.default_rng(0).integers(-99, 99, (10, 100), np.int16)
+        self.length, self.read_at_once = np.array([100, 90, 20, 80, 30, 60, 99, 70, 100, 50]), []
+
+    def __len__(self):
+        return 10
+
+    def read(self, rows):
+        self.read_at_once.append(len(rows))
+        return {"waveform": self.waveform[rows], "length": self.length[rows]}
+
+
+def test_what_can_be_written_down_is_read_when_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(ctc, "_ROWS", 4)
+    source, texts = Recordings(), ["yes", "no", "never", "seven", "one", "", "two", "three", "four", "five"]
+    rows = np.array([1, 3, 4, 6, 7, 9])  # 0 and 8 may be cut, 2 has two frames for five letters, nothing is said in 5
+    alphabet = transcripts.Alphabet.of(texts)
+    model = SimpleNamespace(
+        view=SimpleNamespace(evaluate=lambda example: example), encoder=SimpleNamespace(frames=lambda n: n // 10)
+    )
+    examples, said = ctc._read(source, texts, alphabet, model)
+    assert source.read_at_once == [4, 4, 2] and said == [texts[row] for row in rows]
+    answers = speech.spelled(alphabet, texts)
+    for places in (np.array([5, 0, 2]), np.arange(6)):
+        np.testing.assert_array_equal(examples["waveform"][places], source.waveform[rows[places]])
+        np.testing.assert_array_equal(examples["length"][places], source.length[rows[places]])
+        np.testing.assert_array_equal(examples["frames"][places], source.length[rows[places]] // 10)
+        np.testing.assert_array_equal(examples["answer"][places], answers[rows[places]])
+    assert len(examples["waveform"]) == 6
 
 
 @pytest.mark.parametrize(
