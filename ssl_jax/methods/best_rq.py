@@ -1,4 +1,6 @@
-"""BEST-RQ: Chiu et al. 2022, Self-supervised Learning with Random-projection Quantizer for Speech Recognition."""
+"""BEST-RQ: Chiu et al. 2022, Self-supervised Learning with Random-projection Quantizer for Speech Recognition,
+arXiv:2202.01855.
+"""
 
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""HuBERT: Hsu et al. 2021, Self-Supervised Speech Representation Learning by Masked Prediction of Hidden Units."""
+"""HuBERT: Hsu et al. 2021, Self-Supervised Speech Representation Learning by Masked Prediction of Hidden Units,
+arXiv:2106.07447.
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""T5: Raffel et al. 2020, Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer."""
+"""T5: Raffel et al. 2020, Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer,
+arXiv:1910.10683.
+"""
 
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""wav2vec 2.0: Baevski et al. 2020, A Framework for Self-Supervised Learning of Speech Representations, 2006.11477."""
+"""wav2vec 2.0: Baevski et al. 2020, A Framework for Self-Supervised Learning of Speech Representations,
+arXiv:2006.11477.
+"""
 
 from typing import Any, Literal
 

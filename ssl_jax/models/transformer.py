@@ -82,16 +82,17 @@ class Attention(nnx.Module):
         """
         batch, tokens, width = x.shape
         qkv = self.qkv(_rows(x)).reshape(batch, tokens, 3, self.heads, width // self.heads)
-        weights = _attention_weights(qkv[:, :, 0], qkv[:, :, 1], mask)
+        queries, keys, values = (qkv[:, :, part].swapaxes(1, 2) for part in range(3))
+        weights = _attention_weights(queries, keys, mask)
         weights = dropout(weights, self.dropout, key).astype(qkv.dtype)
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, qkv[:, :, 2])
+        mixed = jnp.matmul(weights, values).swapaxes(1, 2)
         return self.out(mixed.reshape(batch * tokens, width)).reshape(x.shape)
 
 
 def _attention_weights(queries, keys, mask):
     """softmax(q k / sqrt(d)) in float32, [B, heads, queries, keys]."""
     scale = jnp.asarray(queries.shape[-1] ** -0.5, queries.dtype)
-    scores = jnp.einsum("bqhd,bkhd->bhqk", queries * scale, keys, preferred_element_type=jnp.float32)
+    scores = jnp.matmul(queries * scale, keys.swapaxes(2, 3), preferred_element_type=jnp.float32)
     if mask is not None:
         mask = mask[:, None, None, :] if mask.ndim == 2 else mask[:, None]
         scores = jnp.where(mask, scores, jnp.finfo(jnp.float32).min)

@@ -79,7 +79,7 @@ METRICS = {
     "next_sentence_loss": "Loss of next sentence",
     "span_accuracy": "Tokens of hidden spans guessed",
     "contrastive_loss": "Contrastive loss",
-    "contrastive_accuracy": "Hidden frames told from others",
+    "contrastive_accuracy": "Frames told from others",
     "code_perplexity": "Codes in use",
     "gumbel_temperature": "Temperature of codes",
     "sentence_order_accuracy": "Order of sentences recognised",
