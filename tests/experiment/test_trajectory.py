@@ -16,6 +16,8 @@ AGAIN = 8
 HALF, WHOLE = 3, 6
 CASES = {
     **{method: (method, {}) for method in tiny.METHODS},
+    # From seed 0 a hidden unit of a head stands at 0 in the second step: the losses agree to 3e-7, not the gradients.
+    "moco_v3": ("moco_v3", dict(seed=2)),
     # A small rate: LARS does not adapt biases, and where those leap, rounding grows by half with each step.
     "simclr-lars": ("simclr", dict(optimizer=dict(name="lars", learning_rate=0.003, trust_coefficient=1.0))),
     "mae-split": (
