@@ -79,8 +79,7 @@ def read(
     described, keys = task(name), (*task(name).texts, "label")
     records = Records(f"glue/{name.removeprefix('glue/')}", data_dir, split, keys, mock)
     rows, answers = [], []
-    for start in range(0, len(records), _AT_A_TIME):
-        found = records.read(np.arange(start, min(start + _AT_A_TIME, len(records))))
+    for found in records.in_parts(_AT_A_TIME):
         texts = [[record[key].decode(errors="replace") for record in found] for key in described.texts]
         spelled = (tokenizer.encode_batch_fast(column, add_special_tokens=False) for column in texts)
         rows += zip(*([np.array(text.ids, np.int32) for text in column] for column in spelled), strict=True)

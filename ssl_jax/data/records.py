@@ -66,6 +66,11 @@ class Records:
             raise UserError(f"config.data: split {self.split!r} of {self.name!r} has no examples.")
         return info
 
+    def in_parts(self, size: int) -> Iterator[list[dict]]:
+        """All records in their order, `size` at a time; raises as `read` does."""
+        for start in range(0, len(self), size):
+            yield self.read(np.arange(start, min(start + size, len(self))))
+
     def fingerprint(self) -> dict:
         """What decides the content of these records, for the key of a cache made from them."""
         identity = dataclasses.asdict(self) | {"data_dir": None, "full_name": self.builder.info.full_name}

@@ -1,8 +1,9 @@
 """Teaching what a run has learnt of speech to write it down, as `launch.py evaluate` does."""
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -116,17 +117,8 @@ def _texts(opened: data.AudioData, text_key: str, split: str) -> list[str]:
     """What is said in each recording of a split."""
     records = Records(opened.name, opened.data_dir, split, (text_key,), opened.mock)
     records.feature(text_key, "text_key")
-    found = []
-    for rows in _chunks(len(records)):
-        read = records.read(rows)
-        found += [" ".join(record[text_key].decode(errors="replace").lower().split()) for record in read]
-    return found
-
-
-def _chunks(count: int) -> Iterator[np.ndarray]:
-    """The rows of a split, so many at a time that they fit into memory."""
-    for start in range(0, count, _ROWS):
-        yield np.arange(start, min(start + _ROWS, count))
+    read = itertools.chain.from_iterable(records.in_parts(_ROWS))
+    return [" ".join(record[text_key].decode(errors="replace").lower().split()) for record in read]
 
 
 class _Waveforms:
@@ -163,8 +155,7 @@ def _measured(source: Any, model: speech.Speller) -> tuple[np.ndarray, np.ndarra
     """By recording: its samples, the network's frames of it, and whether it is shorter than what is read of it."""
     heard = jax.jit(lambda batch: jax.lax.map(lambda example: model.view.evaluate(example)["length"], batch))
     found = []
-    for rows in _chunks(len(source)):
-        batch = source.read(rows)
+    for batch in data.examples(source, batch_size=_ROWS):
         frames = model.encoder.frames(heard({name: batch[name] for name in ("waveform", "length")}))
         found.append((batch["length"], np.asarray(frames), batch["length"] < batch["waveform"].shape[1]))
     return tuple(np.concatenate(parts) for parts in zip(*found))

@@ -51,12 +51,7 @@ BROKEN = {
         dict(method=_DINO | _BLUNT),
         "prototype collapse",
     ),
-    "byol without predictor": (
-        "byol",
-        _LONGER,
-        dict(method=dict(predictor=False, **_WIDE)),
-        "complete collapse",
-    ),
+    "byol without predictor": ("byol", _LONGER, dict(method=dict(predictor=False, **_WIDE)), "complete collapse"),
     "simsiam without stop-gradient": (
         "simsiam",
         _STRONG,

@@ -55,7 +55,7 @@ class Recordings:
     def __len__(self):
         return 10
 
-    def read(self, rows):
+    def read(self, rows, keys=None):
         self.read_at_once.append(len(rows))
         return {"waveform": self.waveform[rows], "length": self.length[rows]}
 
