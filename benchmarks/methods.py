@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,23 +102,26 @@ def _curve(config: dict, devices: list, data_dir: str | None) -> np.ndarray:
 
 def resume(spec: str, draw: random.Random, data_dir: str | None) -> dict:
     """Whether a run that is killed at random steps ends as an undisturbed one: arrays, metrics and results."""
+    total = KILL_STEPS + methods_page.config_of(spec)["schedule"].get("hold_steps", 0)
+    run = lambda workdir: start(spec, workdir, data_dir, FEW, steps=total)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
-        finish(start(spec, whole, data_dir, FEW, steps=KILL_STEPS))
-        steps = [step for step in (_killed_at(spec, killed, draw, data_dir) for _ in range(KILLS)) if step is not None]
-        finish(start(spec, killed, data_dir, FEW, steps=KILL_STEPS))
+        finish(run(whole))
+        reached = (_killed_at(spec, run, killed, draw.randint(1, total // (KILLS + 1))) for _ in range(KILLS))
+        steps = [step for step in reached if step is not None]
+        finish(run(killed))
         try:
-            assert_same(outcome(whole, KILL_STEPS), outcome(killed, KILL_STEPS))
+            assert_same(outcome(whole, total), outcome(killed, total))
             same = True
         except AssertionError:
             same = False
-    return {"exact": same, "steps_at_kills": steps, "kills": KILLS, "steps": KILL_STEPS}
+    return {"exact": same, "steps_at_kills": steps, "kills": KILLS, "steps": total}
 
 
-def _killed_at(spec: str, workdir: Path, draw: random.Random, data_dir: str | None) -> int | None:
-    """The last step that a run had logged when it was killed, some steps further than before; None if it was over."""
-    reach = last_step(workdir) + draw.randint(1, KILL_STEPS // (KILLS + 1))
-    process = start(spec, workdir, data_dir, FEW, steps=KILL_STEPS)
+def _killed_at(spec: str, run: Callable[[Path], subprocess.Popen], workdir: Path, further: int) -> int | None:
+    """The last step that a run had logged when it was killed, so many further than before; None if it was over."""
+    reach = last_step(workdir) + further
+    process = run(workdir)
     wait_for_step(process, workdir, reach)
     process.kill()
     _, errors = process.communicate()

@@ -38,13 +38,14 @@ TOP = """# Methods
 
 Made by `python benchmarks/methods.py`, which trains each method with the configs of its tables. Accuracies are per cent
 on held-out data, mean ± standard deviation over n seeds: kNN of 20 neighbours, and a linear probe, on frozen features.
-Parameters are all that are trained, and those of the encoder among them. Seconds are those of the quickest of the n
-runs of `launch.py`, from the command to its exit: start, data, compilation (or reading what an earlier run of the same
-program compiled, as seeds after the first do), baselines, training with its evaluations, and the report; they were
-taken on several days, on which the machine was up to a sixth slower or faster. Alarms are the runs that warned of a
-collapse (`config.on_collapse`). Settings were chosen on parts of the training split. After the test split had been
-seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and those of BYOL on
-OpenMoji twice. `supervised` and `sup_con` learn from the labels.
+Parameters are all that are trained, and those of the encoder among them. Seconds are those of the quickest run of
+`launch.py` that was timed, from the command to its exit: start, data, compilation (or reading what an earlier run of
+the same program compiled, as seeds after the first do), baselines, training with its evaluations, and the report; they
+were taken on several days, on which the machine was up to a sixth slower or faster. Of some methods fewer runs than n
+were timed; the others (`--quick`) were evaluated at their end alone. Alarms are the timed runs that warned of a
+collapse (`config.on_collapse`), of how many. Settings were chosen on parts of the training split. After the test split
+had been seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and those of BYOL
+on OpenMoji twice. `supervised` and `sup_con` learn from the labels.
 
 What is the same for all methods of a table stands below it; the rest of each is in its config. Steps and batch say how
 many pictures are seen, not how much is computed: target networks and small crops cost more. TFLOPs are those of the
@@ -225,7 +226,7 @@ def _row(table: str, name: str, runs: list[dict], cost: dict | None) -> str:
     seconds = [run["seconds"] for run in runs if "seconds" in run]
     network = _network(config_of(spec_of(table, name))["model"])
     alarms = [run["alarm"] for run in runs if "alarm" in run]
-    timed = (f"{min(seconds):.0f}", str(sum(alarms))) if seconds else ("", "")
+    timed = (f"{min(seconds):.0f}", f"{sum(alarms)} of {len(alarms)}") if seconds else ("", "")
     flops = "" if cost is None else f"{2 * cost['multiply_adds'] / 1e12:.1f}"
     cells = (name, network, *sizes, str(len(runs)), *scores, flops, *timed)
     return f"| {' | '.join(cells)} |"
