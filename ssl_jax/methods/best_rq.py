@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ssl_jax import augment, losses, masking
+from ssl_jax import augment, losses
 from ssl_jax.models import hearing, settings
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.frame_transformer import STEP
@@ -79,8 +79,8 @@ class BestRQ(nnx.Module):
         view_key, span_key, noise_key = jax.random.split(key, 3)
         heard = self.view.train(view_key, example)
         frames, fours = heard["frames"], heard["frames"].shape[0] // STEP
-        there = jnp.arange(fours) < self.backbone.frames(heard["length"])
-        mask = masking.random_spans(span_key, there, start_rate=self.start_rate, span=self.span)
+        spans = dict(start_rate=self.start_rate, span=self.span)
+        mask = hearing.draw_spans(self.backbone, span_key, frames, heard["length"], **spans)
         hidden = jnp.pad(jnp.repeat(mask, STEP), (0, len(frames) - STEP * fours))
         noise = self.noise * jax.random.normal(noise_key, frames.shape)
         shown = jnp.where(hidden[:, None] > 0, noise, frames)
@@ -94,13 +94,8 @@ class BestRQ(nnx.Module):
         states = self.backbone(views["frames"], views["length"], train=train, key=key)
         logits, mask, codes = self.prediction(states), views["mask"], views["codes"]
         loss = losses.best_rq(logits, codes, mask)
-        right = (logits.argmax(-1) == codes) * mask
         there = real(self.backbone.frames(views["length"]), mask.shape[1])
-        chosen = jax.nn.one_hot(codes, self.codebook.shape[0])[:, :, None]
-        return loss, {
-            "masked_unit_accuracy": right.sum() / jnp.maximum(mask.sum(), 1),
-            "unit_perplexity": losses.codebook_perplexity(chosen, there).mean(),
-        }
+        return loss, hearing.unit_metrics(logits, codes, mask, counted=there)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the network's output over an utterance, nothing hidden: [B, width]."""

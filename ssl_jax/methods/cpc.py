@@ -46,8 +46,7 @@ class CPC(nnx.Module):
     def _view(self, key, example):
         view_key, negative_key = jax.random.split(key)
         heard = self.view.train(view_key, example)
-        size = self.backbone.frames(heard["waveform"].shape[0])
-        there = jnp.arange(size) < self.backbone.frames(heard["length"])
+        there = hearing.real_frames(self.backbone, heard["waveform"], heard["length"])
         return {**heard, "negatives": masking.sample_negatives(negative_key, there, self.negatives)}
 
     def loss(

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ssl_jax import augment, losses, masking
+from ssl_jax import augment, losses
 from ssl_jax.models import hearing, settings, targets
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.pooling import deviation_of_places
@@ -79,9 +79,9 @@ class Data2Vec(nnx.Module):
     def _view(self, key, example):
         view_key, span_key = jax.random.split(key)
         heard = self.view.train(view_key, example)
-        size = self.backbone.frames(heard["waveform"].shape[0])
-        there = jnp.arange(size) < self.backbone.frames(heard["length"])
-        return {**heard, "mask": masking.random_spans(span_key, there, start_rate=self.start_rate, span=self.span)}
+        spans = dict(start_rate=self.start_rate, span=self.span)
+        mask = hearing.draw_spans(self.backbone, span_key, heard["waveform"], heard["length"], **spans)
+        return {**heard, "mask": mask}
 
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True

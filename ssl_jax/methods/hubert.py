@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ssl_jax import augment, losses, masking, models
+from ssl_jax import augment, losses, models
 from ssl_jax.augment import spectrogram
 from ssl_jax.errors import UserError
 from ssl_jax.models import hearing, mean_square, settings, targets
@@ -164,9 +164,9 @@ class HuBERT(nnx.Module):
     def _view(self, key, example):
         view_key, span_key = jax.random.split(key)
         heard = self.view.train(view_key, example)
-        size = self.backbone.frames(heard["waveform"].shape[0])
-        there = jnp.arange(size) < self.backbone.frames(heard["length"])
-        return {**heard, "mask": masking.random_spans(span_key, there, start_rate=self.start_rate, span=self.span)}
+        spans = dict(start_rate=self.start_rate, span=self.span)
+        mask = hearing.draw_spans(self.backbone, span_key, heard["waveform"], heard["length"], **spans)
+        return {**heard, "mask": mask}
 
     def labels(self, heard: dict[str, jax.Array]) -> jax.Array:
         """The nearest centroid of each frame, int32 [B, F]."""
@@ -185,13 +185,7 @@ class HuBERT(nnx.Module):
         logits = losses.codeword_logits(self.projection(states), self.codewords[...], temperature=self.temperature)
         there = real(frames, mask.shape[1])
         unit_loss = losses.hubert(logits, labels, mask, there.astype(jnp.float32), alpha=self.alpha)
-        right = (logits.argmax(-1) == labels) * mask
-        chosen = jax.nn.one_hot(labels, self.codewords.shape[0])[:, :, None]
-        metrics = {
-            "unit_loss": unit_loss,
-            "masked_unit_accuracy": right.sum() / jnp.maximum(mask.sum(), 1),
-            "unit_perplexity": losses.codebook_perplexity(chosen, mask).mean(),
-        }
+        metrics = {"unit_loss": unit_loss, **hearing.unit_metrics(logits, labels, mask, counted=mask)}
         return unit_loss + self.feature_penalty * mean_square(raw, frames), metrics
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:

@@ -98,9 +98,8 @@ class Wav2Vec2(nnx.Module):
     def _view(self, key, example):
         view_key, span_key, negative_key = jax.random.split(key, 3)
         heard = self.view.train(view_key, example)
-        size = self.backbone.frames(heard["waveform"].shape[0])
-        there = jnp.arange(size) < self.backbone.frames(heard["length"])
-        mask = masking.random_spans(span_key, there, start_rate=self.start_rate, span=self.span)
+        spans = dict(start_rate=self.start_rate, span=self.span)
+        mask = hearing.draw_spans(self.backbone, span_key, heard["waveform"], heard["length"], **spans)
         return {**heard, "mask": mask, "negatives": masking.sample_negatives(negative_key, mask, self.negatives)}
 
     def loss(

@@ -1,4 +1,4 @@
-"""What the methods of sound have in common: means over the real frames of what a network hears."""
+"""What the methods of sound have in common: which frames are real, which are hidden, and means over what is heard."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from ssl_jax import losses, masking
 from ssl_jax.models.pooling import mean_of_frames
 
 
@@ -16,6 +17,44 @@ def check_span(encoder: nnx.Module, view: Any, span: int) -> None:
     if shape is not None and span > encoder.frames(shape[0]):
         few = f"the {encoder.frames(shape[0])} frames of a view; lower it or raise config.data.seconds"
         raise ValueError(f"span {span} is more than {few}")
+
+
+def real_frames(encoder: nnx.Module, heard: jax.Array, length: jax.Array) -> jax.Array:
+    """Which of the encoder's frames of one recording are not of padding, bool [F].
+
+    Args:
+      encoder: says how many frames it makes of how many samples (or frames of a spectrogram).
+      heard: the recording, [T, ...].
+      length: int, how many of the T are real.
+    """
+    return jnp.arange(encoder.frames(heard.shape[0])) < encoder.frames(length)
+
+
+def draw_spans(
+    encoder: nnx.Module, key: jax.Array, heard: jax.Array, length: jax.Array, *, start_rate: float, span: int
+) -> jax.Array:
+    """Which of them are hidden, float32 [F]: `masking.random_spans` among those that are real."""
+    return masking.random_spans(key, real_frames(encoder, heard, length), start_rate=start_rate, span=span)
+
+
+def unit_metrics(logits: jax.Array, units: jax.Array, mask: jax.Array, *, counted: jax.Array) -> dict[str, jax.Array]:
+    """How many hidden units are guessed right, and how many units are in use.
+
+    Args:
+      logits: [B, F, C].
+      units: int [B, F], the true ones.
+      mask: float32 [B, F], 1 where hidden.
+      counted: [B, F], 1 where units are counted for their perplexity.
+
+    Returns:
+      float32 scalars `masked_unit_accuracy`, a share, and `unit_perplexity`, between 1 and C.
+    """
+    right = (logits.argmax(-1) == units) * mask
+    chosen = jax.nn.one_hot(units, logits.shape[-1])[:, :, None]
+    return {
+        "masked_unit_accuracy": right.sum() / jnp.maximum(mask.sum(), 1),
+        "unit_perplexity": losses.codebook_perplexity(chosen, counted).mean(),
+    }
 
 
 def embed(encoder: nnx.Module, view: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
