@@ -43,6 +43,7 @@ from tests.stepping import Stepper, relative_difference  # noqa: E402
 
 EARLY_STEPS, PARALLEL_STEPS, KILL_STEPS, KILLS = 5, 20, 120, 3
 JOBS = ("seeds", "cost", "parallel", "resume")
+AS_A_USER = {"XLA_FLAGS": ""}  # environment of a run
 FEW = "--config.evaluate.limit=500"  # examples, where the sameness of results is looked at and not how good they are
 
 
@@ -62,7 +63,7 @@ def score(spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool
     command += [f"--workdir={workdir}", *([f"--data_dir={data_dir}"] if data_dir else [])]
     command += ["--config.evaluate.every=0"] if quick else []
     begun = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"XLA_FLAGS": ""}, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | AS_A_USER, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"{spec}, seed {seed}: {done.stderr.strip()}")
     seconds, during = time.monotonic() - begun, {}
@@ -103,7 +104,7 @@ def _curve(config: dict, devices: list, data_dir: str | None) -> np.ndarray:
 def resume(spec: str, draw: random.Random, data_dir: str | None) -> dict:
     """Whether a run that is killed at random steps ends as an undisturbed one: arrays, metrics and results."""
     total = KILL_STEPS + methods_page.config_of(spec)["schedule"].get("hold_steps", 0)
-    run = lambda workdir: start(spec, workdir, data_dir, FEW, steps=total)
+    run = lambda workdir: start(spec, workdir, data_dir, FEW, steps=total, environment=AS_A_USER)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
         finish(run(whole))

@@ -199,8 +199,9 @@ def _tasks(table: str, by_name: dict[str, list[dict]]) -> list[str]:
         raw = [_spread(runs[:1], f"raw/{measure}") for measure in MEASURES]
         for number, task in enumerate(_tasks_of(table, name, runs) or ("",)):
             beside = [_measured(runs, f"{stage}/{task}") for stage in ("pretrained", "untrained")]
-            simple = [key for key in runs[0]["results"] if task and key.startswith(f"raw/{task}")]
-            told = (f"{report_names.metric(key)} {_measured(runs[:1], key)}" for key in sorted(simple))
+            simple = sorted(key for key in runs[0]["results"] if task and key.startswith(f"raw/{task}"))
+            called = {f"raw/{task}": "raw input"}
+            told = (f"{called.get(key, report_names.metric(key))} {_measured(runs[:1], key)}" for key in simple)
             first = ("", "", "") if number else (name, *raw)
             lines.append(f"| {' | '.join((*first, task and report_names.metric(task), *beside, ', '.join(told)))} |")
     return lines

@@ -6,7 +6,7 @@
 The probes tell the language of held-out wordings from one and from five recordings of each, and from all; English and
 Spanish are spoken by one voice. Mean and deviation of cepstra, the raw input, tell much of it.
 
-Unlike the paper: 8 kHz, half as many mels and frames, a smaller network, 250 steps.
+Unlike the paper: 8 kHz, half as many mels and frames, a smaller network, 1,000 steps.
 
 It promises nothing yet: a whole run has not been measured over seeds.
 """
@@ -17,7 +17,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 250
+    config.steps = 1000
     config.batch_size = 64
     config.log_every = 20
     config.data = dict(modality="audio", name="asterisk_sounds", seconds=0.96, label_key="language")
@@ -26,7 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.method = dict(name="byol", momentum=0.98, projector_hidden=512, projector_out=128)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=1e-4)
     config.schedule = dict(name="warmup_cosine", warmup_steps=40)
-    config.checkpoint = dict(every=125, keep=2, best="eval/knn_full")
-    config.evaluate = dict(every=125, tasks=("knn_1shot", "knn_5shot", "knn_full", "linear"))
+    config.checkpoint = dict(every=500, keep=2, best="eval/knn_full")
+    config.evaluate = dict(every=500, tasks=("knn_1shot", "knn_5shot", "knn_full", "linear"))
     config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
     return config

@@ -3,9 +3,8 @@
 python launch.py --config=configs/electra_kjv.py
 
 Layers normalise first, unlike the paper's: the generator learns sooner so. As in the authors' code, 15 % of the hidden
-words stay in place.
-
-It promises nothing yet: a whole run has not been measured over seeds.
+words stay in place. The generator learns its task; the discriminator puts replaced words above others more often than
+not (`replaced_auc`) but calls next to none of them replaced, and the probes of its features promise nothing.
 """
 
 import ml_collections
@@ -31,8 +30,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.checkpoint = dict(every=500, keep=2, best="eval/masked_accuracy")
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(
-        results={},
-        margins={},
+        results={"masked_accuracy": 0.352, "replaced_auc": 0.591, "knn_full": 0.077, "linear": 0.127},
+        margins={"masked_accuracy": 0.31, "replaced_auc": 0.04},
         hardware="2 CPU cores",
     )
     return config

@@ -9,8 +9,6 @@ python launch.py sweep --config=configs/hubert_asterisk.py:second
 
 All is tested on prompts whose wording is in no training; the probes tell the five languages apart, of which each has
 one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
-
-It promises nothing yet: a whole run has not been measured over seeds.
 """
 
 from collections.abc import Iterator
@@ -42,7 +40,11 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
     config.checkpoint = dict(every=100, keep=2, best="eval/masked_unit_accuracy")
     config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
-    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
+    config.expected = dict(
+        results={"masked_unit_accuracy": 0.106, "knn_full": 0.66, "linear": 0.788},
+        margins={"masked_unit_accuracy": 0.07, "knn_full": 0.15, "linear": 0.18},
+        hardware="2 CPU cores",
+    )
     if variant == "second":
         config.method.teacher = "runs/hubert_1"
     elif variant:

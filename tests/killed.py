@@ -22,14 +22,23 @@ def compiling_little(devices: int) -> dict[str, str]:
 
 
 def start(
-    config: str, workdir: pathlib.Path, data_dir: pathlib.Path | None, *overrides: str, steps: int, devices: int = 1
+    config: str,
+    workdir: pathlib.Path,
+    data_dir: pathlib.Path | None,
+    *overrides: str,
+    steps: int,
+    devices: int = 1,
+    environment: dict[str, str] | None = None,
 ) -> subprocess.Popen:
-    """A run of `config`, with `overrides`, on so many devices, in a process of its own."""
+    """A run of `config`, with `overrides`, on so many devices, in a process of its own.
+
+    `environment` is by default that of `compiling_little`.
+    """
     command = [sys.executable, "launch.py", f"--config={config}", f"--workdir={workdir}"]
     command += [f"--data_dir={data_dir}"] if data_dir else []
     command += [f"--config.steps={steps}", "--config.checkpoint.every=10"]
     command += [f"--config.evaluate.every={steps // 4}", "--config.log_every=2", *overrides]
-    env = os.environ | compiling_little(devices)
+    env = os.environ | (compiling_little(devices) if environment is None else environment)
     return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 

@@ -44,11 +44,16 @@ class APC(nnx.Module):
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Mean absolute error (equation 1), and `copy_error`, that of taking the present frame for the one to come."""
+        """Mean absolute error (equation 1).
+
+        Its metrics: `copy_error`, the error of taking the present frame for the one to come, and `copy_skill`, the
+        share of that error which the predictions save, below 0 where they are worse.
+        """
         frames, there = views["frames"], real(views["length"], views["frames"].shape[1]).astype(jnp.float32)
         predictions = self.prediction(self.backbone(**views, train=train, key=key))
         loss = losses.apc(predictions, frames, there, shift=self.shift)
-        return loss, {"copy_error": losses.apc(frames, frames, there, shift=self.shift)}
+        copied = losses.apc(frames, frames, there, shift=self.shift)
+        return loss, {"copy_error": copied, "copy_skill": 1 - loss / jnp.maximum(copied, jnp.finfo(copied.dtype).tiny)}
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the last GRU's states over an utterance's frames: [B, width]."""

@@ -96,6 +96,7 @@ METRICS = {
     "target_deviation": "Deviation of targets",
     "prediction_deviation": "Deviation of predictions",
     "copy_error": "Error of copying the frame before",
+    "copy_skill": "Error saved beside copying",
     "unit_loss": "Loss of hidden units",
     "masked_unit_accuracy": "Hidden units guessed",
     "unit_perplexity": "Units in use",
@@ -109,11 +110,11 @@ METRICS = {
     "knn_full_tf_idf": "… by TF-IDF",
     "neighbour_top_1": "Next or last sentence first",
     "neighbour_top_5": "… among the first 5",
-    "neighbour_top_10": "… among the first 10",
+    "neighbour_top_10": "Next or last sentence among the first 10",
     "neighbour_rank": "… mean of 1 / rank",
     "neighbour_top_1_tf_idf": "Next or last sentence first, by TF-IDF",
     "neighbour_top_5_tf_idf": "… among the first 5, by TF-IDF",
-    "neighbour_top_10_tf_idf": "… among the first 10, by TF-IDF",
+    "neighbour_top_10_tf_idf": "Next or last sentence among the first 10, by TF-IDF",
     "neighbour_rank_tf_idf": "… mean of 1 / rank, by TF-IDF",
     "pair_accuracy": "Other pass found in the batch",
     "context_accuracy": "Near words told from others",
@@ -124,7 +125,7 @@ METRICS = {
 """What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN and layers too."""
 _SHOTS = re.compile(r"knn_(\d+)shot")
 _LAYER = re.compile(r"linear_layer_(\d+)")
-_SHARE = re.compile(r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|.*top_?\d.*")
+_SHARE = re.compile(r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|copy_skill|.*top_?\d.*")
 
 
 def metric(key: str) -> str:
