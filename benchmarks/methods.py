@@ -116,7 +116,7 @@ def resume(spec: str, draw: random.Random, data_dir: str | None) -> dict:
             same = True
         except AssertionError:
             same = False
-    return {"exact": same, "steps_at_kills": steps, "kills": KILLS, "steps": total}
+    return {"exact": same, "steps_at_kills": steps, "kills": KILLS, "steps": total, "as_a_user": True}
 
 
 def _killed_at(spec: str, run: Callable[[Path], subprocess.Popen], workdir: Path, further: int) -> int | None:

@@ -42,10 +42,10 @@ Parameters are all that are trained, and those of the encoder among them. Second
 `launch.py` that was timed, from the command to its exit: start, data, compilation (or reading what an earlier run of
 the same program compiled, as seeds after the first do), baselines, training with its evaluations, and the report; they
 were taken on several days, on which the machine was up to a sixth slower or faster. Of some methods fewer runs than n
-were timed; the others (`--quick`) were evaluated at their end alone. Alarms are the timed runs that warned of a
-collapse (`config.on_collapse`), of how many. Settings were chosen on parts of the training split. After the test split
-had been seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and those of BYOL
-on OpenMoji twice. `supervised` and `sup_con` learn from the labels.
+were timed; the others (`--quick`) were evaluated at their end alone. Alarms: how many of the timed runs warned of a
+collapse (`config.on_collapse`). Settings were chosen on parts of the training split. After the test split had been
+seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and those of BYOL on
+OpenMoji twice; so were the steps of BEST-RQ, of sound. `supervised` and `sup_con` learn from the labels.
 
 What is the same for all methods of a table stands below it; the rest of each is in its config. Steps and batch say how
 many pictures are seen, not how much is computed: target networks and small crops cost more. TFLOPs are those of the
@@ -64,10 +64,10 @@ input too: word counts of text, means and deviations of MFCC of sound. Values ar
 PROMISED = """"1 and 8 devices": largest relative difference of the loss over the first {early} steps from the same
 state, and over {steps}{sizes}. Rounding grows where AdamW's first steps divide by gradients that are near 0.
 "Resumes exactly": a run killed with SIGKILL at random steps and continued ends with the same arrays, metrics and
-results, bit for bit, as one that was not disturbed. "Paper's encoder": parameters that the source of the paper's
-config states; where it states any, `tests/test_configs.py` holds that the config builds with as many. How near the
-losses are to other codes, in value and gradient, says [losses.md](losses.md); what wrong settings are told,
-`tests/test_wrong_inputs.py`."""
+results, bit for bit, as one that was not disturbed{compiled}. "Paper's encoder": parameters that the source of the
+paper's config states; where it states any, `tests/test_configs.py` holds that the config builds with as many. How
+near the losses are to other codes, in value and gradient, says [losses.md](losses.md); what wrong settings are
+told, `tests/test_wrong_inputs.py`."""
 PROMISES = """
 ## What every method promises
 
@@ -150,9 +150,17 @@ def page(found: dict[str, dict]) -> str:
     parallel = [entry for key, entry in found.items() if key.endswith("/parallel")]
     steps, early = (max((entry[name] for entry in parallel), default=0) for name in ("steps", "early_steps"))
     sizes = "".join(f"; that of {name} passes 0 and is divided by {size:g} at least" for name, size in SIZE.items())
-    promised = _filled(PROMISED.format(early=early, steps=steps, sizes=sizes))
+    promised = _filled(PROMISED.format(early=early, steps=steps, sizes=sizes, compiled=_compiled(found)))
     text += PROMISES.format(text=promised) + _promises(names, found)
     return text + "\nMeasured on: " + "; ".join(sorted({entry["hardware"] for entry in found.values()})) + ".\n"
+
+
+def _compiled(found: dict[str, dict]) -> str:
+    """How the runs that were killed were compiled."""
+    resumed = [entry for key, entry in found.items() if key.endswith("/resume")]
+    little = sum(not entry.get("as_a_user") for entry in resumed)
+    which = "all of these runs" if little == len(resumed) else f"{little} of these {len(resumed)} runs"
+    return f"; {which} were compiled with few optimisations, as tests are" if little else ""
 
 
 def write(found: dict[str, dict]) -> None:

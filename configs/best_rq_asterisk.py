@@ -6,7 +6,8 @@ All is tested on prompts whose wording is in no training; the probes tell the fi
 one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
 
 What it promises is of its task alone: random filters of four frames, which the untrained network is, already tell nine
-of ten, and the trained one tells no more. How hard the task is depends on the codebook that a seed draws.
+of ten by a linear probe, and the trained one tells no more. How hard the task is depends on the codebook that a seed
+draws.
 """
 
 import ml_collections
@@ -30,7 +31,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.checkpoint = dict(every=300, keep=2, best="eval/masked_unit_accuracy")
     config.evaluate = dict(every=300, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
     config.expected = dict(
-        results={"masked_unit_accuracy": 0.389, "knn_full": 0.771, "linear": 0.918},
+        results={"masked_unit_accuracy": 0.389, "knn_full": 0.767, "linear": 0.918},
         margins={"masked_unit_accuracy": 0.11},
         hardware="2 CPU cores",
     )

@@ -15,7 +15,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 250
+    config.steps = 1000
     config.batch_size = 64
     config.log_every = 20
     config.data = dict(
@@ -36,7 +36,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.method = dict(name="clap", text_width=96, text_depth=2, text_heads=3, joint_width=128, temperature=0.07)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01)
     config.schedule = dict(name="warmup_cosine", warmup_steps=40)
-    config.checkpoint = dict(every=125, keep=2, best="eval/sound_to_text")
-    config.evaluate = dict(every=125, tasks=("knn_1shot", "knn_5shot", "knn_full", "linear"))
+    config.checkpoint = dict(every=500, keep=2, best="eval/sound_to_text")
+    config.evaluate = dict(every=500, tasks=("knn_1shot", "knn_5shot", "knn_full", "linear"))
     config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
     return config

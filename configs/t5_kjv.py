@@ -26,8 +26,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.checkpoint = dict(every=500, keep=2, best="eval/span_accuracy")
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(
-        results={"span_accuracy": 0.367, "knn_full": 0.135, "linear": 0.164},
-        margins={"span_accuracy": 0.3, "knn_full": 0.015, "linear": 0.03},
+        results={"span_accuracy": 0.367, "knn_full": 0.136, "linear": 0.169},
+        margins={"span_accuracy": 0.3, "knn_full": 0.02, "linear": 0.04},
         hardware="2 CPU cores",
     )
     return config

@@ -47,13 +47,14 @@ class APC(nnx.Module):
         """Mean absolute error (equation 1).
 
         Its metrics: `copy_error`, the error of taking the present frame for the one to come, and `copy_skill`, the
-        share of that error which the predictions save, below 0 where they are worse.
+        share of that error which the predictions save, below 0 where they are worse, 0 where copying has no error.
         """
         frames, there = views["frames"], real(views["length"], views["frames"].shape[1]).astype(jnp.float32)
         predictions = self.prediction(self.backbone(**views, train=train, key=key))
         loss = losses.apc(predictions, frames, there, shift=self.shift)
         copied = losses.apc(frames, frames, there, shift=self.shift)
-        return loss, {"copy_error": copied, "copy_skill": 1 - loss / jnp.maximum(copied, jnp.finfo(copied.dtype).tiny)}
+        skill = jnp.where(copied > 0, 1 - loss / jnp.where(copied > 0, copied, 1), 0)
+        return loss, {"copy_error": copied, "copy_skill": skill}
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the last GRU's states over an utterance's frames: [B, width]."""

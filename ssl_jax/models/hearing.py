@@ -33,7 +33,16 @@ def real_frames(encoder: nnx.Module, heard: jax.Array, length: jax.Array) -> jax
 def draw_spans(
     encoder: nnx.Module, key: jax.Array, heard: jax.Array, length: jax.Array, *, start_rate: float, span: int
 ) -> jax.Array:
-    """Which of them are hidden, float32 [F]: `masking.random_spans` among those that are real."""
+    """Which real frames of one recording are hidden, float32 [F].
+
+    Args:
+      encoder: as for `real_frames`.
+      key: of this recording.
+      heard: the recording, [T, ...].
+      length: int, how many of the T are real.
+      start_rate: of `masking.random_spans`.
+      span: of the same.
+    """
     return masking.random_spans(key, real_frames(encoder, heard, length), start_rate=start_rate, span=span)
 
 

@@ -96,7 +96,7 @@ METRICS = {
     "target_deviation": "Deviation of targets",
     "prediction_deviation": "Deviation of predictions",
     "copy_error": "Error of copying the frame before",
-    "copy_skill": "Error saved beside copying",
+    "copy_skill": "Error saved against copying",
     "unit_loss": "Loss of hidden units",
     "masked_unit_accuracy": "Hidden units guessed",
     "unit_perplexity": "Units in use",
