@@ -133,10 +133,10 @@ def test_killed_at_any_moment_of_the_first_use(tmp_path: Path):
     expected = _sums(whole)
     seconds = time.monotonic() - began
     hits = 0
-    for moment in range(1, 9):
+    for moment in range(1, 6):
         process = _ready(tmp_path / "killed")
         _let_go(process)
-        time.sleep(0.5 * seconds * moment / 8)
+        time.sleep(0.5 * seconds * moment / 5)
         process.kill()
         sums = _sums(process)
         if process.returncode == -signal.SIGKILL:
@@ -145,7 +145,7 @@ def test_killed_at_any_moment_of_the_first_use(tmp_path: Path):
             assert sums == expected
             shutil.rmtree(tmp_path / "killed")
             seconds *= 0.6
-    assert hits >= 5, "most kills came too late to interrupt anything"
+    assert hits >= 3, "most kills came too late to interrupt anything"
     last = _ready(tmp_path / "killed")
     _let_go(last)
     assert _sums(last) == expected

@@ -9,7 +9,7 @@ from ssl_jax import diagnostics
 
 SIZES = [(8, 64), (64, 16), (256, 128), (300, 300), (1000, 32), (50, 512)]
 over = pytest.mark.parametrize("n, d", SIZES)
-seeds = pytest.mark.parametrize("seed", range(3))
+seeds = pytest.mark.parametrize("seed", range(2))
 
 
 def normal(seed, *shape):
