@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ssl_jax import augment, losses
+from ssl_jax import augment, losses, masking
 from ssl_jax.models import hearing, settings
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.frame_transformer import STEP
@@ -79,8 +79,8 @@ class BestRQ(nnx.Module):
         view_key, span_key, noise_key = jax.random.split(key, 3)
         heard = self.view.train(view_key, example)
         frames, fours = heard["frames"], heard["frames"].shape[0] // STEP
-        spans = dict(start_rate=self.start_rate, span=self.span)
-        mask = hearing.draw_spans(self.backbone, span_key, frames, heard["length"], **spans)
+        there = hearing.real_frames(self.backbone, frames, heard["length"])
+        mask = masking.random_spans(span_key, there, start_rate=self.start_rate, span=self.span)
         hidden = jnp.pad(jnp.repeat(mask, STEP), (0, len(frames) - STEP * fours))
         noise = self.noise * jax.random.normal(noise_key, frames.shape)
         shown = jnp.where(hidden[:, None] > 0, noise, frames)

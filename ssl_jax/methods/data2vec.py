@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ssl_jax import augment, losses
+from ssl_jax import augment, losses, masking
 from ssl_jax.models import hearing, settings, targets
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.pooling import deviation_of_places
@@ -79,8 +79,8 @@ class Data2Vec(nnx.Module):
     def _view(self, key, example):
         view_key, span_key = jax.random.split(key)
         heard = self.view.train(view_key, example)
-        spans = dict(start_rate=self.start_rate, span=self.span)
-        mask = hearing.draw_spans(self.backbone, span_key, heard["waveform"], heard["length"], **spans)
+        there = hearing.real_frames(self.backbone, heard["waveform"], heard["length"])
+        mask = masking.random_spans(span_key, there, start_rate=self.start_rate, span=self.span)
         return {**heard, "mask": mask}
 
     def loss(

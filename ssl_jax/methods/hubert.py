@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ssl_jax import augment, losses, models
+from ssl_jax import augment, losses, masking, models
 from ssl_jax.augment import spectrogram
 from ssl_jax.errors import UserError
 from ssl_jax.models import hearing, mean_square, settings, targets
@@ -164,8 +164,8 @@ class HuBERT(nnx.Module):
     def _view(self, key, example):
         view_key, span_key = jax.random.split(key)
         heard = self.view.train(view_key, example)
-        spans = dict(start_rate=self.start_rate, span=self.span)
-        mask = hearing.draw_spans(self.backbone, span_key, heard["waveform"], heard["length"], **spans)
+        there = hearing.real_frames(self.backbone, heard["waveform"], heard["length"])
+        mask = masking.random_spans(span_key, there, start_rate=self.start_rate, span=self.span)
         return {**heard, "mask": mask}
 
     def labels(self, heard: dict[str, jax.Array]) -> jax.Array:

@@ -98,8 +98,8 @@ class Wav2Vec2(nnx.Module):
     def _view(self, key, example):
         view_key, span_key, negative_key = jax.random.split(key, 3)
         heard = self.view.train(view_key, example)
-        spans = dict(start_rate=self.start_rate, span=self.span)
-        mask = hearing.draw_spans(self.backbone, span_key, heard["waveform"], heard["length"], **spans)
+        there = hearing.real_frames(self.backbone, heard["waveform"], heard["length"])
+        mask = masking.random_spans(span_key, there, start_rate=self.start_rate, span=self.span)
         return {**heard, "mask": mask, "negatives": masking.sample_negatives(negative_key, mask, self.negatives)}
 
     def loss(

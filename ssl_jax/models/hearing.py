@@ -1,4 +1,4 @@
-"""What the methods of sound have in common: which frames are real, which are hidden, and means over what is heard."""
+"""What the methods of sound have in common: which frames are real, and what is measured of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ssl_jax import losses, masking
+from ssl_jax import losses
 from ssl_jax.models.pooling import mean_of_frames
 
 
@@ -28,22 +28,6 @@ def real_frames(encoder: nnx.Module, heard: jax.Array, length: jax.Array) -> jax
       length: int, how many of the T are real.
     """
     return jnp.arange(encoder.frames(heard.shape[0])) < encoder.frames(length)
-
-
-def draw_spans(
-    encoder: nnx.Module, key: jax.Array, heard: jax.Array, length: jax.Array, *, start_rate: float, span: int
-) -> jax.Array:
-    """Which real frames of one recording are hidden, float32 [F].
-
-    Args:
-      encoder: as for `real_frames`.
-      key: of this recording.
-      heard: the recording, [T, ...].
-      length: int, how many of the T are real.
-      start_rate: of `masking.random_spans`.
-      span: of the same.
-    """
-    return masking.random_spans(key, real_frames(encoder, heard, length), start_rate=start_rate, span=span)
 
 
 def unit_metrics(logits: jax.Array, units: jax.Array, mask: jax.Array, *, counted: jax.Array) -> dict[str, jax.Array]:
