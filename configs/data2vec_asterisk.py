@@ -5,7 +5,8 @@ python launch.py --config=configs/data2vec_asterisk.py
 All is tested on prompts whose wording is in no training; the probes tell the five languages apart, of which each has
 one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
 
-It promises nothing yet: a whole run has not been measured over seeds.
+A linear probe gains on the untrained network; nearest neighbours do not with each seed. The features have few
+directions (RankMe 3.3 of 96); 900 steps at half the rate, tried with one seed, gave 6.4, and the probe told no more.
 """
 
 import ml_collections
@@ -31,5 +32,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
     config.checkpoint = dict(every=100, keep=2)
     config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
-    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
+    config.expected = dict(
+        results={"knn_full": 0.412, "linear": 0.625},
+        margins={"linear": 0.01},
+        hardware="2 CPU cores",
+    )
     return config

@@ -8,7 +8,8 @@ Spanish are spoken by one voice. Mean and deviation of cepstra, the raw input, t
 
 Unlike the paper: 8 kHz, 1.28 s, patches of 8 x 8, 60 % hidden, plain targets, and a decoder that attends everywhere.
 
-It promises nothing yet: a whole run has not been measured over seeds.
+Both a linear probe and nearest neighbours gain on the untrained network. 400 steps were too few for the probe (79.2 %
+beside 80.3 %).
 """
 
 import ml_collections
@@ -17,7 +18,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 400
+    config.steps = 1600
     config.batch_size = 128
     config.log_every = 20
     config.data = dict(modality="audio", name="asterisk_sounds", seconds=2.56, label_key="language")
@@ -31,7 +32,11 @@ def get_config() -> ml_collections.ConfigDict:
     )
     config.optimizer = dict(name="adamw", learning_rate=1.5e-3, weight_decay=0.05, b2=0.95)
     config.schedule = dict(name="warmup_cosine", warmup_steps=50)
-    config.checkpoint = dict(every=200, keep=2, best="eval/knn_full")
-    config.evaluate = dict(every=200, tasks=("knn_1shot", "knn_5shot", "knn_full", "linear"))
-    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
+    config.checkpoint = dict(every=400, keep=2, best="eval/knn_full")
+    config.evaluate = dict(every=400, tasks=("knn_1shot", "knn_5shot", "knn_full", "linear"))
+    config.expected = dict(
+        results={"knn_full": 0.77, "linear": 0.867},
+        margins={"knn_full": 0.15, "linear": 0.01},
+        hardware="2 CPU cores",
+    )
     return config
