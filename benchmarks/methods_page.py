@@ -45,8 +45,8 @@ were taken on several days, on which the machine was up to a sixth slower or fas
 were timed; the others (`--quick`) were evaluated at their end alone. Alarms: how many of the timed runs warned of a
 collapse (`config.on_collapse`). Settings were chosen on parts of the training split. After the test split had been
 seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and those of BYOL on
-OpenMoji twice; so were the steps of APC, BEST-RQ, BYOL, CLAP and MAE on sound. `supervised` and `sup_con` learn from
-the labels.
+OpenMoji twice; the steps of APC, BEST-RQ, BYOL, CLAP and MAE on sound were chosen again too. `supervised` and
+`sup_con` learn from the labels.
 
 What is the same for all methods of a table stands below it; the rest of each is in its config. Steps and batch say how
 many pictures are seen, not how much is computed: target networks and small crops cost more. TFLOPs are those of the

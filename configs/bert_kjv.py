@@ -24,7 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.checkpoint = dict(every=500, keep=2, best="eval/masked_accuracy")
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100, likelihood_limit=128)
     config.expected = dict(
-        results={"masked_accuracy": 0.343, "next_sentence_accuracy": 0.619, "knn_full": 0.137, "linear": 0.168},
+        results={"masked_accuracy": 0.343, "next_sentence_accuracy": 0.619, "knn_full": 0.137, "linear": 0.167},
         margins={"masked_accuracy": 0.3, "next_sentence_accuracy": 0.04, "knn_full": 0.03, "linear": 0.02},
         hardware="2 CPU cores",
     )

@@ -6,7 +6,8 @@ All is tested on prompts whose wording is in no training; the probes tell the fi
 one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
 
 A linear probe gains on the untrained network; nearest neighbours do not with each seed. The features have few
-directions (RankMe 3.3 of 96); 900 steps at half the rate, tried with one seed, gave 6.4, and the probe told no more.
+directions (RankMe 3.3 of 96, untrained 19.9); 900 steps at half the rate, tried with one seed, gave 6.4, and the probe
+told no more.
 """
 
 import ml_collections

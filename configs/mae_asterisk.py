@@ -8,8 +8,8 @@ Spanish are spoken by one voice. Mean and deviation of cepstra, the raw input, t
 
 Unlike the paper: 8 kHz, 1.28 s, patches of 8 x 8, 60 % hidden, plain targets, and a decoder that attends everywhere.
 
-Both a linear probe and nearest neighbours gain on the untrained network. 400 steps were too few for the probe (79.2 %
-beside 80.3 %).
+Both a linear probe and nearest neighbours gain on the untrained network. 400 steps, over three seeds too, were too few
+for the probe: 79.2 %, where the untrained network's has 80.3 %.
 """
 
 import ml_collections

@@ -15,8 +15,8 @@ class AudioCNN(nnx.Module):
 
     Frames are pooled by the sum of their largest and their mean values (section III-B and appendix A). Layers start as
     PyTorch's do. The linear layers see all mels of a frame, so the spectrograms have as many as the network was built
-    for; they may be of any length from 8 frames on. Which of two equal frames is the largest, and so takes the gradient,
-    is decided by rounding: its norm may differ by 1e-4 between 1 and 8 devices where the loss differs by 1e-7.
+    for; they may be of any length from 8 frames on. Where values that are pooled differ by rounding alone, rounding
+    decides which of them takes the gradient: its norm may differ by 1e-4 from 1 device to 8 where the loss does not.
 
     Args:
       mels: number of filters; a multiple of 8.
