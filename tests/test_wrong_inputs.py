@@ -189,6 +189,8 @@ WRONG_CONFIGS = [
     ("simclr", "evaluate.map_limit=2", "config.evaluate.map_limit 2 must be at least 3 examples, or 0 for no map"),
     ("roberta", "method.separate_documents=1", "config.method.separate_documents is 1 (int)"),
     ("albert", "data.second_segment=none", "config.method: albert tells the order", "second_segment to 'swapped'"),
+    ("albert", "model.segments=1", "config.method: sequences have two segments: set config.model.segments to 2"),
+    ("bert", "model.segments=1", "config.method: sequences have two segments: set config.model.segments to 2"),
     *(
         (name, f"views.name={view}", f"config.method: {name} guesses hidden tokens: set config.views.name to 'bert'")
         for name in ("bert", "roberta", "electra")

@@ -32,11 +32,12 @@ class BERT(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: the view does not say which tokens it hides, the weight is negative, or the second task has no
-            pairs.
+          ValueError: the view does not say which tokens it hides, the weight is negative, the second task has no
+            pairs, or the network has one kind of segment for two.
         """
         settings.network("bert", backbone, "embed_tokens", "text_transformer")
         reading.check_guesses("bert", view)
+        reading.check_segments(backbone, view)
         if next_sentence_weight < 0:
             raise ValueError(f"next_sentence_weight {next_sentence_weight} must be at least 0")
         if next_sentence_weight > 0 and view.told != "next":

@@ -115,6 +115,12 @@ def check_one_text(method: str, view: Any) -> None:
         )
 
 
+def check_segments(encoder: nnx.Module, view: Any) -> None:
+    """Raises a ValueError where sequences have two segments and the encoder has one kind."""
+    if view.told and encoder.segments is not None and encoder.segments.num_embeddings < 2:
+        raise ValueError("sequences have two segments: set config.model.segments to 2, or to 0 to have neither marked")
+
+
 def token_head(encoder: nnx.Module) -> dict[str, Any]:
     """Arguments of `MLMHead` on an encoder."""
     fitting = dict(embedding_width=encoder.embedding_width, epsilon=encoder.epsilon)
