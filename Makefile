@@ -22,7 +22,7 @@ test: $(TEST)/ready  ## the whole suite, in its own environment, with the refere
 quick: $(TEST)/ready  ## the suite without its slow end-to-end checks
 	$(RUN)
 
-engines: $(TEST)/ready  ## what needs SkyPilot, xpk or the compiler for TPUs, side by side: the last is slow
+engines:  ## what needs SkyPilot, xpk or the compiler for TPUs, side by side: the last is slow
 	$(MAKE) -j2 --output-sync=target launched planned
 
 launched: $(ENGINES)/ready

@@ -41,11 +41,11 @@ on held-out data, mean ± standard deviation over n seeds: kNN of 20 neighbours,
 Parameters are all that are trained, and those of the encoder among them. Seconds are those of the quickest run of
 `launch.py` that was timed, from the command to its exit: start, data, compilation (or reading what an earlier run of
 the same program compiled, as seeds after the first do), baselines, training with its evaluations, and the report; they
-were taken on several days, on which the machine was up to a sixth slower or faster. Of some methods fewer runs than n
-were timed; the others (`--quick`) were evaluated at their end alone. Alarms: how many of the timed runs warned of a
-collapse (`config.on_collapse`). Settings were chosen on parts of the training split. After the test split had been
-seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and those of BYOL on
-OpenMoji twice; the steps of APC, BEST-RQ, BYOL, CLAP and MAE on sound were chosen again too. `supervised` and
+were taken on several days and machines, which differ: BERT took 431 s on one and 263 s on another. Of some methods
+fewer runs than n were timed; the others (`--quick`) were evaluated at their end alone. Alarms: how many of the timed
+runs warned of a collapse (`config.on_collapse`). Settings were chosen on parts of the training split. After the test
+split had been seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and those of
+BYOL on OpenMoji twice; the steps of APC, BEST-RQ, BYOL, CLAP and MAE on sound were chosen again too. `supervised` and
 `sup_con` learn from the labels.
 
 What is the same for all methods of a table stands below it; the rest of each is in its config. Steps and batch say how

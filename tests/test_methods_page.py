@@ -131,6 +131,11 @@ def test_readme_says_which_methods_pass_raw_pixels():
     assert len(passed["small_fashion_mnist", "linear"]) > len(methods_page.methods_of("small_fashion_mnist")) / 2
 
 
+def of_sound(method: str, stage: str, measure: str = "linear") -> np.ndarray:
+    """Per cent, over seeds."""
+    return 100 * methods_page.over_seeds(methods_page.runs_of(FOUND, "asterisk", method), f"{stage}/{measure}")
+
+
 @pytest.mark.parametrize(
     ("method", "called"),
     [
@@ -139,17 +144,14 @@ def test_readme_says_which_methods_pass_raw_pixels():
     ],
 )
 def test_readme_says_what_probes_of_sound_gain(method, called):
-    runs = methods_page.runs_of(FOUND, "asterisk", method)
-    share = lambda stage: 100 * methods_page.over_seeds(runs, f"{stage}/linear")
-    assert f"from {share('untrained').mean():.1f} % to {share('pretrained').mean():.1f} % with {called}" in WORDS
-    assert (share("pretrained") > share("untrained")).all()
+    untrained, trained = (of_sound(method, stage) for stage in ("untrained", "pretrained"))
+    assert f"from {untrained.mean():.1f} % to {trained.mean():.1f} % with {called}" in WORDS
+    assert (trained > untrained).all()
 
 
 def test_readme_says_which_probes_of_sound_do_not_gain_and_which_pass_raw_input():
-    runs = {method: methods_page.runs_of(FOUND, "asterisk", method) for method in methods_page.methods_of("asterisk")}
-    share = lambda method, stage, measure="linear": 100 * methods_page.over_seeds(runs[method], f"{stage}/{measure}")
-    mean = lambda *of: share(*of).mean()
-    assert {m for m in runs if (share(m, "pretrained") <= share(m, "untrained")).any()} == {"best_rq", "clap"}
+    methods, mean = methods_page.methods_of("asterisk"), lambda *of: of_sound(*of).mean()
+    assert {m for m in methods if (of_sound(m, "pretrained") <= of_sound(m, "untrained")).any()} == {"best_rq", "clap"}
     assert mean("clap", "pretrained") > mean("clap", "untrained") and "not with each seed of CLAP" in WORDS
     assert mean("best_rq", "pretrained") < mean("best_rq", "untrained")
     assert f"with BEST-RQ, whose untrained network tells {mean('best_rq', 'untrained'):.1f} % already" in WORDS
@@ -157,7 +159,7 @@ def test_readme_says_which_probes_of_sound_do_not_gain_and_which_pass_raw_input(
         found, untrained = (f"{mean('clap', stage, task):.0f} %" for stage in ("pretrained", "untrained"))
         assert f"finds {found} of the texts" in WORDS and f"where the untrained network finds {untrained}," in WORDS
     for stage in ("pretrained", "untrained"):
-        assert {method for method in runs if mean(method, stage) > mean(method, "raw")} == {"apc"}
+        assert {method for method in methods if mean(method, stage) > mean(method, "raw")} == {"apc"}
     assert "APC alone passes them, as its untrained network does already" in WORDS
-    raw = [mean(method, "raw") for method in runs]
+    raw = [mean(method, "raw") for method in methods]
     assert f"tell {min(raw):.1f} % to {max(raw):.1f} %, by the length of the examples" in WORDS
