@@ -34,5 +34,5 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.schedule = dict(name="constant", warmup_steps=0)
     config.checkpoint = dict(every=5 * thousand, keep=2, best="eval/contrastive_accuracy")
     config.evaluate = dict(every=25 * thousand, batch_size=64, during=(), tasks=(), diagnostics=False)
-    config.expected = dict(results={}, source="van den Oord et al. 2018, section 3.1")
+    config.expected = dict(results={}, source="van den Oord et al. 2018, section 3.1", hardware="8 GPUs")
     return trial.speech(config, variant)

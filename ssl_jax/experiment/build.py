@@ -109,9 +109,13 @@ class Experiment:
 
     def initial_state(self) -> states.TrainState:
         """The state at step 0; of a method that prepares itself (`prepare`), once it has seen the training split."""
-        recipe = self.recipe
-        state = states.initialize(self.make_method, recipe.optimizer, recipe.seed, recipe.mesh, self.sharding)
+        state = self.unprepared_state()
         return preparing.prepared(self, state) if hasattr(self.method, "prepare") else state
+
+    def unprepared_state(self) -> states.TrainState:
+        """The state at step 0 without that: all that an untrained network needs."""
+        recipe = self.recipe
+        return states.initialize(self.make_method, recipe.optimizer, recipe.seed, recipe.mesh, self.sharding)
 
     def abstract_state(self) -> states.TrainState:
         """The same with shapes in place of arrays."""

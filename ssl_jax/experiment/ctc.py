@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +53,7 @@ def evaluate(
     if method.backbone.reads not in ("waveform", "frames"):
         raise UserError(f"--task={task}: a {type(method.backbone).__name__} gives one vector a recording, not frames.")
     if chosen["untrained"]:
-        method = experiment.module(experiment.initial_state())
+        method = experiment.module(experiment.unprepared_state())
     opened = _opened(experiment.config, chosen, data_dir)
     spoken = {split: _texts(opened, chosen["text_key"], split) for split in opened.splits[::2]}
     alphabet = transcripts.Alphabet.of(spoken[opened.splits[0]])
@@ -114,11 +115,12 @@ def _opened(config: Mapping[str, Any], chosen: Mapping[str, Any], data_dir: str 
 
 
 def _texts(opened: data.AudioData, text_key: str, split: str) -> list[str]:
-    """What is said in each recording of a split."""
+    """What is said in each recording of a split, in lower case, without punctuation but for apostrophes."""
     records = Records(opened.name, opened.data_dir, split, (text_key,), opened.mock)
     records.feature(text_key, "text_key")
     read = itertools.chain.from_iterable(records.in_parts(_ROWS))
-    return [" ".join(record[text_key].decode(errors="replace").lower().split()) for record in read]
+    lower = (record[text_key].decode(errors="replace").lower() for record in read)
+    return [" ".join(re.sub(r"[^\w' ]+|_", " ", text).split()) for text in lower]
 
 
 class _Waveforms:

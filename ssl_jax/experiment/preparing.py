@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -15,6 +16,9 @@ from ssl_jax.train import processes
 from ssl_jax.train.checkpoints import Checkpoints
 from ssl_jax.train.paths import path_name
 from ssl_jax.train.state import TrainState
+from ssl_jax.train.workdir import Workdir, read_json
+
+_TEACHER = "teacher.json"
 
 
 def prepared(experiment: Any, state: TrainState) -> TrainState:
@@ -37,6 +41,18 @@ def prepared(experiment: Any, state: TrainState) -> TrainState:
         method.prepare(experiment.data.train, experiment.recipe.seed)
     found = processes.of_first(jax.device_get(nnx.state(method, nnx.Not(nnx.Param))))
     return dataclasses.replace(state, variables=jax.tree.map(_placed, found, state.variables))
+
+
+def keep_teacher(method: nnx.Module, folder: Workdir) -> None:
+    """Keeps in a run's folder what its teacher's network is, whose weights are in the run's own checkpoints."""
+    if getattr(method, "teacher", None) is not None:
+        folder.write_json(_TEACHER, read_json(pathlib.Path(method.teacher_folder).expanduser() / "config.json"))
+
+
+def with_kept_teacher(config: Mapping[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+    """The config of the run in `folder`, which names no other run where this one keeps its teacher's config."""
+    kept = folder / _TEACHER
+    return config | {"method": config["method"] | {"teacher": str(kept)}} if kept.exists() else dict(config)
 
 
 def _set_weights(teacher: nnx.Module, folder: str) -> None:

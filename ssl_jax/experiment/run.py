@@ -7,7 +7,7 @@ from typing import Any
 from ssl_jax import config as configs
 from ssl_jax import evaluate, methods
 from ssl_jax.errors import UserError
-from ssl_jax.experiment import device_errors, show
+from ssl_jax.experiment import device_errors, preparing, show
 from ssl_jax.experiment.build import Experiment, build
 from ssl_jax.experiment.collapse import Watch
 from ssl_jax.experiment.resolve import resolved
@@ -60,6 +60,7 @@ def run(
             scorer = Scorer(experiment, stop.point)
             scorer.check_best()
             folder.write_json("config.json", experiment.config)  # not before: one that cannot run owns no folder
+            preparing.keep_teacher(experiment.method, folder)
             _check_shared(folder)
             return _run(experiment, scorer, folder, stop)
     finally:

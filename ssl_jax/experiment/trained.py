@@ -9,6 +9,7 @@ from flax import nnx
 
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
+from ssl_jax.experiment import preparing
 from ssl_jax.experiment.build import Experiment, build
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.checkpoints import Checkpoints
@@ -53,7 +54,8 @@ def load(workdir: str | os.PathLike, *, data_dir: str | None = None) -> Trained:
     config, own = config_of(workdir), Workdir(pathlib.Path(workdir).expanduser().absolute())
     try:
         mesh = meshes.make_mesh(jax.devices()[:1])
-        experiment = build(config | {"sharding": {}}, data_dir=data_dir, mesh=mesh)
+        config = preparing.with_kept_teacher(config | {"sharding": {}}, own.path)
+        experiment = build(config, data_dir=data_dir, mesh=mesh)
         checkpoints = configs.construct(Checkpoints, config["checkpoint"], "config.checkpoint", own.path)
         try:
             state = checkpoints.restore(experiment.abstract_state())

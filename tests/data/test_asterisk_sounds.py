@@ -1,6 +1,8 @@
 """The prompts of Asterisk from small recordings made here, and the real ones where Debian's packages are installed."""
 
+import gzip
 import io
+import re
 import tarfile
 import wave
 from pathlib import Path
@@ -14,6 +16,13 @@ from ssl_jax.data.builders import asterisk_sounds
 from ssl_jax.errors import UserError
 
 FILES = ("digits/7", "letters/b", "vm-goodbye", "phonetic/b_p", "conf-full", "beep", "silence/1", "empty")
+LIST = """\ufeff; Core Asterisk Sounds
+
+digits/7: Seven. [7]
+phonetic/b_p:  bravo
+ vm-goodbye:vm-goodbye: Good  bye: (in %s) come again
+; conf-full: nothing
+"""
 
 
 def wav(samples: np.ndarray, *, rate: int = 8000, channels: int = 1) -> bytes:
@@ -39,6 +48,17 @@ def write_folder(sounds: Path, language: str) -> None:
         path.write_bytes(wav(samples))
 
 
+def spoken(language: str) -> bytes:
+    """The list of what is said; letters/b and conf-full are left out."""
+    return gzip.compress((LIST % language).encode())
+
+
+def write_list(lists: Path, language: str) -> None:
+    path = lists / f"asterisk-core-sounds-{language}" / f"core-sounds-{language}.txt.gz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(spoken(language))
+
+
 def ar(members: dict[str, bytes]) -> bytes:
     """An archive as `man 5 ar` describes it; members begin at even places."""
     content = b"!<arch>\n"
@@ -48,17 +68,25 @@ def ar(members: dict[str, bytes]) -> bytes:
     return content
 
 
-def write_package(folder: Path, language: str, *, damage: int | None = None) -> Path:
+def write_packages(folder: Path, language: str, *, damage: int | None = None) -> Path:
+    """Both packages of a language; the path of that of its recordings, of which `damage` bytes may be left."""
+    sounds = f".{asterisk_sounds.DEBIAN}/{asterisk_sounds.VOICES[language][0]}"
+    listed = f".{asterisk_sounds.LISTS}/asterisk-core-sounds-{language}"
+    write_package(folder, language, {f"{listed}/core-sounds-{language}.txt.gz": spoken(language), f"{listed}/x": b""})
+    files = {f"{sounds}/{file}.wav": wav(samples) for file, samples in recordings(language).items()}
+    return write_package(folder, f"{language}-wav", files, damage=damage)
+
+
+def write_package(folder: Path, name: str, files: dict[str, bytes], *, damage: int | None = None) -> Path:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:xz") as archive:
-        for file, samples in recordings(language).items():
-            name = f".{asterisk_sounds.DEBIAN}/{asterisk_sounds.VOICES[language][0]}/{file}.wav"
-            info, content = tarfile.TarInfo(name), wav(samples)
+        for file, content in files.items():
+            info = tarfile.TarInfo(file)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     members = {"debian-binary": b"2.0\n", "control.tar.xz": b"odd", "data.tar.xz": buffer.getvalue()}
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"asterisk-core-sounds-{language}-wav_1.6.1-1_all.deb"
+    path = folder / f"asterisk-core-sounds-{name}_1.6.1-1_all.deb"
     path.write_bytes(ar(members)[:damage])
     return path
 
@@ -67,6 +95,7 @@ def write_package(folder: Path, language: str, *, damage: int | None = None) -> 
 def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the builder now looks for what Debian's packages install; empty."""
     monkeypatch.setattr(asterisk_sounds, "DEBIAN", str(tmp_path / "debian"))
+    monkeypatch.setattr(asterisk_sounds, "LISTS", str(tmp_path / "lists"))
     return tmp_path / "debian"
 
 
@@ -91,7 +120,11 @@ def check_reads(data_dir: Path, language: str) -> None:
         np.testing.assert_array_equal(record["audio"], recordings(language)[file])
         assert record["audio"].dtype == np.int16 and record["language"] == list(asterisk_sounds.VOICES).index(language)
     seven, b = (train | test)["digits/7"], (train | test)["phonetic/b_p"]
-    assert (seven["digit"], seven["letter"], seven["text"].decode()) == (7, -1, "seven")
+    assert (seven["digit"], seven["letter"]) == (7, -1)
+    said = {file: (record["name"].decode(), record["text"].decode()) for file, record in (train | test).items()}
+    assert said.pop("vm-goodbye") == ("goodbye", "Good bye: come again")
+    others = {"digits/7": ("seven", "Seven."), "letters/b": ("b", ""), "phonetic/b_p": ("bravo", "bravo")}
+    assert said == others | {"conf-full": ("full", "")}
     assert asterisk_sounds.WORDS[seven["word"]] == "digits/7" and asterisk_sounds.WORDS[b["word"]] == "phonetic/b_p"
     assert (b["digit"], b["letter"]) == (-1, -1)
     assert list(records(name, data_dir, f"digits_{language}")) == ["digits/7"]
@@ -101,33 +134,39 @@ def check_reads(data_dir: Path, language: str) -> None:
 
 def test_installed_recordings_are_read(debian: Path, tmp_path: Path):
     write_folder(debian, "fr")
+    write_list(debian.parent / "lists", "fr")
     check_reads(tmp_path / "data", "fr")
 
 
 def test_packages_are_read_without_installing_them(by_hand: Path, tmp_path: Path):
-    write_package(by_hand, "it")
+    write_packages(by_hand, "it")
     check_reads(tmp_path / "data", "it")
 
 
 @pytest.mark.parametrize("place", ["", "unpacked"])
 def test_folders_of_unpacked_packages_are_read(by_hand: Path, debian: Path, tmp_path: Path, place: str):
     write_folder(by_hand / (str(debian).lstrip("/") if place else ""), "ru")
+    if place:
+        write_list(by_hand / asterisk_sounds.LISTS.lstrip("/"), "ru")
+    else:
+        (by_hand / "core-sounds-ru.txt.gz").write_bytes(spoken("ru"))
     check_reads(tmp_path / "data", "ru")
 
 
 def test_all_languages_by_default(debian: Path, by_hand: Path, tmp_path: Path):
     for language in ("en", "es", "fr"):
         write_folder(debian, language)
+        write_list(debian.parent / "lists", language)
     for language in ("it", "ru"):
-        write_package(by_hand, language)
+        write_packages(by_hand, language)
     data.prepare("asterisk_sounds", str(tmp_path / "data"))
     read = lambda split: list(tfds.data_source("asterisk_sounds", split=split, data_dir=str(tmp_path / "data")))
     splits = ("train", "test")
     found = {split: read(split) for split in splits}
-    texts = {split: {record["text"] for record in found[split]} for split in splits}
+    names = {split: {record["name"] for record in found[split]} for split in splits}
     italian = [record for record in found["train"] if record["language"] == 3]
     assert {record["file"] for record in read("train_it")} == {record["file"] for record in italian} != set()
-    assert sum(map(len, found.values())) == 5 * 5 and not texts["train"] & texts["test"]
+    assert sum(map(len, found.values())) == 5 * 5 and not names["train"] & names["test"]
     who = {(int(record["language"]), int(record["speaker"])) for split in splits for record in found[split]}
     assert who == {(0, 0), (1, 0), (2, 3), (3, 1), (4, 2)}  # English and Spanish are of one speaker
 
@@ -135,7 +174,9 @@ def test_all_languages_by_default(debian: Path, by_hand: Path, tmp_path: Path):
 def test_what_is_missing_is_said(debian: Path, by_hand: Path, tmp_path: Path):
     for language in ("en", "fr", "ru"):
         write_folder(debian, language)
-    packages = "asterisk-core-sounds-es-wav asterisk-core-sounds-it-wav"
+        if language != "fr":
+            write_list(debian.parent / "lists", language)
+    packages = " ".join(f"asterisk-core-sounds-{name}" for name in ("es-wav", "it-wav", "es", "fr", "it"))
     with pytest.raises(UserError, match=f"^config.data.name: .*: run apt install {packages}, or put") as caught:
         data.prepare("asterisk_sounds", str(tmp_path / "data"))
     assert str(by_hand) in str(caught.value) and "\n" not in str(caught.value)
@@ -146,8 +187,19 @@ def test_what_is_missing_is_said(debian: Path, by_hand: Path, tmp_path: Path):
     [(5, "no Debian package"), (100, "it holds no data.tar"), (-200, "(end|ended)")],
 )
 def test_a_damaged_package_is_named(by_hand: Path, tmp_path: Path, damage: int, message: str):
-    path = write_package(by_hand, "en", damage=damage)
+    path = write_packages(by_hand, "en", damage=damage)
     with pytest.raises(UserError, match=f"{path.name} is damaged or cannot be unpacked here .*{message}") as caught:
+        data.prepare("asterisk_sounds/en", str(tmp_path / "data"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"no list", gzip.compress(b"a: b" * 99)[:-9], gzip.compress(b"\xff")])
+def test_a_damaged_list_is_named(debian: Path, tmp_path: Path, content: bytes):
+    write_folder(debian, "en")
+    write_list(debian.parent / "lists", "en")
+    path = debian.parent / "lists" / "asterisk-core-sounds-en" / "core-sounds-en.txt.gz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{path} holds no list of what is said, or a damaged one") as caught:
         data.prepare("asterisk_sounds/en", str(tmp_path / "data"))
     assert "\n" not in str(caught.value)
 
@@ -164,6 +216,7 @@ def test_a_damaged_package_is_named(by_hand: Path, tmp_path: Path, damage: int, 
 )
 def test_another_file_is_named(debian: Path, tmp_path: Path, content: bytes, message: str):
     write_folder(debian, "en")
+    write_list(debian.parent / "lists", "en")
     path = debian / asterisk_sounds.VOICES["en"][0] / "digits" / "7.wav"
     path.write_bytes(content)
     with pytest.raises(UserError, match=f"{path} {message}") as caught:
@@ -198,7 +251,7 @@ def test_another_file_is_named(debian: Path, tmp_path: Path, content: bytes, mes
     ],
 )
 def test_what_a_file_name_says(file: str, said: str):
-    assert asterisk_sounds.text(file) == said
+    assert asterisk_sounds.words(file) == said
 
 
 @pytest.mark.parametrize(
@@ -211,6 +264,7 @@ def test_what_a_file_name_says(file: str, said: str):
         ("conf-adminmenu", "conf-adminmenu-162", "conf-adminmenu-18"),
         ("letters/z", "letters/zed"),
         ("letters/o", "digits/oh"),
+        ("conf-lockednow", "confbridge-locked"),
     ],
 )
 def test_one_wording_is_in_one_split(files: tuple[str, ...]):
@@ -220,10 +274,13 @@ def test_one_wording_is_in_one_split(files: tuple[str, ...]):
 @pytest.fixture(scope="module")
 def real(data_dir: str) -> str:
     missing = [
-        folder for folder, _ in asterisk_sounds.VOICES.values() if not Path(asterisk_sounds.DEBIAN, folder).exists()
+        language
+        for language, (folder, _) in asterisk_sounds.VOICES.items()
+        if not Path(asterisk_sounds.DEBIAN, folder).exists()
+        or not Path(asterisk_sounds.LISTS, f"asterisk-core-sounds-{language}").exists()
     ]
     if missing:
-        pytest.skip("asterisk-core-sounds-{en,es,fr,it,ru}-wav are not installed")
+        pytest.skip("asterisk-core-sounds-{en,es,fr,it,ru} and -wav are not installed")
     data.prepare("asterisk_sounds", data_dir)
     return data_dir
 
@@ -232,14 +289,24 @@ def test_the_real_set(real: str):
     found = {
         split: list(tfds.data_source("asterisk_sounds", split=split, data_dir=real)) for split in ("train", "test")
     }
-    assert {split: len(examples) for split, examples in found.items()} == {"train": 2185, "test": 570}
+    assert {split: len(examples) for split, examples in found.items()} == {"train": 2197, "test": 548}
     everything = found["train"] + found["test"]
     hours = sum(len(record["audio"]) for record in everything) / 8000 / 3600
     assert 2.0 < hours < 2.4
     assert np.bincount([record["language"] for record in everything]).min() > 500
     files = {split: {record["file"] for record in found[split]} for split in found}
-    texts = {split: {record["text"] for record in found[split]} for split in found}
-    assert not files["train"] & files["test"] and not texts["train"] & texts["test"]
+    names = {split: {record["name"] for record in found[split]} for split in found}
+    assert not files["train"] & files["test"] and not names["train"] & names["test"]
+
+
+def test_nothing_is_said_in_both_splits(real: str):
+    letters = lambda text: re.sub(r"[\W_]+", "", text.decode().casefold())
+    said = {
+        split: {letters(record["text"]) for record in tfds.data_source("asterisk_sounds", split=split, data_dir=real)}
+        for split in ("train", "test")
+    }
+    assert said["train"] & said["test"] == {""}, "what the lists leave out alone"
+    assert all(len(texts) > 400 for texts in said.values())
 
 
 @pytest.mark.parametrize("language", asterisk_sounds.VOICES)

@@ -1,6 +1,7 @@
 """HuBERT's clusters: of cepstra, and of an earlier run's features."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ from flax import nnx
 
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
-from ssl_jax.experiment import build
+from ssl_jax.experiment import build, run, trained
 from ssl_jax.methods.hubert import Centroids
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.checkpoints import Checkpoints
@@ -78,6 +79,18 @@ def test_second_iteration_clusters_features_of_the_first(data_dir, tmp_path):
     features, _ = jax.jit(method.describe)(heard)
     teacher = experiment(data_dir).module(first).backbone
     np.testing.assert_allclose(features, jax.jit(lambda heard: teacher.states(**heard)[1])(heard), atol=1e-5)
+
+
+def test_a_second_iteration_is_taken_up_without_the_folder_of_the_first(data_dir, tmp_path):
+    first_run(tmp_path / "first", data_dir)
+    config = tiny.config("hubert", steps=2, schedule=dict(warmup_steps=1), evaluate=dict(during=(), tasks=()))
+    config["method"] |= dict(teacher=str(tmp_path / "first"), layer=2, clusters=6)
+    assert run(config, tmp_path / "second", data_dir=data_dir) == 0
+    before = trained.load(tmp_path / "second", data_dir=data_dir).method
+    shutil.rmtree(tmp_path / "first")
+    after = trained.load(tmp_path / "second", data_dir=data_dir).method
+    for one, other in zip(jax.tree.leaves(nnx.state(before)), jax.tree.leaves(nnx.state(after)), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_cannot_be_a_teacher_is_refused(data_dir, tmp_path):

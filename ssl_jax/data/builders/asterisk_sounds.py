@@ -1,5 +1,6 @@
 """Spoken prompts of the telephone exchange Asterisk, from Debian's packages."""
 
+import gzip
 import hashlib
 import io
 import re
@@ -17,6 +18,9 @@ from ssl_jax.errors import UserError
 DEBIAN = "/usr/share/asterisk/sounds"
 """Where Debian's packages put the recordings."""
 
+LISTS = "/usr/share/doc"
+"""Where they put the lists of what is said."""
+
 VOICES = {
     "en": ("en_US_f_Allison", "Allison"),
     "es": ("es_MX_f_Allison", "Allison"),
@@ -28,7 +32,8 @@ VOICES = {
 
 SAMPLE_RATE = 8000  # Hz
 _TEST_SHARE = 5  # one wording in so many is for testing
-_SOUNDS = re.compile(r"silence/.*|beep|beeperr|(a|de)scending-2tone|tt-monkeys")  # nobody speaks
+_SOUNDS = re.compile(r"silence/.*|beep|beeperr|confbridge-(join|leave)|(a|de)scending-2tone|tt-monkeys")  # no speech
+_NOTES = re.compile(r"\[[^]]*\]|\([^)]*\)|<[^>]*>")  # in lists: 'at [@]', '(in English)'
 _SECTIONS = re.compile(r"(vm|conf|confbridge|pbx|priv|privacy|queue|dir|agent|auth|tt|spy|ss|demo|screen|pm)-")
 
 _UNITS = (
@@ -39,6 +44,21 @@ _TENS = dict(zip(range(20, 100, 10), "twenty thirty forty fifty sixty seventy ei
 _ORDINALS = dict(one="first", two="second", three="third", five="fifth", eight="eighth", nine="ninth", twelve="twelfth")
 _DAYS = "sunday monday tuesday wednesday thursday friday saturday".split()
 _MONTHS = "january february march april may june july august september october november december".split()
+_SAME = dict(
+    pair.split("=")
+    for pair in (
+        "zed=z oh=zero o=zero enabled=activated disabled=deactivated reenterpassword=pass usermenu=adminmenu"
+        " lockednow=locked unlockednow=unlocked onlyperson=onlyparticipant declistvolout=declistvolin"
+        " dectalkvolout=dectalkvolin inclistvolout=inclistvolin inctalkvolout=inctalkvolin leaveout=leavein"
+        " lockout=lockin menuexitout=menuexitin muteout=mutein removelastout=removelastin"
+        " restlistvolout=restlistvolin resttalkvolout=resttalkvolin at=a secondtime=second seventieth=eightieth"
+        " millions=million star=asterisk fromunknowncaller=unknowncaller dollarsign=dollar lethan=lessthansign"
+        " urgent=uniform somethingterriblywrong=somethingwrong locallocal=local esde=from messagex=messages ninth=nine"
+        " p=nine oclock=hours time=hours e=and y=and newx=inbox nuovo=inbox oldx=old vecchio=old for=extension"
+        " multi=extension press=extension begingloriousb=begingloriousa begingloriousc=begingloriousa"
+        " beginleader=begingloriousa waitforleader=begingloriousa"
+    ).split()
+)  # words of file names under which a list has the same text as under others, in any language
 _ALPHABET = (
     "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa quebec romeo"
     " sierra tango uniform victor whiskey xray yankee zulu"
@@ -65,20 +85,26 @@ class AsteriskSounds(tfds.core.GeneratorBasedBuilder):
     3.0), from DATA_DIR/downloads/manual (the .deb files, or the folders in them) or where they are installed. Tones and
     silence are left out. Each language has one speaker, who is the same one for English and Spanish.
 
-    `text` is what the file name says, in English for all languages: 'vm-goodbye' is 'goodbye', 'digits/7' is 'seven'.
-    `word` is the file name where it is one of `WORDS`; `digit` and `letter` are those recorded alone. The three are -1
-    elsewhere.
+    `text` is what is said, from the lists in the packages asterisk-core-sounds-{en,es,fr,it,ru}, without their notes in
+    brackets; it is empty for some 70 recordings that the lists leave out. `name` is what the file name says, in English
+    for all languages: 'vm-goodbye' is 'goodbye', 'digits/7' is 'seven'. `word` is the file name where it is one of
+    `WORDS`; `digit` and `letter` are those recorded alone. The three are -1 elsewhere.
 
-    Splits 'train' and 'test': about a fifth of the wordings, chosen by a hash of the text, is the test split, in all
-    languages alike; 'train_LANGUAGE' is one language's part of 'train'. Splits 'digits_LANGUAGE', 'letters_LANGUAGE'
+    Splits 'train' and 'test': about a fifth of the wordings, chosen by a hash of `name`, is the test split, in all
+    languages alike; names under which the same is said in any of the languages go together. 'train_LANGUAGE' is one
+    language's part of 'train'. Splits 'digits_LANGUAGE', 'letters_LANGUAGE'
     and 'words_LANGUAGE' hold the same recordings again, those that have that label: so a probe can learn from some
     speakers and be tested on another.
 
     The configurations 'en', 'es', 'fr', 'it' and 'ru' have one language, 'all' (the default) has the five.
     """
 
-    VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES = {"1.0.0": "First release.", "1.1.0": "A split for training with each language."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {
+        "1.0.0": "First release.",
+        "1.1.0": "A split for training with each language.",
+        "2.0.0": "What is said as it is listed; prompts that say the same in one split; two tones less.",
+    }
     BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in ("all", *VOICES)]
     name = "asterisk_sounds"
 
@@ -88,6 +114,7 @@ class AsteriskSounds(tfds.core.GeneratorBasedBuilder):
             {
                 "audio": tfds.features.Tensor(shape=(None,), dtype=np.int16, encoding="bytes"),
                 "text": tfds.features.Text(),
+                "name": tfds.features.Text(),
                 "file": tfds.features.Text(),
                 "language": label(names=list(VOICES)),
                 "speaker": label(names=sorted({speaker for _, speaker in VOICES.values()})),
@@ -125,22 +152,39 @@ def _keyed(records: list[dict]) -> Iterator[tuple[str, dict]]:
 
 def _records(by_hand: epath.Path, languages: tuple[str, ...]) -> Iterator[dict]:
     """The recordings of these languages in which somebody speaks, by language and file name."""
-    sources = {language: _source(by_hand, language) for language in languages}
-    missing = [f"asterisk-core-sounds-{language}-wav" for language, source in sources.items() if source is None]
+    packages = [f"asterisk-core-sounds-{language}{kind}" for kind in ("-wav", "") for language in languages]
+    sources = {package: _source(by_hand, package) for package in packages}
+    missing = [package for package, source in sources.items() if source is None]
     if missing:
         packages = " ".join(missing)
         raise UserError(
-            f"config.data.name: 'asterisk_sounds' needs recordings that are not there: run apt install {packages}, or"
+            f"config.data.name: 'asterisk_sounds' needs files that are not there: run apt install {packages}, or"
             f" put the files of apt-get download {packages} into {by_hand}; then run the same command again."
         )
-    for language, source in sources.items():
-        folder, speaker = VOICES[language]
-        files = _of_package(source, folder) if source.suffix == ".deb" else _of_folder(source)
-        for file, content in sorted(files):
+    for language in languages:
+        source, speaker = sources[f"asterisk-core-sounds-{language}-wav"], VOICES[language][1]
+        said = _said(sources[f"asterisk-core-sounds-{language}"])
+        for file, content in sorted(_files(source, ".wav")):
             samples = read_wav(source / f"{file}.wav", content)
             if len(samples) and not _SOUNDS.fullmatch(file):
                 labels = {"language": language, "speaker": speaker, **_labels(file)}
-                yield {"audio": samples, "text": text(file), "file": file, **labels}
+                yield {"audio": samples, "text": said.get(file, ""), "name": words(file), "file": file, **labels}
+
+
+def _said(source: epath.Path) -> dict[str, str]:
+    """What is said in the recordings of a language, by file name.
+
+    Raises:
+      UserError: the list is damaged.
+    """
+    try:
+        [(_, content)] = _files(source, ".txt.gz")
+        lines = [line.partition(":") for line in gzip.decompress(content).decode("utf-8-sig").splitlines()]
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{source} holds no list of what is said, or a damaged one ({error}): get it again.") from error
+    listed = {file.strip(): text for file, colon, text in lines if colon and not file.startswith(";")}
+    without = lambda file, text: _NOTES.sub(" ", text.strip().removeprefix(f"{file}:"))
+    return {file: " ".join(without(file, text).split()) for file, text in listed.items()}
 
 
 def _labels(file: str) -> dict[str, str | int]:
@@ -153,7 +197,7 @@ def _labels(file: str) -> dict[str, str | int]:
     }
 
 
-def text(file: str) -> str:
+def words(file: str) -> str:
     """What a file name says, in lower-case English words: 'vm-goodbye' -> 'goodbye', 'digits/h-7' -> 'seventh'."""
     folder, _, name = file.lower().rpartition("/")
     name = _SECTIONS.sub("", name)
@@ -163,8 +207,7 @@ def text(file: str) -> str:
         name = _ALPHABET[LETTERS.index(name[0])]
     elif name.startswith("ascii"):
         name = unicodedata.name(chr(int(name.removeprefix("ascii")))).lower()
-    words = re.split(r"[-_ ]+", name)
-    return " ".join({"pls": "please", "num": "number"}.get(word, word) for word in words)
+    return " ".join({"pls": "please", "num": "number"}.get(word, word) for word in re.split(r"[-_ ]+", name))
 
 
 def _number(name: str) -> str:
@@ -184,39 +227,48 @@ def _number(name: str) -> str:
 
 
 def in_test(file: str) -> bool:
-    """Whether a prompt is in the test split: decided by its text alone, of which numbered variants go together."""
-    said = re.sub(r"[\d ]", "", text(file))
-    said = {"oh": "o", "zed": "z"}.get(said, said)
+    """Whether a prompt is in the test split: decided by its words alone, of which numbered variants go together."""
+    said = re.sub(r"[\d ]", "", words(file))
+    said = _SAME.get(said, said)
     return hashlib.sha256(said.encode()).digest()[0] % _TEST_SHARE == 0
 
 
-def _source(by_hand: epath.Path, language: str) -> epath.Path | None:
-    """The folder or .deb file that has a language's recordings, the first there is."""
-    folder, _ = VOICES[language]
-    unpacked = by_hand / DEBIAN.lstrip("/") / folder
-    packages = sorted(by_hand.glob(f"asterisk-core-sounds-{language}-wav*.deb"))
-    places = (*packages, unpacked, by_hand / folder, epath.Path(DEBIAN) / folder)
+def _source(by_hand: epath.Path, package: str) -> epath.Path | None:
+    """The folder, list or .deb file that has what a package installs, the first there is."""
+    language = package.split("-")[3]
+    if package.endswith("-wav"):
+        place, name = DEBIAN, VOICES[language][0]
+    else:
+        place, name = f"{LISTS}/{package}", f"core-sounds-{language}.txt.gz"
+    packages = sorted(by_hand.glob(f"{package}_*.deb"))
+    places = (*packages, by_hand / place.lstrip("/") / name, by_hand / name, epath.Path(place) / name)
     return next((place for place in places if place.exists()), None)
 
 
-def _of_folder(folder: epath.Path) -> Iterator[tuple[str, bytes]]:
-    """(name without .wav, content) of the recordings below a folder."""
-    for path in (*folder.glob("*.wav"), *folder.glob("*/*.wav")):
-        yield str(path.relative_to(folder)).removesuffix(".wav"), path.read_bytes()
+def _files(source: epath.Path, ending: str) -> Iterator[tuple[str, bytes]]:
+    """(name without `ending`, content) of the files in a folder or a package, or of a file."""
+    if source.suffix == ".deb":
+        yield from _of_package(source, ending)
+    elif source.is_dir():
+        for path in (*source.glob(f"*{ending}"), *source.glob(f"*/*{ending}")):
+            yield str(path.relative_to(source)).removesuffix(ending), path.read_bytes()
+    else:
+        yield source.name.removesuffix(ending), source.read_bytes()
 
 
-def _of_package(path: epath.Path, folder: str) -> Iterator[tuple[str, bytes]]:
-    """(name without .wav, content) of the recordings of a Debian package.
+def _of_package(path: epath.Path, ending: str) -> Iterator[tuple[str, bytes]]:
+    """(name without `ending`, content) of the recordings or the list of a Debian package.
 
     Raises:
       UserError: it is damaged, or packed in a way that Python cannot unpack.
     """
-    prefix = f".{DEBIAN}/{folder}/"
+    folder = re.compile(rf"\.(?:{re.escape(DEBIAN)}|{re.escape(LISTS)})/[^/]+/(.*){re.escape(ending)}")
     try:
         with tarfile.open(fileobj=io.BytesIO(_data_member(path.read_bytes()))) as archive:
             for member in archive:
-                if member.isfile() and member.name.startswith(prefix) and member.name.endswith(".wav"):
-                    yield member.name.removeprefix(prefix).removesuffix(".wav"), archive.extractfile(member).read()
+                found = folder.fullmatch(member.name)
+                if member.isfile() and found:
+                    yield found[1], archive.extractfile(member).read()
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise UserError(
             f"{path} is damaged or cannot be unpacked here ({error}): get it again, or unpack it with dpkg-deb -x"
