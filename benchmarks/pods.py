@@ -27,7 +27,7 @@ from ssl_jax.train.workdir import write_atomically  # noqa: E402
 RESULTS, PAGE = ROOT / "docs" / "pods.json", ROOT / "docs" / "pods.md"
 # One chip of v5e (16 GiB) for a core of a TPU v3 (BYOL: for two) or a GPU, one of v5p for an A100 of 80 GB, 16 for
 # BERT's 16 and T5's slice, the largest slice for RoBERTa's GPUs. Where a paper does not say what it ran on: one of v5e
-# (LeJEPA's ViT-H: of v6e, 32 GiB) for each 64 pictures of a batch of ImageNet, one for CIFAR-10; for text and sound one,
+# (LeJEPA's ViT-H: of v6e, 32 GiB) for each 64 pictures of a batch of ImageNet, one for CIFAR-10; one for text or sound,
 # or the fewest that the step fits on.
 SLICES = {
     "albert_wikipedia_base": ("v3:8x8",),

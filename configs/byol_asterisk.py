@@ -21,7 +21,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.batch_size = 64
     config.log_every = 20
     config.data = dict(modality="audio", name="asterisk_sounds", seconds=0.96, label_key="language")
-    config.views = dict(name="byol_a", window=32.0, hop=20.0, mels=32)
+    config.views = dict(name="byol_a", short="repeat", window=32.0, hop=20.0, mels=32)
     config.model = dict(name="audio_cnn", mels=32, channels=16, width=256)
     config.method = dict(name="byol", momentum=0.98, projector_hidden=512, projector_out=128)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=1e-4)

@@ -20,11 +20,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.batch_size = 64
     config.log_every = 20
     config.data = dict(
-        modality="audio", name="asterisk_sounds", seconds=2.56, label_key="language", text_key="text", text_length=12,
-        vocab_size=512,
+        modality="audio", name="asterisk_sounds", seconds=3.84, label_key="language", text_key="text", text_length=32,
+        vocab_size=1024,
     )  # fmt: skip
     config.views = dict(
         name="log_mel",
+        short="repeat",
         window=32.0,
         hop=20.0,
         mels=32,

@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.batch_size = 128
     config.log_every = 20
     config.data = dict(modality="audio", name="asterisk_sounds", seconds=2.56, label_key="language")
-    config.views = dict(name="log_mel", seconds=1.28, window=32.0, hop=20.0, mels=32)
+    config.views = dict(name="log_mel", seconds=1.28, short="repeat", window=32.0, hop=20.0, mels=32)
     config.model = dict(
         name="vit", size="Ti", image_size=64, image_width=32, channels=1, patch_size=8, width=96, depth=3, heads=3,
         mlp_dim=384, pooling="mean",

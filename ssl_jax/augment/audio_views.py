@@ -15,7 +15,10 @@ Example = dict[str, jax.Array]
 
 
 class WaveformView:
-    """Samples: a random stretch, faster or slower, louder or softer, with noise, in this order; as asked for.
+    """Samples: faster or slower, a random stretch of that, louder or softer, with noise, in this order; as asked for.
+
+    What is played faster is shorter: where a view is as long as the examples, silence fills it up. Set `seconds` to
+    less than `config.data.seconds` over the largest speed where that is not wanted.
 
     Args:
       spec: of the data; `spec.shapes['waveform']` and `spec.sample_rate` are used.
@@ -70,11 +73,13 @@ class LogMelView:
     What is done to samples is done as in `WaveformView`, then `spectrogram.log_mel` or `spectrogram.kaldi_log_mel`, the
     normalisation, and SpecAugment. Behind the end of a recording a picture is 0, which is the mean, whatever is there.
     Networks of pictures take these rows for a part of the picture, in means over it and in what a masked autoencoder
-    paints too, as in the code of BYOL-A, Audio-MAE and CLAP: how long a recording is can be seen.
+    paints too, as in the code of BYOL-A, Audio-MAE and CLAP: how long a recording is can be seen. With
+    `short='repeat'` there are no such rows.
 
     Args:
       spec: of the data; `spec.shapes['waveform']` and `spec.sample_rate` are used.
       seconds, speed, gain, noise: as in `WaveformView`.
+      short: what fills up an example behind the end of its recording: 'zeros', or the recording again ('repeat').
       window: of a frame, in milliseconds.
       hop: from one frame to the next, in milliseconds.
       mels: number of filters.
@@ -107,6 +112,7 @@ class LogMelView:
         speed: tuple[float, float] = (1.0, 1.0),
         gain: tuple[float, float] = (0.0, 0.0),
         noise: tuple[float, float] | None = None,
+        short: Literal["zeros", "repeat"] = "zeros",
         window: float = 25.0,
         hop: float = 10.0,
         mels: int = 64,
@@ -125,7 +131,7 @@ class LogMelView:
         time_share: float = 1.0,
     ):
         self.spec = spec
-        self._draw = _draw(spec, seconds=seconds, speed=speed, gain=gain, noise=noise)
+        self._draw = _draw(spec, seconds=seconds, speed=speed, gain=gain, noise=noise, short=short)
         settings = dict(window=window, hop=hop, mels=mels, low=low, high=high, scale=scale, n_fft=n_fft)
         self.front_end = FrontEnd(spec.sample_rate, frames=frames, mean=mean, std=std, **settings)
         masks = dict(frequency_masks=frequency_masks, time_masks=time_masks, warp=warp)
@@ -249,12 +255,14 @@ class _Draw:
     speed: tuple[float, float]
     gain: tuple[float, float]
     noise: tuple[float, float] | None
+    repeats: bool = False
 
     def __call__(self, key: jax.Array, example: Example) -> tuple[jax.Array, jax.Array]:
         start_key, speed_key, gain_key, ratio_key, noise_key = jax.random.split(key, 5)
         samples, length = waveform.to_samples(example["waveform"], example["length"]), example["length"]
         if self.speed != (1.0, 1.0):
             samples, length = waveform.change_speed(samples, length, _uniform(speed_key, self.speed))
+        samples, length = self._filled(samples, length)
         start = waveform.draw_start(start_key, length, self.size)
         samples, length = waveform.stretch(samples, length, start, self.size)
         if self.gain != (0.0, 0.0):
@@ -266,19 +274,23 @@ class _Draw:
     def beginning(self, example: Example) -> tuple[jax.Array, jax.Array]:
         """The first `size` samples as they are."""
         samples = waveform.to_samples(example["waveform"], example["length"])
-        return waveform.stretch(samples, example["length"], jnp.int32(0), self.size)
+        samples, length = self._filled(samples, example["length"])
+        return waveform.stretch(samples, length, jnp.int32(0), self.size)
+
+    def _filled(self, samples, length):
+        return waveform.repeated(samples, length) if self.repeats else (samples, length)
 
 
 def _uniform(key, between):
     return jax.random.uniform(key, minval=between[0], maxval=between[1])
 
 
-def beginning(spec: Any) -> Callable[[Example], tuple[jax.Array, jax.Array]]:
-    """A function of an example: all its samples, float32 [T], 0 behind the end, and how many are real."""
-    return _draw(spec, seconds=None, speed=(1.0, 1.0), gain=(0.0, 0.0), noise=None).beginning
+def beginning(spec: Any, *, short: str) -> Callable[[Example], tuple[jax.Array, jax.Array]]:
+    """A function of an example: all its samples, float32 [T], filled up as `short` says, and how many are real."""
+    return _draw(spec, seconds=None, speed=(1.0, 1.0), gain=(0.0, 0.0), noise=None, short=short).beginning
 
 
-def _draw(spec, *, seconds, speed, gain, noise) -> _Draw:
+def _draw(spec, *, seconds, speed, gain, noise, short="zeros") -> _Draw:
     if "waveform" not in spec.shapes:
         raise ValueError("these are views of sound, and the data has none; set config.data.modality to 'audio'")
     (samples,) = spec.shapes["waveform"]
@@ -289,10 +301,12 @@ def _draw(spec, *, seconds, speed, gain, noise) -> _Draw:
     for name, between in (("speed", speed), ("gain", gain), *([("noise", noise)] if noise is not None else [])):
         if len(between) != 2 or not between[0] <= between[1] or not all(map(math.isfinite, between)):
             raise ValueError(f"{name} {between} is not a range (low, high)")
+    if short not in ("zeros", "repeat"):
+        raise ValueError(f"short {short!r} is not 'zeros' or 'repeat'")
     if speed[0] <= 0:
         raise ValueError(f"speed {speed} is not positive")
     ranges = (None if between is None else tuple(map(float, between)) for between in (speed, gain, noise))
-    return _Draw(size, *ranges)
+    return _Draw(size, *ranges, short == "repeat")
 
 
 def _shapes(size: int) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:

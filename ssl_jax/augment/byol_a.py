@@ -30,6 +30,8 @@ class BYOLAView:
 
     Args:
       spec: of the data; `spec.shapes['waveform']` and `spec.sample_rate` are used.
+      short: what fills up an example behind the end of its recording: 'zeros' (which become the mean), or the recording
+        again ('repeat').
       window: of a frame, in milliseconds.
       hop: from one frame to the next, in milliseconds.
       mels: number of filters.
@@ -56,6 +58,7 @@ class BYOLAView:
         self,
         spec: Any,
         *,
+        short: Literal["zeros", "repeat"] = "zeros",
         window: float = 64.0,
         hop: float = 10.0,
         mels: int = 64,
@@ -71,7 +74,7 @@ class BYOLAView:
             raise ValueError(f"mixup {mixup} is not in 0 <= mixup <= 1")
         if len(crop) != 2 or not 0 < crop[0] <= crop[1]:
             raise ValueError(f"crop {crop} is not a range of positive numbers (low, high)")
-        self._samples = beginning(spec)
+        self._samples = beginning(spec, short=short)
         settings = dict(window=window, hop=hop, mels=mels, low=low, high=high, scale=scale)
         front_end = FrontEnd(spec.sample_rate, n_fft=None, frames=None, mean=mean, std=std, **settings)
         self._front_end = front_end

@@ -50,6 +50,12 @@ def stretch(waveform: jax.Array, length: jax.Array, start: jax.Array, size: int)
     return jax.lax.dynamic_slice(padded, (start,), (size,)), jnp.clip(length - start, 0, size)
 
 
+def repeated(waveform: jax.Array, length: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The real samples over and over until they fill [T], and T; silence stays silence of length 0."""
+    size = waveform.shape[0]
+    return waveform[jnp.arange(size) % jnp.maximum(length, 1)], jnp.where(length > 0, size, 0)
+
+
 def gain(waveform: jax.Array, decibels: jax.Array) -> jax.Array:
     """The waveform louder by so many decibels: 20 are a factor of 10. It is not clipped."""
     return waveform * 10 ** (decibels / 20)

@@ -119,8 +119,16 @@ class CLAP(nnx.Module):
 
 
 def retrieved(sounds: jax.Array, texts: jax.Array, tokens: jax.Array) -> dict[str, jax.Array]:
-    """The share of sounds whose nearest text is theirs, and the other way round, among those of the batch."""
+    """The share of sounds whose nearest text is theirs, and the other way round, among those of the batch.
+
+    Beside it, what chance would find.
+    """
     similarities = unit_length(sounds) @ unit_length(texts).T
     same = jnp.all(tokens[:, None] == tokens[None, :], axis=-1)
     right = lambda found: jnp.mean(jnp.take_along_axis(same, found[:, None], axis=1).astype(jnp.float32))
-    return {"sound_to_text": right(similarities.argmax(1)), "text_to_sound": right(similarities.argmax(0))}
+    by_chance = dict.fromkeys(("sound_to_text_chance", "text_to_sound_chance"), same.mean())
+    return {
+        "sound_to_text": right(similarities.argmax(1)),
+        "text_to_sound": right(similarities.argmax(0)),
+        **by_chance,
+    }

@@ -60,7 +60,7 @@ class CPC(nnx.Module):
         shape = (*contexts.shape[:2], self.steps_ahead, encodings.shape[2])
         predictions = self.prediction(contexts).reshape(shape)
         loss = losses.cpc(predictions, encodings, views["negatives"], there)
-        return loss, {"contrastive_accuracy": _accuracy(predictions, encodings, views["negatives"], there)}
+        return loss, _accuracy(predictions, encodings, views["negatives"], there)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the GRU's states over an utterance's frames: [B, width]."""
@@ -78,12 +78,13 @@ class CPC(nnx.Module):
 def _accuracy(predictions, encodings, negatives, there):
     """Share of the predictions, of all steps ahead, that score their own frame above all others.
 
-    A draw of negatives serves all steps; where it holds the frame of a step itself, that is no other.
+    A draw of negatives serves all steps; where it holds the frame of a step itself, that is no other. Beside it, the
+    share that chance would find.
     """
     predictions, encodings = jax.lax.stop_gradient((predictions, encodings))
     scores = jnp.einsum("ntkd,nsd->ntks", predictions, encodings, precision=jax.lax.Precision.HIGHEST)
     count, (length, steps) = jnp.float32(0), scores.shape[1:3]
-    right = jnp.float32(0)
+    right = by_chance = jnp.float32(0)
     for step in range(steps):
         ahead = jnp.minimum(jnp.arange(length) + step + 1, length - 1)
         paired = there * there[:, ahead] * (jnp.arange(length) + step + 1 < length)[None]
@@ -92,5 +93,7 @@ def _accuracy(predictions, encodings, negatives, there):
         own = negatives == ahead[None, :, None]
         others = jnp.where(own, -jnp.inf, jnp.take_along_axis(of_step, negatives, 2))
         right += jnp.sum(paired * (true > others.max(-1)))
+        by_chance += jnp.sum(paired / (1 + jnp.sum(~own, -1)))
         count += jnp.sum(paired)
-    return right / jnp.maximum(count, 1)
+    shares = {"contrastive_accuracy": right, "contrastive_accuracy_chance": by_chance}
+    return {name: sum_ / jnp.maximum(count, 1) for name, sum_ in shares.items()}

@@ -120,7 +120,7 @@ class Wav2Vec2(nnx.Module):
         diversity = losses.codebook_diversity(quantized.probabilities, mask)
         metrics = {
             "contrastive_loss": contrastive,
-            "contrastive_accuracy": _accuracy(predictions, truths, quantized.codes, **among),
+            **_accuracy(predictions, truths, quantized.codes, **among),
             "code_perplexity": _perplexity(quantized.codes, self.quantizer.codes, mask),
             "gumbel_temperature": tau,
         }
@@ -151,12 +151,19 @@ def _perplexity(codes, size, mask):
 
 
 def _accuracy(predictions, truths, codes, *, negatives, weights):
-    """Share of the hidden frames that are likest to their own quantized frame; those without a distractor fail."""
+    """Share of the hidden frames that are likest to their own quantized frame; those without a distractor fail.
+
+    Beside it, the share that chance would find.
+    """
     predictions, truths = (unit_length(jax.lax.stop_gradient(x)) for x in (predictions, truths))
     scores = jnp.einsum("ntd,nsd->nts", predictions, truths, precision=jax.lax.Precision.HIGHEST)
     drawn = jax.vmap(lambda rows, index: rows[index])
     same = jnp.all(drawn(codes, negatives) == codes[:, :, None], -1)
     true = jnp.sum(predictions * truths, -1)
     others = jnp.where(same, -jnp.inf, jnp.take_along_axis(scores, negatives, 2))
-    right = (true > others.max(-1)) & ~same.all(-1)
-    return jnp.sum(right * weights) / jnp.maximum(weights.sum(), 1)
+    share = lambda right: jnp.sum(right * ~same.all(-1) * weights) / jnp.maximum(weights.sum(), 1)
+    by_chance = 1 / (1 + jnp.sum(~same, -1))
+    return {
+        "contrastive_accuracy": share(true > others.max(-1)),
+        "contrastive_accuracy_chance": share(by_chance),
+    }

@@ -31,7 +31,7 @@ def real_frames(encoder: nnx.Module, heard: jax.Array, length: jax.Array) -> jax
 
 
 def unit_metrics(logits: jax.Array, units: jax.Array, mask: jax.Array, *, counted: jax.Array) -> dict[str, jax.Array]:
-    """How many hidden units are guessed right, and how many units are in use.
+    """How many hidden units are guessed right, by the network and by simple rules, and how many units are in use.
 
     Args:
       logits: [B, F, C].
@@ -40,13 +40,21 @@ def unit_metrics(logits: jax.Array, units: jax.Array, mask: jax.Array, *, counte
       counted: [B, F], 1 where units are counted for their perplexity.
 
     Returns:
-      float32 scalars `masked_unit_accuracy`, a share, and `unit_perplexity`, between 1 and C.
+      float32 scalars: the shares `masked_unit_accuracy`, `masked_unit_accuracy_copied` (each hidden unit is guessed to
+      be that of the last frame before it that is not hidden; wrong where there is none) and
+      `masked_unit_accuracy_commonest` (all are guessed to be the commonest of this batch's hidden ones); and
+      `unit_perplexity`, between 1 and C.
     """
-    right = (logits.argmax(-1) == units) * mask
-    chosen = jax.nn.one_hot(units, logits.shape[-1])[:, :, None]
+    share = lambda right: (right * mask).sum() / jnp.maximum(mask.sum(), 1)
+    chosen = jax.nn.one_hot(units, logits.shape[-1])
+    shown = jax.lax.cummax(jnp.where(mask > 0, -1, jnp.arange(mask.shape[1])), axis=1)
+    copied = jnp.take_along_axis(units, jnp.maximum(shown, 0), axis=1)
+    commonest = jnp.einsum("bfc,bf->c", chosen, mask).argmax()
     return {
-        "masked_unit_accuracy": right.sum() / jnp.maximum(mask.sum(), 1),
-        "unit_perplexity": losses.codebook_perplexity(chosen, counted).mean(),
+        "masked_unit_accuracy": share(logits.argmax(-1) == units),
+        "masked_unit_accuracy_copied": share((copied == units) & (shown >= 0)),
+        "masked_unit_accuracy_commonest": share(units == commonest),
+        "unit_perplexity": losses.codebook_perplexity(chosen[:, :, None], counted).mean(),
     }
 
 

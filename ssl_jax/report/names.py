@@ -77,9 +77,12 @@ METRICS = {
     "next_sentence_accuracy": "Next sentence recognised",
     "masked_lm_loss": "Loss of hidden words",
     "next_sentence_loss": "Loss of next sentence",
-    "span_accuracy": "Tokens of hidden spans guessed",
+    "span_accuracy": "Words of hidden spans guessed",
+    "span_accuracy_unigram": "… by the commonest word alone",
+    "span_accuracy_bigram": "… by the word before",
     "contrastive_loss": "Contrastive loss",
     "contrastive_accuracy": "Frames told from others",
+    "contrastive_accuracy_chance": "… by chance",
     "code_perplexity": "Codes in use",
     "gumbel_temperature": "Temperature of codes",
     "sentence_order_accuracy": "Order of sentences recognised",
@@ -99,10 +102,14 @@ METRICS = {
     "copy_skill": "Error saved against copying",
     "unit_loss": "Loss of hidden units",
     "masked_unit_accuracy": "Hidden units guessed",
+    "masked_unit_accuracy_copied": "… by the frame before",
+    "masked_unit_accuracy_commonest": "… by the commonest alone",
     "unit_perplexity": "Units in use",
     "accuracy": "Accuracy of classes",
     "sound_to_text": "Text found for a sound",
+    "sound_to_text_chance": "… by chance",
     "text_to_sound": "Sound found for a text",
+    "text_to_sound_chance": "… by chance",
     "temperature": "Temperature",
     "class_loss": "Loss of class tokens",
     "patch_loss": "Loss of hidden patches",
@@ -125,7 +132,9 @@ METRICS = {
 """What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN and layers too."""
 _SHOTS = re.compile(r"knn_(\d+)shot")
 _LAYER = re.compile(r"linear_layer_(\d+)")
-_SHARE = re.compile(r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|copy_skill|.*top_?\d.*")
+_SHARE = re.compile(
+    r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|copy_skill|.*_to_text.*|.*_to_sound.*|.*top_?\d.*"
+)
 
 
 def metric(key: str) -> str:
@@ -140,7 +149,6 @@ def metric(key: str) -> str:
 
 
 def metric_order(key: str) -> tuple[int, int, str]:
-    """Sorts few-shot by the number of shots, then full kNN, the linear probe, those of layers, other shares, others."""
     """Sorts few-shot by its shots, then full kNN, the linear probe, those of layers, other shares, and the rest."""
     name = key.rpartition("/")[2]
     shots = _SHOTS.fullmatch(name)
