@@ -6,12 +6,12 @@
 
 Where the numbers come from: the official configuration (fairseq,
 data2vec/config/audio/pretraining/base_librispeech.yaml: 400k updates, Adam with 5e-4, betas 0.9 and 0.98, eps 1e-6,
-weight decay 0.01, rates that rise for 3 % of the updates and fall for the last 7 %, waveforms normalised, five
-positional convolutions that span 95 frames, mean of 8 blocks, momentum from 0.999 to 0.9999 in 30k updates, squared
-error) and the defaults of its code (dropout 0.1). The batch is 16 x 3.8 M samples, 63 minutes, of crops of at most 320k
-samples (20 s); here 192 crops, of which the shorter are filled up. The official loss is the sum over the 768 features
-divided by their number's root, ours the mean: so eps is divided by that root. The official code drops nothing of what
-enters the blocks, and drops layers with rate 0.05: here dropout is the other way.
+weight decay 0.01 of all parameters, rates that rise for 3 % of the updates and fall for the last 7 %, waveforms
+normalised, five positional convolutions that span 95 frames, mean of 8 blocks, momentum from 0.999 to 0.9999 in 30k
+updates, squared error) and the defaults of its code (dropout 0.1). The batch is 16 x 3.8 M samples, 63 minutes, of
+crops of at most 320k samples (20 s); here 192 crops, of which the shorter are filled up. The official loss is the sum
+over the 768 features divided by their number's root, ours the mean: so eps is divided by that root. The official code
+drops nothing of what enters the blocks, and drops layers with rate 0.05: here dropout is the other way.
 """
 
 import ml_collections
@@ -39,7 +39,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.method = dict(
         name="data2vec", top=8, momentum=0.999, momentum_end=0.9999, momentum_steps=30 * thousand, beta=0.0
     )
-    config.optimizer = dict(name="adamw", learning_rate=5e-4, weight_decay=0.01, b1=0.9, b2=0.98, eps=1e-6 / 768**0.5)
+    config.optimizer = dict(
+        name="adamw", learning_rate=5e-4, weight_decay=0.01, b1=0.9, b2=0.98, eps=1e-6 / 768**0.5, all_parameters=True
+    )
     config.schedule = dict(name="warmup_hold_decay", warmup_steps=12 * thousand, decay_steps=28 * thousand)
     config.checkpoint = dict(every=5 * thousand, keep=2)
     config.evaluate = dict(every=25 * thousand, batch_size=64, during=(), tasks=(), diagnostics=False)

@@ -9,13 +9,13 @@ cannot be had any more, so somewhat less than the paper's numbers is to be expec
     python launch.py --config=configs/data2vec_text_wikipedia_base.py:smoke    the same code path on made-up articles
 
 Where the numbers come from: 16 x 8,192 tokens, 256 sequences of 512, 1M steps, Adam with 2e-4, betas 0.9 and 0.98 and
-eps 1e-6, weight decay 0.01, 10,000 steps of warm-up, cosine decay, clipping at 5, dropout 0.1, 35 % in spans of 4, the
-last 10 layers, momentum from 0.999 to 0.9999 in 300,000 steps, beta 4, two layers of head: the authors'
-`config/text/pretraining/base.yaml`, whose 12 layers are 768 wide with 12 heads. The paper has 100,000 steps for the
-momentum, a rate in three stages, and spans as a variant of BERT's 15 %. Their loss is the sum over the 768 features,
-ours the mean: so eps and the clipping are divided by 768. Their sequences hold whole documents of at most 512 tokens;
-here they are packed, and do not see each other. 50,265 tokens are those of RoBERTa; word pieces are learnt, unless
-`config.data.tokenizer` names its tokenizer.json.
+eps 1e-6, weight decay 0.01 of all parameters, 10,000 steps of warm-up, cosine decay, clipping at 5, dropout 0.1, 35 %
+in spans of 4, the last 10 layers, momentum from 0.999 to 0.9999 in 300,000 steps, beta 4, two layers of head: the
+authors' `config/text/pretraining/base.yaml`, whose 12 layers are 768 wide with 12 heads. The paper has 100,000 steps
+for the momentum, a rate in three stages, and spans as a variant of BERT's 15 %. Their loss is the sum over the 768
+features, ours the mean: so eps and the clipping are divided by 768. Their sequences hold whole documents of at most 512
+tokens; here they are packed, and do not see each other. 50,265 tokens are those of RoBERTa; word pieces are learnt,
+unless `config.data.tokenizer` names its tokenizer.json.
 """
 
 import ml_collections
@@ -44,7 +44,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         name="data2vec_text", top=10, momentum=0.999, momentum_end=0.9999, momentum_steps=300 * thousand, beta=4.0
     )
     config.optimizer = dict(
-        name="adamw", learning_rate=2e-4, weight_decay=0.01, b1=0.9, b2=0.98, eps=1e-6 / 768, clip_norm=5 / 768
+        name="adamw",
+        learning_rate=2e-4,
+        weight_decay=0.01,
+        b1=0.9,
+        b2=0.98,
+        eps=1e-6 / 768,
+        clip_norm=5 / 768,
+        all_parameters=True,
     )
     config.schedule = dict(name="warmup_cosine", warmup_steps=10 * thousand)
     config.checkpoint = dict(every=5 * thousand, keep=2)

@@ -47,6 +47,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )
     if variant == "second":
         config.method.teacher = "runs/hubert_1"
+        config.expected.results, config.expected.margins = {}, {}
     elif variant:
         raise unknown("variant of hubert_asterisk", variant, ["second"])
     return config
@@ -54,4 +55,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
 def sweep() -> Iterator[sweeps.Overrides]:
     """What the second iteration may cluster."""
-    yield from sweeps.grid({"method.layer": (1, 2, 3), "method.clusters": (50, 100)})
+    yield from sweeps.grid(
+        {"method.teacher": ("runs/hubert_1",), "method.layer": (1, 2, 3), "method.clusters": (50, 100)}
+    )

@@ -9,11 +9,12 @@ of them, 400k updates. The network has 95 M parameters (table 1); the paper trai
     python launch.py --config=configs/hubert_librispeech_base.py:smoke    the same code path on made-up tones
 
 Where the numbers come from: the official configuration (fairseq, hubert_base_librispeech.yaml: Adam with 5e-4, betas
-0.9 and 0.98, eps 1e-6, weight decay 0.01, 8 % of the updates to warm up, linear decay, gradients clipped at 10, dropout
-0.1, gradient of the convolutions times 0.1, weight 10 of the features' penalty, nothing but hidden frames counted) and
-sections IV-B and IV-C for the clusters, the layer and the updates; k-means here over 10 % of the utterances in both
-runs, there in the second alone. 12 heads are the code's, table 1 has 8. The batch is 32 x 1.4 M samples, 47 minutes, of
-crops of 250k samples; here 192 crops, of which the shorter are filled up. The layer drop of 0.05 is left out.
+0.9 and 0.98, eps 1e-6, weight decay 0.01 of all parameters, 8 % of the updates to warm up, linear decay, gradients
+clipped at 10, dropout 0.1, gradient of the convolutions times 0.1, weight 10 of the features' penalty, nothing but
+hidden frames counted) and sections IV-B and IV-C for the clusters, the layer and the updates; k-means here over 10 % of
+the utterances in both runs, there in the second alone. 12 heads are the code's, table 1 has 8. The batch is 32 x 1.4 M
+samples, 47 minutes, of crops of 250k samples; here 192 crops, of which the shorter are filled up. The layer drop of
+0.05 is left out.
 """
 
 import ml_collections
@@ -44,7 +45,14 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.method = dict(name="hubert", clusters=100, fit_examples=TRAIN_EXAMPLES // 10)
     config.optimizer = dict(
-        name="adamw", learning_rate=5e-4, weight_decay=0.01, b1=0.9, b2=0.98, eps=1e-6, clip_norm=10.0
+        name="adamw",
+        learning_rate=5e-4,
+        weight_decay=0.01,
+        b1=0.9,
+        b2=0.98,
+        eps=1e-6,
+        clip_norm=10.0,
+        all_parameters=True,
     )
     config.schedule = dict(name="warmup_linear", warmup_steps=updates * 8 // 100)
     config.checkpoint = dict(every=5 * thousand, keep=2, best="eval/masked_unit_accuracy")

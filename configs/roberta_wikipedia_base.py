@@ -12,8 +12,9 @@ size on Wikipedia alone.
 Where the numbers come from: batches of 8k sequences, 500k steps, rate 6e-4, 24k steps of warm-up, linear decay, Adam
 with betas 0.9 and 0.98 and eps 1e-6, weight decay 0.01, dropout 0.1, no clipping, 12 layers, 768 wide, 12 heads: table
 9; 512 tokens of full sentences across documents, 15 % and dynamic masks: sections 2.3, 3.1, 4.1 and 4.2; attention goes
-across the documents of a row there. 50,265 tokens: the released model. Those are byte-level BPE; word pieces are learnt
-here, unless `config.data.tokenizer` names the tokenizer.json of the released model.
+across the documents of a row there. Biases and norms decay too, as the authors' code has it. 50,265 tokens: the
+released model. Those are byte-level BPE; word pieces are learnt here, unless `config.data.tokenizer` names the
+tokenizer.json of the released model.
 """
 
 import ml_collections
@@ -39,7 +40,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         segments=1, dropout=0.1, epsilon=1e-5, scan=True, dtype="bfloat16",
     )  # fmt: skip
     config.method = dict(name="roberta", separate_documents=False)
-    config.optimizer = dict(name="adamw", learning_rate=6e-4, weight_decay=0.01, b1=0.9, b2=0.98, eps=1e-6)
+    config.optimizer = dict(
+        name="adamw", learning_rate=6e-4, weight_decay=0.01, b1=0.9, b2=0.98, eps=1e-6, all_parameters=True
+    )
     config.schedule = dict(name="warmup_linear", warmup_steps=24 * thousand)
     config.checkpoint = dict(every=5 * thousand, keep=2, best="eval/masked_accuracy")
     config.evaluate = dict(every=25 * thousand, batch_size=256, during=(), tasks=(), limit=50_000)

@@ -19,6 +19,9 @@ from ssl_jax.errors import UserError
 if TYPE_CHECKING:
     import tokenizers
 
+FRAME_SECONDS = 0.025
+"""Length of the frames of a spectrogram that the raw input is made of: no example is shorter."""
+
 _CACHE_LIMIT = 4 * 2**30  # bytes of prepared records that 'auto' still caches
 _CACHE_FORMAT = 1  # raise when what is written changes
 _CHUNK = 64  # records decoded at a time while a cache is built
@@ -81,8 +84,8 @@ class AudioData:
             raise ValueError(f"cache {cache!r} is not 'auto', 'always' or 'never'")
         if sample_rate is not None and sample_rate < 1:
             raise ValueError(f"sample_rate {sample_rate} is not positive; write Hz, e.g. 16000, or None: as recorded")
-        if seconds <= 0:
-            raise ValueError(f"seconds {seconds} is not positive")
+        if seconds < FRAME_SECONDS:
+            raise ValueError(f"seconds {seconds} is less than {FRAME_SECONDS}, one frame of a spectrogram")
         if text_length < 3:
             raise ValueError(f"text_length {text_length} is not at least 3: [CLS], a word and [SEP]")
         if vocab_size < 1:

@@ -111,9 +111,17 @@ class Pairs:
         return self.rows.text(first, self._run(first, end, target))
 
     def _swapped(self, first: int, end: int, target: int, draws: list[float]) -> tuple[np.ndarray, np.ndarray, int]:
-        """Segment A, segment B, and 1 if B stands before A. A single sentence is cut between two of its tokens."""
+        """Segment A, segment B, and 1 if B stands before A.
+
+        A single sentence is cut between two of its tokens; one of a single token takes the sentence after it along, or
+        before it. The authors' code takes B from another document where there is one sentence only.
+        """
         del target
         whole = self.rows.text(first, end)
+        if len(whole) < 2:
+            begins, ends = self.rows.documents[self.rows.document(first) + np.arange(2)]
+            first, end = (first, end + 1) if end < ends else (max(first - 1, begins), end)
+            whole = self.rows.text(first, end)
         if end - first > 1:
             cut = len(self.rows.text(first, self._middle(first, end, draws)))
         else:

@@ -13,6 +13,7 @@ from flax import nnx
 
 from ssl_jax.data import progress
 from ssl_jax.errors import RunError
+from ssl_jax.models.decay import decay_mask
 
 Batch = Mapping[str, np.ndarray]
 Examples = Mapping[str, Any]
@@ -61,15 +62,8 @@ class FineTuning:
         parts += [optax.linear_schedule(self.learning_rate, 0.0, max(steps - rising, 1))]
         return optax.chain(
             optax.clip_by_global_norm(self.clip_norm),
-            optax.adamw(optax.join_schedules(parts, [rising]), weight_decay=self.weight_decay, mask=_decays),
+            optax.adamw(optax.join_schedules(parts, [rising]), weight_decay=self.weight_decay, mask=decay_mask),
         )
-
-
-def _decays(params: optax.Params) -> optax.Params:
-    """By name and not by rank, as layers may be stacked."""
-    names = ("['bias']", "['scale']")
-    decays = lambda path, _: not any(name in jax.tree_util.keystr(path) for name in names)
-    return jax.tree_util.tree_map_with_path(decays, params)
 
 
 def shuffled(examples: Examples, settings: FineTuning) -> Iterator[dict[str, np.ndarray]]:

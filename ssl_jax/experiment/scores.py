@@ -243,7 +243,7 @@ class Scorer:
         rows = _spread(len(source), NGRAM_TOKENS // length)
         tokens = (source.read(rows[start : start + size])["tokens"] for start in range(0, len(rows), size))
         views = jax.jit(
-            lambda state, batch, number: _views(experiment, state.params, state.variables, batch, number)[1],
+            lambda state, batch, number: _asked(experiment, state, batch, number),
             out_shardings=meshes.replicated(experiment.recipe.mesh),
         )
         held_out = (views(state, batch, number) for number, batch in enumerate(self._held_out_batches()))
@@ -321,6 +321,12 @@ def _compiled(experiment: Experiment) -> tuple[Callable, ...]:
     everywhere = meshes.replicated(experiment.recipe.mesh)
     functions = (embed, held_out, compared, of_views, of_layers, likely)
     return tuple(jax.jit(function, out_shardings=everywhere) for function in functions)
+
+
+def _asked(experiment: Experiment, state: TrainState, batch: dict, number: int) -> dict[str, jax.Array]:
+    """Which words of held-out batch `number` are asked for."""
+    method, views, _ = _views(experiment, state.params, state.variables, batch, number)
+    return method.asked(views) if hasattr(method, "asked") else views
 
 
 def _views(experiment: Experiment, params: nnx.State, variables: nnx.State, batch: dict, number: int):

@@ -134,6 +134,7 @@ class SpanCorruptionView:
       hides: whether tokens are hidden: True.
       told, pad_id, special_ids: as in `TokensView`.
       corrupts: that what is read and what is to be written are two sequences.
+      marks: the tokens that stand for spans, and the one that ends a sequence.
     """
 
     hides = corrupts = True
@@ -151,6 +152,7 @@ class SpanCorruptionView:
         self.told = _told("span_corruption", spec)
         self.pad_id, self.special_ids, self.sep_id = spec.pad_id, tuple(spec.special_ids), spec.sep_id
         (length,), sentinels = spec.shapes["tokens"], tuple(spec.sentinel_ids)
+        self.marks = (*sentinels, spec.sep_id)
         self.settings = dict(
             sentinel_ids=sentinels, end_id=spec.sep_id, pad_id=spec.pad_id, rate=rate, mean_span=mean_span
         )

@@ -39,7 +39,7 @@ class ALBERT(nnx.Module):
             such that their order is to be told.
         """
         settings.network("albert", backbone, "embed_tokens", "text_transformer")
-        reading.check_guesses("albert", view)
+        reading.check_guesses("albert", backbone, view)
         reading.check_segments(backbone, view)
         if sentence_order_weight <= 0:
             raise ValueError(f"sentence_order_weight {sentence_order_weight} must be above 0; without it take roberta")

@@ -36,7 +36,7 @@ class BERT(nnx.Module):
             pairs, or the network has one kind of segment for two.
         """
         settings.network("bert", backbone, "embed_tokens", "text_transformer")
-        reading.check_guesses("bert", view)
+        reading.check_guesses("bert", backbone, view)
         reading.check_segments(backbone, view)
         if next_sentence_weight < 0:
             raise ValueError(f"next_sentence_weight {next_sentence_weight} must be at least 0")

@@ -59,6 +59,7 @@ class Data2VecText(nnx.Module):
         if not momentum <= momentum_end <= 1:
             raise ValueError(f"momentum_end {momentum_end} is not between momentum {momentum} and 1")
         settings.network("data2vec_text", backbone, "embed_tokens", "text_transformer")
+        reading.check_reads_both_ways("data2vec_text", backbone)
         if top > backbone.depth:
             raise ValueError(f"top {top} is more than the {backbone.depth} blocks of config.model.depth")
         if not hasattr(view, "mask_id"):

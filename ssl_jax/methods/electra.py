@@ -43,7 +43,7 @@ class ELECTRA(nnx.Module):
             or the weight is not positive.
         """
         settings.network("electra", backbone, "embed_tokens", "text_transformer")
-        reading.check_guesses("electra", view)
+        reading.check_guesses("electra", backbone, view)
         reading.check_one_text("electra", view)
         if not 0 < generator_fraction <= 1:
             raise ValueError(f"generator_fraction {generator_fraction} is not above 0 and at most 1")

@@ -211,6 +211,9 @@ def _network(folder: str, view: Any, rngs: nnx.Rngs) -> nnx.Module:
     heard, now = config["views"].get("standardize", True), getattr(view, "standardized", True)
     if heard != now:
         raise ValueError(f"teacher {folder!r} was trained with config.views.standardize {heard}, and here it is {now}")
+    rate = config["data"].get("sample_rate") or view.sample_rate
+    if rate != view.sample_rate:
+        raise ValueError(f"teacher {folder!r} heard {rate} samples a second, and here there are {view.sample_rate}")
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in node.items() if name != "name"}
     return targets.target_copy(models.MODELS[node["name"]](**given, rngs=rngs))
 

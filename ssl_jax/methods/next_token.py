@@ -54,11 +54,18 @@ class NextToken(nnx.Module):
         self.backbone, self.view, self.separate_documents = backbone, view, separate_documents
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
-        """Sequences as they are; and at all `positions` but the first the `targets`, with `weights` 0 at padding."""
+        """Sequences as they are; and at all `positions` but the first the `targets`, with `weights` 0 at padding.
+
+        With `separate_documents` also at the first token of each document, of which nothing before it tells anything.
+        """
         del key
         tokens, laid_out = batch["tokens"], reading.laid_out(batch, self.view.pad_id)
         positions = jnp.broadcast_to(jnp.arange(1, tokens.shape[1], dtype=jnp.int32)[None], tokens[:, 1:].shape)
-        weights = (laid_out["parts"][:, 1:] > 0).astype(jnp.float32)
+        parts = laid_out["parts"]
+        asked = parts[:, 1:] > 0
+        if self.separate_documents:
+            asked &= parts[:, 1:] == parts[:, :-1]
+        weights = asked.astype(jnp.float32)
         return laid_out | {"tokens": tokens, "positions": positions, "targets": tokens[:, 1:], "weights": weights}
 
     def loss(

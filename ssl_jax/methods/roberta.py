@@ -39,7 +39,7 @@ class RoBERTa(nnx.Module):
             about.
         """
         settings.network("roberta", backbone, "embed_tokens", "text_transformer")
-        reading.check_guesses("roberta", view)
+        reading.check_guesses("roberta", backbone, view)
         reading.check_one_text("roberta", view)
         self.backbone, self.view, self.separate_documents = backbone, view, separate_documents
         self.mlm_head = heads.MLMHead(**reading.token_head(backbone), rngs=rngs)

@@ -38,11 +38,14 @@ class SimCSE(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: there is no dropout, sequences have two segments, tokens are hidden, or a setting is impossible.
+          ValueError: there is no dropout, the first token sees no other, sequences have two segments, tokens are
+            hidden, or a setting is impossible.
         """
         settings.network("simcse", backbone, "embed_tokens", "text_transformer")
         settings.positive(temperature=temperature)
         settings.one_of("pooling", pooling, ("cls", "mean"))
+        if pooling == "cls" and backbone.causal:
+            raise ValueError("pooling 'cls': the first token of a causal network sees no other; take 'mean'")
         if view.hides or view.told:
             raise ValueError(
                 "simcse takes single sentences as they are: set config.views.name to 'tokens' and config.data.layout "

@@ -20,6 +20,7 @@ class T5(nnx.Module):
     """
 
     reads = ("text",)
+    guesses = "span_accuracy"
 
     def __init__(
         self,
@@ -56,10 +57,36 @@ class T5(nnx.Module):
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Mean cross entropy of what is to be written."""
+        """Mean cross entropy of what is to be written.
+
+        `span_accuracy` is of the hidden tokens alone: where a span ends, and what stands for the next, is half of it.
+        """
         logits = self.logits(views, train=train, key=key)
         loss = losses.span_corruption(logits, views["targets"], views["weights"], z_loss=self.z_loss)
-        return loss, {"span_accuracy": reading.accuracy(logits, views["targets"], views["weights"])}
+        return loss, {"span_accuracy": reading.accuracy(logits, views["targets"], self._hidden(views))}
+
+    def asked(self, views: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """What n-grams are asked about: the hidden tokens, each with the token before it in the text.
+
+        Returns:
+          `tokens` int32 [B, O], those before; `positions` int32 [B, O], one behind each; `targets` and `weights`.
+        """
+        targets, read = views["targets"], views["tokens"]
+        stood = read[:, None, :] == self._given(targets)[:, :, None]
+        place = jnp.argmax(stood, axis=-1)
+        before = jnp.take_along_axis(read, jnp.maximum(place - 1, 0), axis=1)
+        given = self._given(targets)
+        tokens = jnp.where(jnp.isin(given, jnp.asarray(self.view.marks)), before, given)
+        positions = jnp.broadcast_to(1 + jnp.arange(targets.shape[1]), targets.shape)
+        return {"tokens": tokens, "positions": positions, "targets": targets, "weights": self._hidden(views)}
+
+    def _hidden(self, views):
+        """Weights of what is to be written, 0 where it is no token of the text."""
+        return views["weights"] * ~jnp.isin(views["targets"], jnp.asarray(self.view.marks))
+
+    def _given(self, targets):
+        """What is before each target when it is guessed."""
+        return jnp.pad(targets[:, :-1], ((0, 0), (1, 0)), constant_values=self.view.pad_id)
 
     def logits(self, views: dict[str, jax.Array], *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
         """Logits over the vocabulary at every place of what is to be written: [B, O, V].
@@ -69,8 +96,8 @@ class T5(nnx.Module):
         keys = (None, None) if key is None else jax.random.split(key)
         mask = views["tokens"] != self.view.pad_id
         encoded = self.backbone(views["tokens"], None, mask, train=train, key=keys[0])
-        given = jnp.pad(views["targets"][:, :-1], ((0, 0), (1, 0)), constant_values=self.view.pad_id)
-        return self.backbone.logits(self.backbone.decode(given, encoded, mask, train=train, key=keys[1]))
+        decoded = self.backbone.decode(self._given(views["targets"]), encoded, mask, train=train, key=keys[1])
+        return self.backbone.logits(decoded)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the encoder's last states over the tokens that are no padding: [B, F]."""

@@ -31,10 +31,12 @@ class AudioCNN(nnx.Module):
       features: `width`.
       image_width: `mels`, as spectrograms are pictures of frames by mels.
       channels: 1, that of the pictures.
+      least_height: 8 frames.
     """
 
     reads = "image"
     batch_statistics = True
+    least_height = 8
 
     def __init__(
         self,

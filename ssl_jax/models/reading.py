@@ -100,8 +100,18 @@ def of_kind(encoder: nnx.Module) -> dict[str, Any]:
     return dict(initializer_range=encoder.initializer_range, gelu=encoder.gelu, dtype=encoder.dtype)
 
 
-def check_guesses(method: str, view: Any) -> None:
-    """Raises a ValueError where `view` does not hide tokens one by one and say where, as `guessed` needs it."""
+def check_reads_both_ways(method: str, encoder: nnx.Module) -> None:
+    """Raises a ValueError where a token does not see what is behind it."""
+    if encoder.causal:
+        raise ValueError(f"{method} reads what is behind a token too: set config.model.causal to False")
+
+
+def check_guesses(method: str, encoder: nnx.Module, view: Any) -> None:
+    """Raises a ValueError where `view` does not hide tokens one by one and say where, as `guessed` needs it.
+
+    Or where the encoder does not see what is behind them.
+    """
+    check_reads_both_ways(method, encoder)
     if not getattr(view, "lists", False):
         raise ValueError(f"{method} guesses hidden tokens: set config.views.name to 'bert'")
 

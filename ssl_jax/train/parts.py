@@ -9,7 +9,7 @@ import optax
 
 from ssl_jax.errors import unknown
 from ssl_jax.models import settings
-from ssl_jax.train.optimizers import decay_mask
+from ssl_jax.models.decay import decay_mask
 from ssl_jax.train.paths import path_name
 
 PATCHES = "backbone.patch_embedding"

@@ -205,7 +205,7 @@ def test_what_is_no_sound_is_named(hums: str, cache: str):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(seconds=0.0), "seconds 0.0 is not positive"),
+        (dict(seconds=0.0), "seconds 0.0 is less than 0.025, one frame of a spectrogram"),
         (dict(sample_rate=0), "sample_rate 0 is not positive; write Hz"),
         (dict(text_length=2), "text_length 2 is not at least 3"),
         (dict(vocab_size=0), "vocab_size 0 is not positive"),

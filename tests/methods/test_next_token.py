@@ -42,8 +42,11 @@ def test_what_is_before_in_another_document_is_seen_only_where_asked_for(separat
     method, batch = build(separate_documents=separate), small_text.batch(1, padded=0)
     batch["parts"] = np.repeat([[1, 2]], 6, axis=1)
     other = {**batch, "tokens": np.where(np.arange(12)[None] == 2, 7, batch["tokens"])}
-    first, second = (method.next_logits(method.views(b, jax.random.key(0))) for b in (batch, other))
-    assert (np.abs(first - second)[:, 6:].max() > 1e-6) == (not separate)
+    views = [method.views(b, jax.random.key(0)) for b in (batch, other)]
+    first, second = map(method.next_logits, views)
+    moved = np.abs(first - second)[:, 5:].max(-1) * views[0]["weights"][:, 5:]  # from the other document's first token
+    assert (moved.max() > 1e-6) == (not separate)
+    np.testing.assert_array_equal(views[0]["weights"][0], [1] * 5 + [not separate] + [1] * 5)
 
 
 @pytest.mark.parametrize(
