@@ -22,7 +22,7 @@ from ssl_jax.errors import unknown
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 300
+    config.steps = 900
     config.batch_size = 32
     config.log_every = 10
     config.data = dict(modality="audio", name="asterisk_sounds", seconds=1.5, label_key="language")
@@ -38,8 +38,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01, clip_norm=1.0, b2=0.98)
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
-    config.checkpoint = dict(every=100, keep=2, best="eval/masked_unit_accuracy")
-    config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
+    config.checkpoint = dict(every=300, keep=2, best="eval/masked_unit_accuracy")
+    config.evaluate = dict(every=300, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
     config.expected = dict(
         results={"masked_unit_accuracy": 0.106, "knn_full": 0.66, "linear": 0.788},
         margins={"masked_unit_accuracy": 0.07, "knn_full": 0.15, "linear": 0.18},
