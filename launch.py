@@ -376,7 +376,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--on.a", metavar="VALUE", help="of a sweep: a setting of the engine, such as --on.jobs=2")
     parser.add_argument("--search", metavar="SAMPLER", help="of a sweep: tpe, random, qmc propose its runs (Optuna)")
     parser.add_argument("--search.a", metavar="VALUE", help="of a search: a setting, such as --search.trials=20")
-    parser.add_argument("--task", metavar="TASK", help="of an evaluation: glue/cola, glue/mrpc, ...")
+    parser.add_argument("--task", metavar="TASK", help="of an evaluation: probe, ctc, glue/mrpc, similarity/stsb, ...")
     parser.add_argument("--task.a", metavar="VALUE", help="of a task: a setting, such as --task.epochs=3")
     parser.add_argument("--to", metavar="FORMAT", help="of an export: hf (transformers' config.json and safetensors)")
     parser.add_argument("--out", metavar="DIR", help="of an export: a new folder")

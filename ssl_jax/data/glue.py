@@ -76,6 +76,20 @@ def read(
     Raises:
       UserError: there is no such task, or it is not prepared.
     """
+    rows, answers = _spelled(name, split, tokenizer, data_dir, mock)
+    return _laid_out(rows, vocabulary, length) | {"answer": answers}
+
+
+def read_apart(
+    name: str, split: str, tokenizer, vocabulary: Vocabulary, length: int, *, data_dir: str | None = None, mock: int = 0
+) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
+    """The texts of a task each in a sequence of its own: for each of its texts what `read` gives, and the answers."""
+    rows, answers = _spelled(name, split, tokenizer, data_dir, mock)
+    return [_laid_out([(text,) for text in column], vocabulary, length) for column in zip(*rows)], answers
+
+
+def _spelled(name, split, tokenizer, data_dir, mock) -> tuple[list[tuple[np.ndarray, ...]], np.ndarray]:
+    """The token ids of each example's texts, and the answers [N]."""
     described, keys = task(name), (*task(name).texts, "label")
     records = Records(f"glue/{name.removeprefix('glue/')}", data_dir, split, keys, mock)
     rows, answers = [], []
@@ -85,7 +99,7 @@ def read(
         rows += zip(*([np.array(text.ids, np.int32) for text in column] for column in spelled), strict=True)
         answers += [record["label"] for record in found]
     kind = np.float32 if described.regression else np.int32
-    return _laid_out(rows, vocabulary, length) | {"answer": np.array(answers, kind)}
+    return rows, np.array(answers, kind)
 
 
 def _laid_out(rows: list[tuple[np.ndarray, ...]], vocabulary: Vocabulary, length: int) -> dict[str, np.ndarray]:

@@ -49,7 +49,7 @@ def evaluate(
     chosen, tuning = task_settings.parted(_settings, settings, **TUNING)
     if trained.config_of(workdir)["data"]["modality"] != "audio":
         raise UserError(f"--task={task} is for a run whose config.data.modality is 'audio', which this is not.")
-    experiment, method = trained.load(workdir, data_dir=data_dir)
+    experiment, method, _ = trained.load(workdir, data_dir=data_dir)
     if method.backbone.reads not in ("waveform", "frames"):
         raise UserError(f"--task={task}: a {type(method.backbone).__name__} gives one vector a recording, not frames.")
     if chosen["untrained"]:

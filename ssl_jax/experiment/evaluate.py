@@ -6,11 +6,16 @@ from typing import Any
 
 from ssl_jax.data import glue as glue_tasks
 from ssl_jax.errors import unknown
-from ssl_jax.experiment import ctc, glue
+from ssl_jax.experiment import ctc, glue, probe, similarity
 
-EVALUATIONS = {"ctc": ctc.evaluate, "glue": glue.evaluate}
+EVALUATIONS = {
+    "ctc": ctc.evaluate,
+    "glue": glue.evaluate,
+    "probe": probe.evaluate,
+    "similarity": similarity.evaluate,
+}
 """By the part of a task's name before the slash; each takes (workdir, task, settings, data_dir=...)."""
-VALID = ["ctc", *(f"glue/{name}" for name in glue_tasks.TASKS)]
+VALID = ["ctc", *(f"glue/{name}" for name in glue_tasks.TASKS), "probe", "similarity/stsb"]
 
 
 def evaluate(

@@ -29,7 +29,7 @@ def export(workdir: str | os.PathLike, out: str | os.PathLike, *, data_dir: str 
         raise unknown("export --to=hf of config.method.name", config["method"]["name"], interop.EXPORTERS)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} holds something already; give --out a new folder.")
-    experiment, method = trained.load(workdir, data_dir=data_dir)
+    experiment, method, _ = trained.load(workdir, data_dir=data_dir)
     exported = interop.EXPORTERS[config["method"]["name"]](method, experiment.data.spec)
     out.mkdir(parents=True, exist_ok=True)
     exported.save(out)

@@ -37,7 +37,7 @@ def evaluate(
     chosen, tuning = task_settings.parted(_settings, settings)
     if trained.config_of(workdir)["model"]["name"] != "text_transformer":
         raise UserError(f"--task={task} is for a run whose config.model.name is 'text_transformer', which this is not.")
-    experiment, method = trained.load(workdir, data_dir=data_dir)
+    experiment, method, _ = trained.load(workdir, data_dir=data_dir)
     read = functools.partial(_read, task, experiment.data, data_dir=data_dir, mock=chosen["mock"])
     model = _classifier(method, glue.classes(task, data_dir), chosen["pool"], tuning.seed)
     examples = read("train")

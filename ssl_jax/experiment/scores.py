@@ -168,10 +168,15 @@ class Scorer:
         return {name: total / count for name, total in totals.items()}
 
     def raw(self, state: TrainState) -> dict[str, float]:
-        """All tasks of the plan on pixels, word counts or cepstra, and for text two of them on TF-IDF.
+        """`raw_tasks`, as a run keeps them.
 
         Where the method guesses words, the guesses of n-grams too, of the words that views of `state` ask for.
         """
+        guesses = hasattr(self.experiment.method, "guesses")
+        return processes.scores_of_first(self.raw_tasks() | (self._ngrams(state) if guesses else {}))
+
+    def raw_tasks(self) -> dict[str, float]:
+        """All tasks of the plan on pixels, word counts or cepstra, and for text two of them on TF-IDF."""
         plan, spec = self.experiment.plan, self.experiment.data.spec
 
         def features(source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -182,12 +187,10 @@ class Scorer:
             return processes.all_rows(found) if self._even(len(rows)) else found
 
         plan = dataclasses.replace(plan, diagnostics=False)
-        scores = {}
-        if evaluate.score_names(plan.tasks, labelled=bool(spec.num_classes)):
-            splits = self._both(features)
-            scores = self._tasks(plan, splits) | (self._tf_idf(plan, *splits) if spec.modality == "text" else {})
-        guesses = hasattr(self.experiment.method, "guesses")
-        return processes.scores_of_first(scores | (self._ngrams(state) if guesses else {}))
+        if not evaluate.score_names(plan.tasks, labelled=bool(spec.num_classes)):
+            return {}
+        splits = self._both(features)
+        return self._tasks(plan, splits) | (self._tf_idf(plan, *splits) if spec.modality == "text" else {})
 
     def _tf_idf(self, plan: evaluate.Evaluation, train: Split, test: Split) -> dict[str, float]:
         """Nearest neighbours by TF-IDF, of the splits whose raw features are the roots of word counts."""

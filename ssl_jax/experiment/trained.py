@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ from ssl_jax.experiment import preparing
 from ssl_jax.experiment.build import Experiment, build
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.checkpoints import Checkpoints
+from ssl_jax.train.state import TrainState
 from ssl_jax.train.workdir import Workdir, read_json
 
 
@@ -22,10 +24,12 @@ class Trained(NamedTuple):
     Attributes:
       experiment: its parts.
       method: with the parameters of the newest checkpoint.
+      state: the same, as it is trained.
     """
 
     experiment: Experiment
     method: nnx.Module
+    state: TrainState
 
 
 def config_of(workdir: str | os.PathLike) -> dict[str, Any]:
@@ -41,12 +45,13 @@ def config_of(workdir: str | os.PathLike) -> dict[str, Any]:
     return config
 
 
-def load(workdir: str | os.PathLike, *, data_dir: str | None = None) -> Trained:
+def load(workdir: str | os.PathLike, *, data_dir: str | None = None, **changes: Mapping[str, Any]) -> Trained:
     """Builds a run's parts and reads its newest checkpoint, whatever machine it ran on.
 
     Args:
       workdir: the run's folder.
       data_dir: where TFDS data lies, None for TFDS's own default.
+      **changes: leaves that differ from the run's config, by part, and change nothing of its state.
 
     Raises:
       UserError: there is no run or no checkpoint, or another process has the folder.
@@ -54,7 +59,8 @@ def load(workdir: str | os.PathLike, *, data_dir: str | None = None) -> Trained:
     config, own = config_of(workdir), Workdir(pathlib.Path(workdir).expanduser().absolute())
     try:
         mesh = meshes.make_mesh(jax.devices()[:1])
-        config = preparing.with_kept_teacher(config | {"sharding": {}}, own.path)
+        config = preparing.with_kept_teacher(config | {"sharding": {}, "on_collapse": "warn"}, own.path)
+        config |= {part: config[part] | leaves for part, leaves in changes.items()}
         experiment = build(config, data_dir=data_dir, mesh=mesh)
         checkpoints = configs.construct(Checkpoints, config["checkpoint"], "config.checkpoint", own.path)
         try:
@@ -65,7 +71,7 @@ def load(workdir: str | os.PathLike, *, data_dir: str | None = None) -> Trained:
         own.release()
     if state is None:
         raise UserError(f"{own.path} has no checkpoint yet.")
-    return Trained(experiment, experiment.module(state))
+    return Trained(experiment, experiment.module(state), state)
 
 
 def keep(workdir: str | os.PathLike, name: str, content: dict[str, Any]) -> None:
