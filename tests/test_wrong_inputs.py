@@ -201,6 +201,13 @@ WRONG_CONFIGS = [
         (name, "method.span=500", "config.method.span 500 is more than the", "raise config.data.seconds")
         for name in ("wav2vec2", "data2vec", "hubert", "best_rq")
     ),
+    *(
+        (name, "model.causal=True", f"config.method: {name} reads what is behind a token too: set config.model.causal")
+        for name in ("bert", "roberta", "albert", "electra", "data2vec_text")
+    ),
+    ("simcse", "model.causal=True", "config.method.pooling 'cls': the first token of a causal network", "take 'mean'"),
+    ("clap", "data.seconds=0.03", "config.views give spectrograms of", "needs at least 8; raise config.data.seconds"),
+    ("apc", "data.seconds=0.02", "config.data.seconds 0.02 is less than 0.025, one frame of a spectrogram"),
     ("hubert", "method.alpha=1.5", "config.method.alpha 1.5 is not in 0 <= alpha <= 1"),
     ("electra", "method.generator_fraction=0.0", "config.method.generator_fraction 0.0 is not above 0"),
     ("next_token", "model.causal=False", "config.method: next_token guesses", "set config.model.causal to True"),

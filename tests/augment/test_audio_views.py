@@ -71,6 +71,19 @@ def test_what_lies_behind_the_end_changes_nothing(name, length, settings):
             np.testing.assert_array_equal(silent[key], garbage[key])
 
 
+@pytest.mark.parametrize("name", ["log_mel", "log_mel_frames", "byol_a"])
+def test_a_short_recording_can_be_repeated_so_that_nothing_is_padding(name):
+    view = augment.VIEWS[name](SPEC, short="repeat")
+    picture = lambda made: np.asarray(next(iter(arrays(made).values()))).reshape(view.shape)
+    whole, garbage = (picture(view.evaluate(example(3000, behind=behind))) for behind in (0, 20_000))
+    np.testing.assert_array_equal(whole, garbage)
+    pcm = np.resize(np.asarray(example(3000)["waveform"])[:3000], 8000)
+    np.testing.assert_array_equal(whole, picture(view.evaluate(example(8000) | {"waveform": jnp.asarray(pcm)})))
+    assert (whole.std(axis=1) > 0.1).all(), "no frame of zeros"
+    if name != "byol_a":  # whose crops of a longer canvas have zeros around
+        assert (picture(view.train(jax.random.key(0), example(3000))).std(axis=1) > 0.1).all()
+
+
 @pytest.mark.parametrize("settings", [{}, dict(mean=-5.0, std=4.0), dict(scale="kaldi")])
 def test_pictures_are_normalised_and_0_behind_the_end(settings):
     view = augment.LogMelFramesView(SPEC, **settings)
@@ -118,6 +131,8 @@ def test_pictures_can_be_looked_at():
         ("waveform", dict(speed=(0.0, 1.0)), r"speed \(0.0, 1.0\) is not positive"),
         ("waveform", dict(gain=(3.0, -3.0)), r"gain \(3.0, -3.0\) is not a range"),
         ("waveform", dict(noise=(1.0,)), r"noise \(1.0,\) is not a range"),
+        ("log_mel", dict(short="loop"), "short 'loop' is not 'zeros' or 'repeat'"),
+        ("byol_a", dict(short="loop"), "short 'loop' is not 'zeros' or 'repeat'"),
         ("log_mel", dict(scale="mel"), "scale 'mel' is not 'slaney', 'htk' or 'kaldi'"),
         ("log_mel", dict(scale="kaldi", n_fft=512), "n_fft 512: Kaldi's is the power of 2"),
         ("log_mel", dict(mean=1.0), "mean 1.0 and std None: give both"),

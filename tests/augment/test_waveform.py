@@ -48,6 +48,14 @@ def test_a_stretch_is_cut_out():
     assert int(length) == 6
 
 
+def test_a_recording_is_repeated_until_it_fills():
+    samples, length = waveform.repeated(jnp.array([1.0, 2.0, 3.0, 0, 0, 0, 0]), jnp.int32(3))
+    np.testing.assert_array_equal(samples, [1, 2, 3, 1, 2, 3, 1])
+    assert length == 7
+    silence, length = waveform.repeated(jnp.zeros(4), jnp.int32(0))
+    assert length == 0 and not silence.any()
+
+
 def test_twenty_decibels_are_a_factor_of_ten():
     np.testing.assert_allclose(waveform.gain(jnp.array([1.0, -2.0]), 20.0), [10, -20], rtol=1e-6)
     np.testing.assert_allclose(waveform.gain(jnp.array([1.0, -2.0]), -20.0), [0.1, -0.2], rtol=1e-6)

@@ -138,6 +138,20 @@ def test_swapped_segments_follow_each_other_one_way_or_the_other(rows: Rows):
     assert abs(batch["order"].mean() - 0.5) < 0.02
 
 
+def test_no_segment_is_empty_where_a_sentence_is_of_one_token(tmp_path):
+    documents = [[[1001], [1002, 1003]], [[2001, 2002], [2003]], [[3001, 3002]]]
+    store = stores.write(tmp_path / "store", documents, labels=range(3))
+    (tmp_path / "rows").mkdir()
+    packing.write(store, 5, 1, packing.filled, tmp_path / "rows")  # a sentence a row
+    batch, _ = _drawn(Rows(tmp_path / "rows", store), second="swapped", short=0.0)
+    for tokens, swapped in zip(batch["tokens"], batch["order"], strict=True):
+        a, b = _segments(tokens)
+        a, b = (b[1:], a) if swapped else (a, b[1:])
+        assert len(a) and len(b)
+        np.testing.assert_array_equal(np.diff(np.concatenate([a, b])), 1)
+    assert {len(np.concatenate(_segments(tokens))) - 1 for tokens in batch["tokens"]} == {2, 3}
+
+
 @pytest.mark.parametrize(
     ("a", "b", "kept"),
     [(3, 4, (3, 4)), (20, 2, (8, 2)), (2, 20, (2, 8)), (20, 20, (5, 5)), (6, 5, (5, 5)), (1, 30, (1, 9))],

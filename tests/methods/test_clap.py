@@ -57,9 +57,14 @@ def test_the_temperature_is_learnt_and_stays_above_a_hundredth(data_dir):
 def test_retrieval_counts_any_of_equal_texts():
     sounds, texts = jnp.eye(4), jnp.eye(4)[jnp.array([1, 0, 2, 3])]
     tokens = jnp.array([[5, 1], [5, 1], [5, 2], [5, 3]])
-    assert clap.retrieved(sounds, texts, tokens) == {"sound_to_text": 1.0, "text_to_sound": 1.0}
+    found = lambda share, chance: {
+        f"{way}{name}": value
+        for way in ("sound_to_text", "text_to_sound")
+        for name, value in (("", share), ("_chance", chance))
+    }
+    assert clap.retrieved(sounds, texts, tokens) == found(1.0, 6 / 16)
     other = jnp.array([[5, 1], [5, 4], [5, 2], [5, 3]])
-    assert clap.retrieved(sounds, texts, other) == {"sound_to_text": 0.5, "text_to_sound": 0.5}
+    assert clap.retrieved(sounds, texts, other) == found(0.5, 4 / 16)
 
 
 def test_blocks_change_nothing(made, data_dir):

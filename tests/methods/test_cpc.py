@@ -33,10 +33,14 @@ def test_predictions_that_are_right_are_counted():
     encodings = jnp.eye(6)[None]
     ahead = jnp.stack([jnp.roll(encodings, -step, 1) for step in (1, 2)], 2)
     negatives = jnp.asarray([[[(place + 3) % 6] for place in range(6)]])
-    assert _accuracy(ahead, encodings, negatives, jnp.ones((1, 6))) == 1.0
-    assert _accuracy(-ahead, encodings, negatives, jnp.ones((1, 6))) == 0.0
+    found = lambda *arrays: {name.rpartition("_")[2]: share for name, share in _accuracy(*arrays, there).items()}
+    there = jnp.ones((1, 6))
+    assert found(ahead, encodings, negatives) == {"accuracy": 1.0, "chance": 0.5}
+    assert found(-ahead, encodings, negatives) == {"accuracy": 0.0, "chance": 0.5}
     next_one = jnp.asarray([[[(place + 1) % 6, (place + 3) % 6] for place in range(6)]])
-    assert _accuracy(ahead, encodings, next_one, jnp.ones((1, 6))) == 1.0, "the true frame is no negative"
+    right, chance = found(ahead, encodings, next_one).values()
+    assert right == 1.0, "the true frame is no negative"
+    np.testing.assert_allclose(chance, (5 * 1 / 2 + 4 * 1 / 3) / 9, rtol=1e-6)
 
 
 def test_more_steps_than_frames_are_refused():

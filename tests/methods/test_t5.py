@@ -29,8 +29,25 @@ def test_loss_is_that_of_what_is_to_be_written():
     logits = method.logits(views)
     assert loss == losses.span_corruption(logits, views["targets"], views["weights"], z_loss=0.01)
     assert loss > losses.span_corruption(logits, views["targets"], views["weights"])
-    right = (np.asarray(logits).argmax(-1) == views["targets"]) * views["weights"]
-    np.testing.assert_allclose(metrics["span_accuracy"], right.sum() / views["weights"].sum(), rtol=1e-6)
+    words = views["weights"] * ~np.isin(views["targets"], (small_text.SEP, 38, 39))
+    right = (np.asarray(logits).argmax(-1) == views["targets"]) * words
+    np.testing.assert_allclose(metrics["span_accuracy"], right.sum() / words.sum(), rtol=1e-6)
+    assert 0 < words.sum() < views["weights"].sum()
+
+
+def test_n_grams_are_asked_for_hidden_words_with_the_word_before_each():
+    method = build()
+    text = np.arange(5, 5 + small_text.LENGTH)[None].astype(np.int32)  # each word is one more than the one before it
+    text[0, 0], text[0, -1] = small_text.CLS, small_text.SEP
+    for seed in range(5):
+        asked = method.asked(method.views({"tokens": text}, jax.random.key(seed)))
+        left = np.take_along_axis(np.asarray(asked["tokens"]), np.asarray(asked["positions"]) - 1, axis=1)
+        real = np.asarray(asked["weights"]) > 0
+        targets = np.asarray(asked["targets"])
+        assert real.any() and not np.isin(targets[real], (small_text.SEP, 38, 39)).any()
+        second = targets == 6  # behind [CLS]
+        np.testing.assert_array_equal(left[real & ~second], targets[real & ~second] - 1)
+        assert (left[real & second] == small_text.CLS).all()
 
 
 def test_each_token_is_guessed_from_those_before_it():
