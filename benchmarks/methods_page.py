@@ -31,6 +31,8 @@ from tests.stepping import SIZE  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "methods.json", ROOT / "docs" / "methods.md"
 MEASURES = ("knn_full", "linear")
+WEIGHTED = "raw/knn_full_tf_idf"
+RULES = ("copied", "commonest", "chance")  # simple ones, which the method measures of its own task
 # What runs say of their task beside what is promised.
 BESIDE = ("sentence_order_accuracy", "replaced_found", "perplexity", "pseudo_perplexity", "copy_error")
 SIDE_PARTS = ("seed", "expected", "log_every", "checkpoint")  # of a config, which change no result
@@ -61,7 +63,8 @@ APART = {
     "kjv": "Text, with one config a method",
 }  # sets of which every method has a config of its own, METHOD_NAME.py
 TASKS = """Tasks are what a method is trained for, on held-out examples; features are those of the table above, of raw
-input too: word counts of text, means and deviations of MFCC of sound. Values are per cent where they are shares."""
+input too: word counts of text (in brackets weighted, TF-IDF), means and deviations of MFCC of sound. Values are per
+cent where they are shares."""
 PROMISED = """"1 and 8 devices": largest relative difference of the loss over the first {early} steps from the same
 state, and over {steps}{sizes}. Rounding grows where AdamW's first steps divide by gradients that are near 0.
 "Resumes exactly": a run killed with SIGKILL at random steps and continued ends with the same arrays, metrics and
@@ -206,11 +209,15 @@ def _tasks(table: str, by_name: dict[str, list[dict]]) -> list[str]:
     lines = ["", _filled(TASKS), "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, runs in by_name.items():
         raw = [_spread(runs[:1], f"raw/{measure}") for measure in MEASURES]
+        if WEIGHTED in runs[0]["results"]:
+            raw[0] += f" ({_spread(runs[:1], WEIGHTED)})"
         for number, task in enumerate(_tasks_of(table, name, runs) or ("",)):
             beside = [_measured(runs, f"{stage}/{task}") for stage in ("pretrained", "untrained")]
             simple = sorted(key for key in runs[0]["results"] if task and key.startswith(f"raw/{task}"))
+            rules = [f"pretrained/{task}_{rule}" for rule in RULES]
             called = {f"raw/{task}": "raw input"}
-            told = (f"{called.get(key, report_names.metric(key))} {_measured(runs[:1], key)}" for key in simple)
+            told = [f"{called.get(key, report_names.metric(key))} {_measured(runs[:1], key)}" for key in simple]
+            told += [f"{report_names.metric(key)} {value}" for key in rules if (value := _measured(runs, key))]
             first = ("", "", "") if number else (name, *raw)
             lines.append(f"| {' | '.join((*first, task and report_names.metric(task), *beside, ', '.join(told)))} |")
     return lines

@@ -2,12 +2,16 @@
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import pytest
 from flax import nnx
 
 from ssl_jax import models
+from ssl_jax.errors import UserError
+from ssl_jax.experiment import build as build_run
 from ssl_jax.models.audio_cnn import _halved
+from tests import tiny
 
 IMAGES = jax.random.normal(jax.random.key(0), (4, 20, 16, 1))
 
@@ -22,6 +26,16 @@ def test_features_of_recordings_of_any_length():
     for frames in (8, 20):
         features = network(IMAGES[:, :frames])
         assert features.shape == (4, 6) and np.all(np.isfinite(features))
+
+
+def test_spectrograms_that_are_too_short_are_refused(data_dir):
+    config = tiny.config("clap", data=dict(seconds=0.1), views=ml_collections.ConfigDict(dict(name="log_mel", mels=16)))
+    config["model"] = dict(name="audio_cnn", mels=16, channels=4, width=6)
+    assert build_run(config | {"data": config["data"] | {"seconds": 0.08}}, data_dir=data_dir)
+    with pytest.raises(
+        UserError, match="config.views give spectrograms of 7 frames, and an? AudioCNN needs at least 8"
+    ):
+        build_run(config | {"data": config["data"] | {"seconds": 0.07}}, data_dir=data_dir)
 
 
 def test_it_is_as_large_as_the_papers():
