@@ -1,6 +1,6 @@
 """BYOL-A (BYOL on views of sound) on the prompts of a telephone exchange in five languages.
 
-    apt install asterisk-core-sounds-{en,es,fr,it,ru}-wav
+    apt install asterisk-core-sounds-{en,es,fr,it,ru}{,-wav}
     python launch.py --config=configs/byol_asterisk.py
 
 The probes tell the language of held-out wordings from one and from five recordings of each, and from all; English and

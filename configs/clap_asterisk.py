@@ -1,6 +1,6 @@
 """CLAP on the prompts of a telephone exchange in five languages, paired with the English words of their file names.
 
-    apt install asterisk-core-sounds-{en,es,fr,it,ru}-wav
+    apt install asterisk-core-sounds-{en,es,fr,it,ru}{,-wav}
     python launch.py --config=configs/clap_asterisk.py
 
 `sound_to_text` and `text_to_sound` are the shares of held-out recordings, of wordings that were in no training text,

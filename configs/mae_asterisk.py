@@ -1,6 +1,6 @@
 """Audio-MAE (a masked autoencoder over spectrograms) on the prompts of a telephone exchange in five languages.
 
-    apt install asterisk-core-sounds-{en,es,fr,it,ru}-wav
+    apt install asterisk-core-sounds-{en,es,fr,it,ru}{,-wav}
     python launch.py --config=configs/mae_asterisk.py
 
 The probes tell the language of held-out wordings from one and from five recordings of each, and from all; English and
