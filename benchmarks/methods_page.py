@@ -134,9 +134,14 @@ def hardware() -> str:
 
 def read() -> dict[str, dict]:
     """Everything found so far, by job; what was found with another config than today's is left out, and said so."""
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    found = json_of(RESULTS)
     known = {f"{table}/{method}" for table in tables() for method in methods_of(table)}
     return fresh(found, lambda key: digest(key) if key.rpartition("/")[0] in known else None)
+
+
+def json_of(path: Path) -> dict[str, dict]:
+    """What a file of results holds; nothing where there is none."""
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def fresh(found: dict[str, dict], digest: Callable[[str], str | None]) -> dict[str, dict]:
