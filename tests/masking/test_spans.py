@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import masking
+from tests.masking.shares import expected_share, near
 
 
 def many(draws, frames, **settings):
@@ -47,11 +48,22 @@ def test_padding_is_never_hidden():
     assert masks[:, 23:].sum() == 0 and masks[:, 22].max() == 1 and masks[:, 0].max() == 1
 
 
+@pytest.mark.parametrize("start_rate", [0.065, 0.08], ids=["wav2vec2", "hubert"])
+def test_the_share_is_what_starts_without_replacement_cover(start_rate):
+    masks = many(400, jnp.ones(735), start_rate=start_rate)
+    assert near(masks.mean(1), expected_share(735, start_rate, 10))
+    for other in (0.97, 1.03):
+        assert not near(masks.mean(1), expected_share(735, other * start_rate, 10)), "a rate that is 3 % off would show"
+
+
 def test_the_papers_share():
     """Section 4.2 of wav2vec 2.0: about 49% of all frames, a mean span of 14.7 frames (of 15 s at 49 Hz)."""
-    masks = many(300, jnp.ones(735))
-    np.testing.assert_allclose(masks.mean(), 0.49, atol=0.01)
-    np.testing.assert_allclose(np.concatenate([runs(mask) for mask in masks]).mean(), 14.7, atol=0.5)
+    assert round(100 * expected_share(735, 0.065, 10)) == 49
+    masks = many(400, jnp.ones(735))
+    lengths = [runs(mask) for mask in masks]
+    ratio = np.concatenate(lengths).mean()
+    error = np.std([row.sum() - ratio * len(row) for row in lengths]) / np.mean([len(row) for row in lengths]) / 20
+    assert abs(ratio - 14.7) < 4.5 * error + 0.05, "0.05 for how the paper rounds"
 
 
 @pytest.mark.parametrize("length", [0, 1, 4])

@@ -7,6 +7,7 @@ import pytest
 
 from ssl_jax import masking
 from tests import small_text
+from tests.masking.shares import expected_share, near
 
 SETTINGS = dict(special_ids=(0, 2, 3, 4), pad_id=0, mask_id=4)
 
@@ -33,9 +34,10 @@ def test_spans_are_whole_where_they_do_not_meet_a_special_token():
 
 
 def test_share_of_hidden_tokens():
-    """0.0875 of 512 start a span; a token stays if none of the four before it, itself included, does: 0.693 of them."""
-    share = (many(400, jnp.arange(512) + 10) == 4).mean()
-    np.testing.assert_allclose(share, 1 - (1 - 0.35 / 4) ** 4, atol=0.01)
+    """0.0875 of 512 start a span of four."""
+    shares = (many(400, jnp.arange(512) + 10) == 4).mean(1)
+    assert near(shares, expected_share(512, 0.35 / 4, 4))
+    assert not near(shares, expected_share(512, 0.36 / 4, 4))
 
 
 @pytest.mark.parametrize(
