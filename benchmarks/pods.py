@@ -26,48 +26,30 @@ from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "pods.json", ROOT / "docs" / "pods.md"
 # One chip of v5e (16 GiB) for a core of a TPU v3 (BYOL: for two) or a GPU, one of v5p for an A100 of 80 GB, 16 for
-# BERT's 16 and T5's slice, the largest slice for RoBERTa's GPUs. Where a paper does not say what it ran on: one of v5e
-# (LeJEPA's ViT-H: of v6e, 32 GiB) for each 64 pictures of a batch of ImageNet, one for CIFAR-10; one for text or sound,
-# or the fewest that the step fits on.
+# BERT's 16. Where a paper does not say what it ran on: for ImageNet one of v5e (LeJEPA's ViT-H: of v6e, 32 GiB) for
+# each 64 pictures of a batch, one for CIFAR-10.
 SLICES = {
-    "albert_wikipedia_base": ("v3:8x8",),
-    "apc_librispeech": ("v5e:1x1",),
     "barlow_twins_imagenet_rn50": ("v5e:4x4",),
     "bert_base": ("v5e:4x4",),
-    "best_rq_librispeech": ("v5e:1x1",),
     "byol_imagenet_rn50": ("v3:16x16", "v5e:16x16"),
-    "byol_librispeech_cnn": ("v5e:1x1",),
-    "clap_librispeech_cnn": ("v5e:1x1",),
-    "cpc_librispeech": ("v5e:2x4",),
-    "data2vec_librispeech_base": ("v5e:4x4",),
-    "data2vec_text_wikipedia_base": ("v5e:4x4",),
     "dcl_imagenet_rn50": ("v5e:2x2",),
     "dino_imagenet_vit_s16": ("v5e:4x4",),
     "dinov2_imagenet_vit_l16": ("v5p:2x4x4",),
-    "electra_wikipedia_small": ("v5e:1x1",),
-    "hubert_librispeech_base": ("v5e:4x8",),
     "ibot_imagenet_vit_s16": ("v5e:4x4",),
     "lejepa_imagenet_vit_h14": ("v6e:2x4",),
     "mae_imagenet_vit_b16": ("v3:8x8",),
-    "mae_librispeech_vit_b16": ("v5e:8x8",),
     "moco_v2_imagenet_rn50": ("v5e:2x4",),
     "moco_v3_imagenet_rn50": ("v5e:4x4",),
     "moco_v3_imagenet_vit_b16": ("v5e:8x8",),
     "msn_imagenet_vit_s16": ("v5e:4x4",),
-    "next_token_lm1b_small": ("v5e:1x1",),
     "nnclr_imagenet_rn50": ("v5e:8x8",),
-    "roberta_wikipedia_base": ("v5e:16x16",),
     "simclr_imagenet_rn50": ("v3:8x8", "v5e:8x16"),
     "simclr_v2_imagenet_rn50": ("v3:8x8",),
-    "simcse_wikipedia_base": ("v5e:1x1",),
     "simsiam_imagenet_rn50": ("v5e:2x4",),
     "sup_con_imagenet_rn50": ("v3:8x8",),
     "supervised_imagenet_rn50": ("v5e:2x4",),
     "swav_imagenet_rn50": ("v5e:8x8",),
-    "t5_c4_base": ("v5e:4x4",),
     "vicreg_imagenet_rn50": ("v5e:4x8",),
-    "wav2vec2_librispeech_base": ("v5e:8x8",),
-    "word2vec_lm1b": ("v5e:1x1",),
 }
 SLICES |= {path.stem: ("v5e:1x1",) for path in sorted((ROOT / "configs").glob("*_cifar10_*.py"))}
 TOP = """# Pods
