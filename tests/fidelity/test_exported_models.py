@@ -54,7 +54,7 @@ def loaded(kind, out):
     """Their model; every weight that it has is in the file."""
     model, found = kind.from_pretrained(out, output_loading_info=True)
     missing = {name for name in found["missing_keys"] if "pooler" not in name}
-    assert not missing and not found["mismatched_keys"], found
+    assert not missing and not found["mismatched_keys"] and not found["unexpected_keys"], found
     return model.eval()
 
 
