@@ -1,13 +1,11 @@
-"""CLAP on the prompts of a telephone exchange in five languages, paired with the English words of their file names.
+"""CLAP on the prompts of a telephone exchange in five languages, paired with what is said in them.
 
     apt install asterisk-core-sounds-{en,es,fr,it,ru}{,-wav}
     python launch.py --config=configs/clap_asterisk.py
 
 `sound_to_text` and `text_to_sound` are the shares of held-out recordings, of wordings that were in no training text,
-whose nearest text among those of a batch is theirs, and of texts whose nearest sound is. The probes tell the language.
-
-What it promises is of its task alone; of the features, neighbours tell a little less than the untrained network's. It
-overfits: the loss of held-out pairs rises from 4.2 to 4.7 while more of them are found.
+whose nearest text among those of a batch of 64 is theirs, and of texts whose nearest sound is: 1.7 % by chance, 7.8 %
+(5 of 64) for who tells nothing but the language. The probes tell the language.
 """
 
 import ml_collections
@@ -41,8 +39,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.checkpoint = dict(every=500, keep=2, best="eval/sound_to_text")
     config.evaluate = dict(every=500, tasks=("knn_1shot", "knn_5shot", "knn_full", "linear"))
     config.expected = dict(
-        results={"sound_to_text": 0.055, "text_to_sound": 0.06, "knn_full": 0.757, "linear": 0.861},
-        margins={"sound_to_text": 0.01, "text_to_sound": 0.006},
+        results={"sound_to_text": 0.311, "text_to_sound": 0.318, "knn_full": 0.875, "linear": 0.945},
+        margins={"sound_to_text": 0.24, "text_to_sound": 0.24, "knn_full": 0.03, "linear": 0.04},
         hardware="2 CPU cores",
     )
     return config

@@ -7,6 +7,9 @@ The second iteration's layer and number of clusters can be swept over, with the 
 
 python launch.py sweep --config=configs/hubert_asterisk.py:second
 
+Hidden units are guessed a little more often than by copying the unit of the last frame before (15.2 %); 300 steps were
+too few for that.
+
 All is tested on prompts whose wording is in no training; the probes tell the five languages apart, of which each has
 one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
 """
@@ -41,8 +44,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.checkpoint = dict(every=300, keep=2, best="eval/masked_unit_accuracy")
     config.evaluate = dict(every=300, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
     config.expected = dict(
-        results={"masked_unit_accuracy": 0.106, "knn_full": 0.66, "linear": 0.788},
-        margins={"masked_unit_accuracy": 0.07, "knn_full": 0.15, "linear": 0.18},
+        results={"masked_unit_accuracy": 0.171, "knn_full": 0.836, "linear": 0.883},
+        margins={"masked_unit_accuracy": 0.14, "knn_full": 0.36, "linear": 0.25},
         hardware="2 CPU cores",
     )
     if variant == "second":
