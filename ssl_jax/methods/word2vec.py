@@ -1,6 +1,7 @@
-"""word2vec: Mikolov et al. 2013, Distributed Representations of Words and Phrases and their Compositionality.
+"""word2vec: Mikolov et al. 2013, Distributed Representations of Words and Phrases and their Compositionality,
+arXiv:1310.4546.
 
-arXiv:1310.4546: skip-gram with negative sampling.
+Skip-gram with negative sampling.
 """
 
 from typing import Any
