@@ -15,6 +15,7 @@ MEASURED = sorted({key.split("/")[0] for key in FOUND})
 CASES = [(table, method) for table in MEASURED for method in methods_page.methods_of(table)]
 FIRST = methods_page.tables()[0]
 PICTURES = [table for table in MEASURED if table not in methods_page.APART]
+STAGES = ("raw", "untrained", "pretrained")
 APART = [case for case in CASES if case[0] in methods_page.APART]
 
 
@@ -131,9 +132,46 @@ def test_readme_says_which_methods_pass_raw_pixels():
     assert len(passed["small_fashion_mnist", "linear"]) > len(methods_page.methods_of("small_fashion_mnist")) / 2
 
 
+def shares(table: str, method: str, key: str) -> np.ndarray:
+    """Per cent, over seeds."""
+    return 100 * methods_page.over_seeds(methods_page.runs_of(FOUND, table, method), key)
+
+
 def of_sound(method: str, stage: str, measure: str = "linear") -> np.ndarray:
     """Per cent, over seeds."""
-    return 100 * methods_page.over_seeds(methods_page.runs_of(FOUND, "asterisk", method), f"{stage}/{measure}")
+    return shares("asterisk", method, f"{stage}/{measure}")
+
+
+GUESSES = {
+    "bert": "{} against {} with BERT,",
+    "roberta": "{} against {} with RoBERTa,",
+    "electra": "{} against {} with ELECTRA's generator,",
+    "next_token": "{} against {} for the next word;",
+    "albert": "not with ALBERT ({} against {})",
+    "t5": "and T5 ({} against {})",
+}  # how README says how many hidden or next words are guessed, by each method and by the word before
+
+
+@pytest.mark.parametrize("method", GUESSES)
+def test_readme_says_which_methods_guess_words_better_than_the_word_before(method):
+    told = METHODS[method].guesses
+    ours, before = (shares("kjv", method, key) for key in (f"pretrained/{told}", f"raw/{told}_bigram"))
+    assert GUESSES[method].format(f"{ours.mean():.1f} %", f"{before[0]:.1f} %") in WORDS
+    assert (ours.mean() > before[0]) == (method not in ("albert", "t5"))
+
+
+def test_readme_says_what_methods_of_text_do_not_learn_and_what_counted_words_tell():
+    methods = methods_page.methods_of("kjv")
+    assert set(GUESSES) == {method for method in methods if hasattr(METHODS[method], "guesses")}
+    order = shares("kjv", "albert", "pretrained/sentence_order_accuracy")
+    assert f"ALBERT's order of sentences ({order.mean():.1f} %)" in WORDS
+    assert shares("kjv", "electra", "pretrained/replaced_found").max() < 0.1
+    near = [shares("kjv", "simcse", f"{stage}/neighbour_top_10").mean() for stage in ("pretrained", "raw")]
+    assert "in {:.1f} % of cases, where counted words have it in {:.1f} %".format(*near) in WORDS
+    linear = {m: [shares("kjv", m, f"{stage}/linear").mean() for stage in STAGES] for m in methods}
+    assert all(raw > trained > untrained for raw, untrained, trained in linear.values())
+    for method, called in (("t5", "T5"), ("word2vec", "word2vec")):
+        assert f"{called} {linear[method][2]:.1f} % against {linear[method][0]:.1f} %" in WORDS
 
 
 @pytest.mark.parametrize(
