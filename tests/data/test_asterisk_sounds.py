@@ -193,7 +193,11 @@ def test_a_damaged_package_is_named(by_hand: Path, tmp_path: Path, damage: int, 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"no list", gzip.compress(b"a: b" * 99)[:-9], gzip.compress(b"\xff")])
+@pytest.mark.parametrize(
+    "content",
+    [b"no list", gzip.compress(b"a: b" * 99)[:-9], gzip.compress(b"\xff")],
+    ids=["not packed", "cut", "no UTF-8"],
+)
 def test_a_damaged_list_is_named(debian: Path, tmp_path: Path, content: bytes):
     write_folder(debian, "en")
     write_list(debian.parent / "lists", "en")
