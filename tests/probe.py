@@ -9,8 +9,8 @@ from flax import nnx
 
 from ssl_jax.experiment import build
 from ssl_jax.models import normalize_apart, targets
+from ssl_jax.models.paths import path_name
 from ssl_jax.train import mesh as meshes
-from ssl_jax.train.paths import path_name
 from tests import tiny
 
 KEY = jax.random.key(0)

@@ -35,6 +35,10 @@ def test_configs_expect_what_was_measured(table, method):
         assert (seen - untrained).mean() >= expected["margins"].get(measure, -1)
 
 
+def test_every_method_but_supervised_training_is_of_a_paper():
+    assert {name for name in METHODS if methods_page._paper(name) == "—"} == {"supervised"}
+
+
 @pytest.mark.parametrize("method", methods_page.methods_of(FIRST))
 def test_every_method_promises_to_beat_its_untrained_network_somewhere(method):
     promised = [methods_page.config_of(methods_page.spec_of(table, method))["expected"] for table in PICTURES]

@@ -114,7 +114,8 @@ class Pairs:
         """Segment A, segment B, and 1 if B stands before A.
 
         A single sentence is cut between two of its tokens; one of a single token takes the sentence after it along, or
-        before it. The authors' code takes B from another document where there is one sentence only.
+        before it (a document of one token alone has an empty segment). The authors' code takes B from another document
+        where there is one sentence only.
         """
         del target
         whole = self.rows.text(first, end)

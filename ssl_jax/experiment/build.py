@@ -391,9 +391,7 @@ def _check_pictures(backbone: nnx.Module, view: Any, spec: Any) -> None:
     _check_sizes(backbone, image_size=view.shape[0], image_width=view.shape[1], channels=view.shape[-1])
     least = getattr(backbone, "least_height", 0)
     if view.shape[0] < least:
-        few = (
-            f"a {type(backbone).__name__} needs at least {least}; raise config.data.seconds, or lower config.views.hop"
-        )
+        few = f"config.model needs at least {least}; raise config.data.seconds, or lower config.views.hop"
         raise UserError(f"config.views give spectrograms of {view.shape[0]} frames, and {few}.")
     small = view.local_shape[0] if getattr(view, "local_crops", 0) else 0
     if small % getattr(backbone, "patch_size", 1):

@@ -1,6 +1,7 @@
 """What the features of a run tell of other labels than those that it was evaluated by, as `launch.py evaluate` does."""
 
 import os
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from ssl_jax.errors import UserError
 from ssl_jax.evaluate import prefixed
 from ssl_jax.experiment import trained
 from ssl_jax.experiment.scores import Scorer
+from ssl_jax.train.workdir import read_json
 
 RESULTS = "probes.json"
 
@@ -48,7 +50,8 @@ def evaluate(
     results = prefixed("raw", scorer.raw_tasks()) | prefixed("untrained", of(untrained, scorer.splits(untrained)))
     results |= prefixed("pretrained", of(state, splits)) | {"chance": _commonest(splits[1][1])}
     name = ", ".join(f"{setting}={experiment.config['data'].get(setting)}" for setting in _SHOWN)
-    trained.keep(workdir, RESULTS, {name: results})
+    before = read_json(pathlib.Path(workdir).expanduser() / RESULTS) or {}
+    trained.keep(workdir, RESULTS, {name: before.get(name, {}) | results})
     return results
 
 

@@ -79,7 +79,7 @@ def _accuracy(predictions, encodings, negatives, there):
     """Share of the predictions, of all steps ahead, that score their own frame above all others.
 
     A draw of negatives serves all steps; where it holds the frame of a step itself, that is no other. Beside it, the
-    share that chance would find.
+    share that chance would find if all that is drawn were different frames.
     """
     predictions, encodings = jax.lax.stop_gradient((predictions, encodings))
     scores = jnp.einsum("ntkd,nsd->ntks", predictions, encodings, precision=jax.lax.Precision.HIGHEST)

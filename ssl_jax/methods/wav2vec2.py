@@ -153,7 +153,7 @@ def _perplexity(codes, size, mask):
 def _accuracy(predictions, truths, codes, *, negatives, weights):
     """Share of the hidden frames that are likest to their own quantized frame; those without a distractor fail.
 
-    Beside it, the share that chance would find.
+    Beside it, the share that chance would find if all distractors had different codes.
     """
     predictions, truths = (unit_length(jax.lax.stop_gradient(x)) for x in (predictions, truths))
     scores = jnp.einsum("ntd,nsd->nts", predictions, truths, precision=jax.lax.Precision.HIGHEST)

@@ -3,6 +3,8 @@
 import jax
 import optax
 
+from ssl_jax.models.paths import path_name
+
 NOT_DECAYED = ("bias", "recurrent_bias", "scale", "scale1", "scale2", "log_scale", "prototypes")
 
 
@@ -13,7 +15,6 @@ def decay_mask(params: optax.Params) -> optax.Params:
     """
 
     def decays(path: tuple, _: jax.Array) -> bool:
-        name = jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
-        return name.rpartition(".")[2] not in NOT_DECAYED
+        return path_name(path).rpartition(".")[2] not in NOT_DECAYED
 
     return jax.tree_util.tree_map_with_path(decays, params)

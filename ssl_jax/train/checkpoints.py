@@ -12,9 +12,9 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from ssl_jax.errors import RunError, UserError
+from ssl_jax.models.paths import path_name
 from ssl_jax.train import processes
 from ssl_jax.train.checksums import checksums
-from ssl_jax.train.paths import path_name
 from ssl_jax.train.state import TrainState
 
 log = logging.getLogger(__name__)

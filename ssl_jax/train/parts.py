@@ -10,7 +10,7 @@ import optax
 from ssl_jax.errors import unknown
 from ssl_jax.models import settings
 from ssl_jax.models.decay import decay_mask
-from ssl_jax.train.paths import path_name
+from ssl_jax.models.paths import path_name
 
 PATCHES = "backbone.patch_embedding"
 MakeOptimizer = Callable[[optax.Schedule], optax.GradientTransformation]

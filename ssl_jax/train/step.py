@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from ssl_jax.train.paths import path_name
+from ssl_jax.models.paths import path_name
 from ssl_jax.train.state import TrainState, run_keys
 
 Batch = dict[str, jax.Array]

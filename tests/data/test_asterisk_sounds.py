@@ -195,8 +195,8 @@ def test_a_damaged_package_is_named(by_hand: Path, tmp_path: Path, damage: int, 
 
 @pytest.mark.parametrize(
     "content",
-    [b"no list", gzip.compress(b"a: b" * 99)[:-9], gzip.compress(b"\xff")],
-    ids=["not packed", "cut", "no UTF-8"],
+    [b"no list", gzip.compress(b"a: b" * 99)[:-9], gzip.compress(b"\xff"), gzip.compress(b"a")[:10] + b"\xff" * 20],
+    ids=["not packed", "cut", "no UTF-8", "no code of zlib"],
 )
 def test_a_damaged_list_is_named(debian: Path, tmp_path: Path, content: bytes):
     write_folder(debian, "en")

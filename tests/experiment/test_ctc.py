@@ -28,7 +28,9 @@ def folder(tmp_path_factory, data_dir):
 
 
 def test_a_run_learns_to_spell_from_its_folder(folder, data_dir, tmp_path, capsys):
-    if not Path(asterisk_sounds.LISTS, "asterisk-core-sounds-it").exists():
+    places = [(asterisk_sounds.LISTS, "asterisk-core-sounds-it")]
+    places += [(asterisk_sounds.DEBIAN, asterisk_sounds.VOICES["it"][0])]
+    if not all(Path(*place).exists() for place in places):
         pytest.skip("asterisk-core-sounds-it and -wav are not installed")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"data": config["data"] | {"mock": 0}}))

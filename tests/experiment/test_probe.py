@@ -36,7 +36,11 @@ def test_another_label_is_probed_from_the_command_line(folder, data_dir, capsys)
     stages = [f"{stage}/{name}" for stage in ("untrained", "pretrained") for name in names]
     assert set(printed) == {"raw/knn_full", "raw/linear", "chance", *stages}
     kept = json.loads((folder / "probes.json").read_text())
-    assert "label_key=speaker, eval_train_split=None, eval_split=test" in kept
+    name = "label_key=speaker, eval_train_split=None, eval_split=test"
+    assert set(kept[name]) == set(printed)
+    probe.evaluate(folder, "probe", {"label_key": "speaker", "tasks": ("knn_1shot",)}, data_dir=data_dir)
+    more = json.loads((folder / "probes.json").read_text())[name]
+    assert set(more) > {*printed, "pretrained/knn_1shot"}, "what another probe found is kept"
     experiment, _, state = trained.load(folder, data_dir=data_dir, data={"label_key": "speaker"})
     labels = Scorer(experiment).splits(state)[1][1]
     assert printed["chance"] == f"{np.bincount(labels).max() / len(labels):.4f}"

@@ -33,7 +33,7 @@ def test_spectrograms_that_are_too_short_are_refused(data_dir):
     config["model"] = dict(name="audio_cnn", mels=16, channels=4, width=6)
     assert build_run(config | {"data": config["data"] | {"seconds": 0.08}}, data_dir=data_dir)
     with pytest.raises(
-        UserError, match="config.views give spectrograms of 7 frames, and an? AudioCNN needs at least 8"
+        UserError, match="config.views give spectrograms of 7 frames, and config.model needs at least 8"
     ):
         build_run(config | {"data": config["data"] | {"seconds": 0.07}}, data_dir=data_dir)
 

@@ -12,9 +12,9 @@ from ssl_jax import config as configs
 from ssl_jax.experiment import build
 from ssl_jax.models import initializers
 from ssl_jax.models.heads import Projector
+from ssl_jax.models.paths import path_name
 from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.vit import ViT
-from ssl_jax.train.paths import path_name
 from tests import tiny
 
 INPUTS, OUTPUTS = 300, 400

@@ -10,8 +10,8 @@ from flax import nnx
 from ssl_jax import config as configs
 from ssl_jax import models
 from ssl_jax.experiment import build
+from ssl_jax.models.paths import path_name
 from ssl_jax.train import optimizers
-from ssl_jax.train.paths import path_name
 from tests import tiny
 
 PARAMS = {"conv": {"kernel": jnp.array([3.0, 4.0])}, "norm": {"scale": jnp.ones(2), "bias": jnp.ones(2)}}

@@ -7,6 +7,7 @@ import re
 import tarfile
 import unicodedata
 import wave
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -81,9 +82,9 @@ WORDS = (
 class AsteriskSounds(tfds.core.GeneratorBasedBuilder):
     """Recorded prompts of a telephone exchange in five languages: 8 kHz, mono, some 550 a language, 2.2 hours in all.
 
-    They are the packages asterisk-core-sounds-{en,es,fr,it,ru}-wav of Debian (CC BY-SA 3.0; Russian and Italian CC BY
-    3.0), from DATA_DIR/downloads/manual (the .deb files, or the folders in them) or where they are installed. Tones and
-    silence are left out. Each language has one speaker, who is the same one for English and Spanish.
+    They are the packages asterisk-core-sounds-{en,es,fr,it,ru}{,-wav} of Debian (CC BY-SA 3.0; Russian and Italian CC
+    BY 3.0), from DATA_DIR/downloads/manual (the .deb files, or the folders in them) or where they are installed. Tones
+    and silence are left out. Each language has one speaker, who is the same one for English and Spanish.
 
     `text` is what is said, from the lists in the packages asterisk-core-sounds-{en,es,fr,it,ru}, without their notes in
     brackets; it is empty for some 70 recordings that the lists leave out. `name` is what the file name says, in English
@@ -92,9 +93,8 @@ class AsteriskSounds(tfds.core.GeneratorBasedBuilder):
 
     Splits 'train' and 'test': about a fifth of the wordings, chosen by a hash of `name`, is the test split, in all
     languages alike; names under which the same is said in any of the languages go together. 'train_LANGUAGE' is one
-    language's part of 'train'. Splits 'digits_LANGUAGE', 'letters_LANGUAGE'
-    and 'words_LANGUAGE' hold the same recordings again, those that have that label: so a probe can learn from some
-    speakers and be tested on another.
+    language's part of 'train'. Splits 'digits_LANGUAGE', 'letters_LANGUAGE' and 'words_LANGUAGE' hold the same
+    recordings again, those that have that label: so a probe can learn from some speakers and be tested on another.
 
     The configurations 'en', 'es', 'fr', 'it' and 'ru' have one language, 'all' (the default) has the five.
     """
@@ -180,7 +180,7 @@ def _said(source: epath.Path) -> dict[str, str]:
     try:
         [(_, content)] = _files(source, ".txt.gz")
         lines = [line.partition(":") for line in gzip.decompress(content).decode("utf-8-sig").splitlines()]
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f"{source} holds no list of what is said, or a damaged one ({error}): get it again.") from error
     listed = {file.strip(): text for file, colon, text in lines if colon and not file.startswith(";")}
     without = lambda file, text: _NOTES.sub(" ", text.strip().removeprefix(f"{file}:"))
