@@ -67,12 +67,19 @@ def our_loss(ours, views=VIEWS, key=None):
 
 
 def compare(value, found, loss, theirs):
-    """Values to a relative 1e-5, each gradient to 1e-3 of its largest element (or 1e-4 of the largest of all)."""
+    """Values to a relative 1e-5, each gradient to 1e-3 of its largest element (or 1e-4 of the largest of all).
+
+    Softmax does not see what all keys share: the gradient of a key's bias is 0 but for what rounding leaves of sums of
+    terms as large as others' gradients, some 1e-7 of these.
+    """
     np.testing.assert_allclose(value, float(loss.detach()), rtol=1e-5)
     gradients = {name: p.grad.numpy() for name, p in theirs.named_parameters() if name in found}
     assert len(gradients) == len(found) > 20
     scale = max(float(np.abs(gradient).max()) for gradient in gradients.values())
     for name, gradient in gradients.items():
+        if name.endswith("key.bias"):
+            assert max(np.abs(found[name]).max(), np.abs(gradient).max()) < 1e-6 * scale, name
+            continue
         error = np.abs(found[name] - gradient).max() / max(float(np.abs(gradient).max()), 1e-4 * scale)
         assert error < 1e-3, (name, error)
 
