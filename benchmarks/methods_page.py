@@ -312,11 +312,9 @@ def _paper(name: str) -> str:
     """From the first line of the method's file; a dash for a method that is of no paper."""
     module = importlib.import_module(methods.METHODS[name].__module__)
     line = inspect.getdoc(module).split("\n\n")[0].replace("\n", " ").partition(": ")[2].rstrip(".")
-    return (
-        re.sub(r",? arXiv:([\d.]*\d)", r", [\1](https://arxiv.org/abs/\1)", line)
-        if re.search(r" (19|20)\d\d, ", line)
-        else "—"
-    )
+    if not re.search(r" (19|20)\d\d, ", line):
+        return "—"
+    return re.sub(r",? arXiv:([\d.]*\d)", r", [\1](https://arxiv.org/abs/\1)", line)
 
 
 def _papers_encoder(name: str) -> str:

@@ -24,10 +24,11 @@ from ssl_jax import data, evaluate  # noqa: E402
 from ssl_jax.data.builders import asterisk_sounds  # noqa: E402
 from ssl_jax.experiment import probe, trained  # noqa: E402
 from ssl_jax.experiment.scores import Scorer  # noqa: E402
+from ssl_jax.report.names import STAGES  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "spoken.json", ROOT / "docs" / "spoken.md"
-STAGES = ("raw", "untrained", "pretrained")
+MEASURES = {"knn": "knn_full", "linear": "linear"}  # as they are called here, and in a run's results
 LANGUAGES = tuple(asterisk_sounds.VOICES)
 SETS = {
     "digits": [f"digits/{digit}" for digit in asterisk_sounds.DIGITS],
@@ -58,22 +59,19 @@ def spoken(workdir: Path, data_dir: str | None) -> dict[str, dict[str, float]]:
     plan = dict(during=(), every=0, diagnostics=False, layers=False, limit=None)
     experiment, _, state = trained.load(workdir, data_dir=data_dir, data=split, evaluate=plan)
     scorer, opened = Scorer(experiment), experiment.data
+    recordings = _read(opened)
     # Labels of the same recordings by another feature.
     languages = _read(data.described(experiment.config["data"] | {"label_key": "language"}, data_dir))["label"]
     features = {
-        "raw": evaluate.raw_features(_read(opened), sample_rate=opened.spec.sample_rate),
+        "raw": evaluate.raw_features(recordings, sample_rate=opened.spec.sample_rate),
         "untrained": scorer.splits(experiment.unprepared_state())[0][0],
         "pretrained": scorer.splits(state)[0][0],
     }
-    labels = _read(opened)["label"]
-    found = {stage: _across_languages(features[stage], labels, languages) for stage in STAGES}
+    found = {stage: _across_languages(features[stage], recordings["label"], languages) for stage in STAGES}
     speakers = probe.evaluate(workdir, "probe", {"label_key": "speaker"}, data_dir=data_dir)
     for stage in STAGES:
-        found[stage] |= {f"speaker_{measure}": speakers[f"{stage}/{of}"] for measure, of in _MEASURES.items()}
+        found[stage] |= {f"speaker_{measure}": speakers[f"{stage}/{of}"] for measure, of in MEASURES.items()}
     return found
-
-
-_MEASURES = {"knn": "knn_full", "linear": "linear"}
 
 
 def _read(opened: data.AudioData) -> dict[str, np.ndarray]:
@@ -109,7 +107,7 @@ def page(found: dict[str, dict]) -> str:
     """docs/spoken.md."""
     names = [f"{name} {measure}" for name in (*SETS, "speaker") for measure in ("kNN", "linear")]
     lines = [f"| method | n | | {' | '.join(names)} |", "|---" * (len(names) + 3) + "|"]
-    keys = [f"{name}_{measure}" for name in (*SETS, "speaker") for measure in _MEASURES]
+    keys = [f"{name}_{measure}" for name in (*SETS, "speaker") for measure in MEASURES]
     for method in sorted({key.split("/")[0] for key in found}):
         runs = [found[key] for key in sorted(found) if key.startswith(f"{method}/")]
         for number, stage in enumerate(STAGES):

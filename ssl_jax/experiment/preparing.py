@@ -10,7 +10,6 @@ import numpy as np
 from flax import nnx
 
 from ssl_jax.data import progress
-from ssl_jax.errors import UserError
 from ssl_jax.models import targets
 from ssl_jax.models.paths import path_name
 from ssl_jax.train import mesh as meshes
@@ -19,7 +18,7 @@ from ssl_jax.train.checkpoints import Checkpoints
 from ssl_jax.train.state import TrainState
 from ssl_jax.train.workdir import Workdir, read_json
 
-_TEACHER = "teacher.json"
+_TEACHER = "teacher"
 
 
 def prepared(experiment: Any, state: TrainState) -> TrainState:
@@ -45,17 +44,11 @@ def prepared(experiment: Any, state: TrainState) -> TrainState:
 
 
 def keep_teacher(method: nnx.Module, folder: Workdir) -> None:
-    """Keeps in a run's folder what its teacher's network is, whose weights are in the run's own checkpoints.
-
-    Raises:
-      UserError: the teacher is no folder.
-    """
-    if getattr(method, "teacher", None) is None:
-        return
-    path = pathlib.Path(method.teacher_folder).expanduser()
-    if not path.is_dir():
-        raise UserError(f"config.method.teacher {method.teacher_folder!r} is no folder; name that of a run.")
-    folder.write_json(_TEACHER, read_json(path / "config.json"))
+    """Keeps in a run's folder what its teacher's network is, whose weights are in the run's own checkpoints."""
+    if getattr(method, "teacher", None) is not None and folder.writes:
+        (folder.path / _TEACHER).mkdir(exist_ok=True)
+        config = read_json(pathlib.Path(method.teacher_folder).expanduser() / "config.json")
+        folder.write_json(f"{_TEACHER}/config.json", config)
 
 
 def with_kept_teacher(config: Mapping[str, Any], folder: pathlib.Path) -> dict[str, Any]:

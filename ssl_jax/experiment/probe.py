@@ -15,6 +15,7 @@ from ssl_jax.experiment.scores import Scorer
 from ssl_jax.train.workdir import read_json
 
 RESULTS = "probes.json"
+_WHERE = ("label_key", "eval_train_split", "eval_split")  # of config.data
 
 
 def evaluate(
@@ -38,7 +39,7 @@ def evaluate(
     if task != "probe":
         raise UserError(f"--task={task!r} does not exist: features are probed by --task=probe.")
     chosen = configs.construct(_settings, dict(settings), "--task")
-    given = {name: chosen[name] for name in ("label_key", "eval_train_split", "eval_split") if chosen[name] is not None}
+    given = {name: chosen[name] for name in _WHERE if chosen[name] is not None}
     plan = dict(tasks=chosen["tasks"], layers=chosen["layers"], during=(), every=0, diagnostics=False)
     plan |= dict(likelihood_limit=0, collapse_patience=None, limit=None)
     experiment, _, state = trained.load(workdir, data_dir=data_dir, data=given, evaluate=plan)
@@ -49,13 +50,10 @@ def evaluate(
     untrained, splits = experiment.unprepared_state(), scorer.splits(state)
     results = prefixed("raw", scorer.raw_tasks()) | prefixed("untrained", of(untrained, scorer.splits(untrained)))
     results |= prefixed("pretrained", of(state, splits)) | {"chance": _commonest(splits[1][1])}
-    name = ", ".join(f"{setting}={experiment.config['data'].get(setting)}" for setting in _SHOWN)
+    name = ", ".join(f"{setting}={experiment.config['data'].get(setting)}" for setting in _WHERE)
     before = read_json(pathlib.Path(workdir).expanduser() / RESULTS) or {}
     trained.keep(workdir, RESULTS, {name: before.get(name, {}) | results})
     return results
-
-
-_SHOWN = ("label_key", "eval_train_split", "eval_split")
 
 
 def _settings(

@@ -58,7 +58,7 @@ class HuBERT(nnx.Module):
           backbone: a waveform transformer.
           view: makes the waveform that is heard (`augment.VIEWS['waveform']`).
           teacher: folder of a run whose network's features are clustered (`evaluate` and `export` take what the run
-            itself keeps of that one's config, WORKDIR/teacher.json, in its place); None: 39 cepstra (13, their slopes,
+            itself keeps of that one's config, WORKDIR/teacher, in its place); None: 39 cepstra (13, their slopes,
             and the slopes of these) every half frame, of which every second one has a label.
           layer: block of the teacher whose output is clustered, counted from 1 (section 4.2: 6, then 9).
           clusters: C (section 4.2: 100 of cepstra, then 500).
@@ -200,8 +200,7 @@ class HuBERT(nnx.Module):
 
 def _network(folder: str, view: Any, rngs: nnx.Rngs) -> nnx.Module:
     """The network of a run, whose weights are yet to be read, as one that is not trained."""
-    path = Path(folder).expanduser()
-    path = path if path.suffix == ".json" else path / "config.json"
+    path = Path(folder).expanduser() / "config.json"
     if not path.exists():
         raise ValueError(f"teacher {folder!r} is no folder of a run: it has no config.json; write None for cepstra")
     config = json.loads(path.read_text())

@@ -71,18 +71,19 @@ class T5(nnx.Module):
         Returns:
           `tokens` int32 [B, O], those before; `positions` int32 [B, O], one behind each; `targets` and `weights`.
         """
-        targets, read = views["targets"], views["tokens"]
-        stood = read[:, None, :] == self._given(targets)[:, :, None]
-        place = jnp.argmax(stood, axis=-1)
+        targets, read, given = views["targets"], views["tokens"], self._given(views["targets"])
+        place = jnp.argmax(read[:, None, :] == given[:, :, None], axis=-1)
         before = jnp.take_along_axis(read, jnp.maximum(place - 1, 0), axis=1)
-        given = self._given(targets)
-        tokens = jnp.where(jnp.isin(given, jnp.asarray(self.view.marks)), before, given)
+        tokens = jnp.where(self._marked(given), before, given)
         positions = jnp.broadcast_to(1 + jnp.arange(targets.shape[1]), targets.shape)
         return {"tokens": tokens, "positions": positions, "targets": targets, "weights": self._hidden(views)}
 
     def _hidden(self, views):
         """Weights of what is to be written, 0 where it is no token of the text."""
-        return views["weights"] * ~jnp.isin(views["targets"], jnp.asarray(self.view.marks))
+        return views["weights"] * ~self._marked(views["targets"])
+
+    def _marked(self, tokens):
+        return jnp.isin(tokens, jnp.asarray(self.view.marks))
 
     def _given(self, targets):
         """What is before each target when it is guessed."""
