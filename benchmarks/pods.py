@@ -122,9 +122,9 @@ def line(name: str, topology: str) -> dict:
 
 
 def fingerprint(name: str) -> str:
-    """Of all settings of a config but those of its evaluations, which no step depends on."""
+    """Of all settings of a config but those of its evaluations and its first weights, which no step depends on."""
     config = resolved(configs.plain(configs.load(str(ROOT / "configs" / f"{name}.py"))))
-    config = {part: settings for part, settings in config.items() if part != "evaluate"}
+    config = {part: settings for part, settings in config.items() if part not in ("evaluate", "init_from")}
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 

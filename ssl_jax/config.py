@@ -21,7 +21,7 @@ from ml_collections import config_dict
 from ssl_jax.errors import UserError, unknown
 
 LEAVES = ("seed", "steps", "batch_size")
-OPTIONAL_LEAVES = {"log_every": 50, "on_collapse": "warn", "hang_seconds": 1800}  # name -> default
+OPTIONAL_LEAVES = {"log_every": 50, "on_collapse": "warn", "hang_seconds": 1800, "init_from": None}  # name -> default
 UNCOMPUTABLE = (ArithmeticError, TypeError, ValueError)  # of a FieldReference with operations
 LARGEST = 3.4028234e38  # of float32
 ABSENT = object()  # in place of a value, where a config has no such leaf
@@ -278,6 +278,8 @@ def check_frame(config: Mapping[str, Any]) -> None:
 def _check_top(name: str, value: Any) -> None:
     if name == "on_collapse":
         _check_type(value, Literal["warn", "stop"], "config.on_collapse")
+    elif name == "init_from":
+        _check_type(value, str | None, "config.init_from")
     else:
         _check_count(value, f"config.{name}", at_least=0 if name in ("seed", "hang_seconds") else 1)
 

@@ -15,7 +15,7 @@ from ssl_jax import augment, data, masking, methods, models
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 from ssl_jax.evaluate import NEIGHBOURS, Evaluation, check_tasks
-from ssl_jax.experiment import preparing
+from ssl_jax.experiment import beginning, preparing
 from ssl_jax.train import checkpoints, optimizers, parts
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import state as states
@@ -92,7 +92,8 @@ class Experiment:
     Attributes:
       config: the resolved config, as plain dicts.
       data: the opened data set, with its `spec`.
-      make_method: random source -> the method with its parameters.
+      make_method: random source, and the weights that its network begins with, if any -> the method with its
+        parameters.
       method: the same with shapes in place of arrays.
       recipe: what the training loop does.
       plan: of the evaluations.
@@ -101,7 +102,7 @@ class Experiment:
 
     config: dict[str, Any]
     data: Any
-    make_method: Callable[[nnx.Rngs], nnx.Module]
+    make_method: Callable[..., nnx.Module]
     method: nnx.Module
     recipe: Recipe
     plan: EvaluationPlan
@@ -115,7 +116,20 @@ class Experiment:
     def unprepared_state(self) -> states.TrainState:
         """The state at step 0 without that: all that an untrained network needs."""
         recipe = self.recipe
-        return states.initialize(self.make_method, recipe.optimizer, recipe.seed, recipe.mesh, self.sharding)
+        made = (self.make_method, recipe.optimizer, recipe.seed, recipe.mesh, self.sharding)
+        return states.initialize(*made, self.beginning())
+
+    def beginning(self) -> nnx.State | None:
+        """The weights of `config.init_from`, None where all are random.
+
+        Raises:
+          UserError: they are not there, or do not fit.
+        """
+        folder = self.config.get("init_from")
+        if folder is None:
+            return None
+        network = nnx.eval_shape(lambda: _network(self.config, nnx.Rngs(0)))
+        return beginning.weights(folder, network, self.config, self.method.view)
 
     def abstract_state(self) -> states.TrainState:
         """The same with shapes in place of arrays."""
@@ -343,9 +357,16 @@ def _asked_for(chosen: Callable, **known: int) -> dict[str, int]:
     return {name: value for name, value in known.items() if name in configs.settings_of(chosen)}
 
 
-def _make_method(config: Mapping[str, Any], spec: Any, method_table: Mapping, rngs: nnx.Rngs) -> nnx.Module:
-    view = view_of(config, spec)
-    backbone = _named(models.MODELS, config["model"], "config.model", rngs=rngs)
+def _network(config: Mapping[str, Any], rngs: nnx.Rngs) -> nnx.Module:
+    return _named(models.MODELS, config["model"], "config.model", rngs=rngs)
+
+
+def _make_method(
+    config: Mapping[str, Any], spec: Any, method_table: Mapping, rngs: nnx.Rngs, weights: nnx.State | None = None
+) -> nnx.Module:
+    view, backbone = view_of(config, spec), _network(config, rngs)
+    if weights is not None:
+        nnx.update(backbone, weights)  # before the method copies it, as targets are
     chosen = method_table[config["method"]["name"]]
     _check_fit(config["method"]["name"], chosen, backbone, view, spec)
     if getattr(chosen, "learns_labels", False) and not spec.num_classes:

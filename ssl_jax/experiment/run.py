@@ -59,6 +59,8 @@ def run(
             experiment = build(config, data_dir=data_dir, method_table=method_table)
             scorer = Scorer(experiment, stop.point)
             scorer.check_best()
+            if folder.read_json("config.json") is None:
+                experiment.beginning()
             folder.write_json("config.json", experiment.config)  # not before: one that cannot run owns no folder
             preparing.keep_teacher(experiment.method, folder)
             _check_shared(folder)

@@ -102,7 +102,7 @@ def of_wav2vec2(method: nnx.Module, spec: Spec) -> Exported:
 def of_hubert(method: nnx.Module, spec: Spec) -> Exported:
     """`HubertModel`, which has no head for pretraining."""
     del spec
-    config = wav2vec2.settings(method.backbone) | {"model_type": "hubert", "architectures": ["HubertModel"]}
+    config = hubert.settings(method.backbone) | {"architectures": ["HubertModel"]}
     return Exported(config, hubert.to_transformers(method.backbone), _front_end(method))
 
 

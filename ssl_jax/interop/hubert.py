@@ -1,7 +1,10 @@
 """Weights of HuBERT, from and to Hugging Face's `HubertModel`: those of wav2vec 2.0's encoder under the same names."""
 
+from typing import Any
+
 import numpy as np
 
+from ssl_jax.interop import wav2vec2
 from ssl_jax.interop.table import Weights, load, rename, save
 from ssl_jax.interop.wav2vec2 import ENCODER, RENAMED
 from ssl_jax.models import WaveformTransformer
@@ -21,3 +24,8 @@ def from_transformers(encoder: WaveformTransformer, weights: Weights) -> None:
 def to_transformers(encoder: WaveformTransformer) -> dict[str, np.ndarray]:
     """The weights under the names of `HubertModel`."""
     return save(encoder, ENCODER)
+
+
+def settings(encoder: WaveformTransformer) -> dict[str, Any]:
+    """What a `HubertConfig` says of this encoder; raises as that of wav2vec 2.0 does."""
+    return wav2vec2.settings(encoder) | {"model_type": "hubert"}

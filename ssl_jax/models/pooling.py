@@ -31,16 +31,25 @@ def mean_square(features: jax.Array, frames: jax.Array) -> jax.Array:
     return jnp.sum(squares) / jnp.maximum(jnp.sum(there), 1)
 
 
-def deviation_of_places(x: jax.Array, mask: jax.Array) -> jax.Array:
-    """The mean over features of their deviation over some places, a float32 scalar without a gradient.
-
-    0 where all places look alike, as those of a collapsed network do.
+def of_targets(predictions: jax.Array, truths: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
+    """What to watch where states are predicted: float32 scalars without a gradient.
 
     Args:
-      x: [B, F, W], any float type.
+      predictions: [B, F, W], any float type.
+      truths: the same shape.
       mask: 1 (or True) at the places that count, [B, F].
+
+    Returns:
+      `target_deviation` and `prediction_deviation`, the mean over features of their deviation over the places, 0 where
+      all places look alike, as those of a collapsed network do; and `target_skill`, the share of the squared error of
+      always predicting the truths' own mean that the predictions save: below 0 where they are worse.
     """
-    x, weights = jax.lax.stop_gradient(x).astype(jnp.float32), mask[:, :, None].astype(jnp.float32)
-    count = jnp.maximum(mask.sum(), 1)
-    mean = jnp.sum(x * weights, (0, 1), keepdims=True) / count
-    return jnp.mean(jnp.sqrt(jnp.sum(jnp.square(x - mean) * weights, (0, 1)) / count))
+    predictions, truths = (jax.lax.stop_gradient(x).astype(jnp.float32) for x in (predictions, truths))
+    weights, count = mask[:, :, None].astype(jnp.float32), jnp.maximum(mask.sum(), 1)
+    mean = lambda x: jnp.sum(x * weights, (0, 1), keepdims=True) / count
+    variance = lambda x: jnp.sum(jnp.square(x - mean(x)) * weights, (0, 1)) / count
+    error = jnp.sum(jnp.square(predictions - truths) * weights) / count
+    of_mean = variance(truths).sum()
+    deviations = {"target_deviation": truths, "prediction_deviation": predictions}
+    metrics = {name: jnp.mean(jnp.sqrt(variance(x))) for name, x in deviations.items()}
+    return metrics | {"target_skill": jnp.where(of_mean > 0, 1 - error / jnp.where(of_mean > 0, of_mean, 1), 0)}

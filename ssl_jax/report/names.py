@@ -98,6 +98,7 @@ METRICS = {
     "replaced_loss": "Loss of replaced words",
     "target_deviation": "Deviation of targets",
     "prediction_deviation": "Deviation of predictions",
+    "target_skill": "Error saved against the targets' mean",
     "copy_error": "Error of copying the frame before",
     "copy_skill": "Error saved against copying",
     "unit_loss": "Loss of hidden units",
@@ -133,7 +134,7 @@ METRICS = {
 _SHOTS = re.compile(r"knn_(\d+)shot")
 _LAYER = re.compile(r"linear_layer_(\d+)")
 _SHARE = re.compile(
-    r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|copy_skill|.*_to_text.*|.*_to_sound.*|.*top_?\d.*"
+    r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|.*_skill|.*_to_text.*|.*_to_sound.*|.*top_?\d.*"
 )
 
 

@@ -48,16 +48,23 @@ def abstract(make_method: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
 
 
 def initialize(
-    make_method: Callable[[nnx.Rngs], nnx.Module],
+    make_method: Callable[..., nnx.Module],
     optimizer: optax.GradientTransformation,
     seed: int,
     mesh: Mesh,
     sharding: meshes.Sharding = REPLICATED,
+    beginning: nnx.State | None = None,
 ) -> TrainState:
-    """The state at step 0, a pure function of `seed`, split over the mesh as `sharding` says."""
+    """The state at step 0, a pure function of `seed` and of the weights that `make_method` is to begin with, if any.
+
+    It is split over the mesh as `sharding` says.
+    """
     shapes = abstract_state(make_method, optimizer, mesh, sharding)
-    make = functools.partial(_make, make_method, optimizer)
-    return jax.jit(make, out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes))(run_keys(seed)[0])
+    make = jax.jit(
+        functools.partial(_make, make_method, optimizer),
+        out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes),
+    )
+    return make(run_keys(seed)[0], *(() if beginning is None else (beginning,)))
 
 
 def abstract_state(
@@ -73,9 +80,12 @@ def abstract_state(
 
 
 def _make(
-    make_method: Callable[[nnx.Rngs], nnx.Module], optimizer: optax.GradientTransformation, key: jax.Array
+    make_method: Callable[..., nnx.Module],
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+    *beginning: nnx.State,
 ) -> TrainState:
-    _, params, variables = nnx.split(make_method(nnx.Rngs(key)), nnx.Param, ...)
+    _, params, variables = nnx.split(make_method(nnx.Rngs(key), *beginning), nnx.Param, ...)
     none = jnp.full((), -1, jnp.int32)
     return TrainState(jnp.zeros((), jnp.int32), params, variables, optimizer.init(params), none)
 

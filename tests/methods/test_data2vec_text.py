@@ -41,12 +41,12 @@ def test_targets_are_the_mean_of_the_teachers_normalised_mlps(drawn):
 
 
 def by_hand(method, views):
-    """The loss, from predictions and targets."""
+    """The loss, from predictions and targets, and the sum of the squared distances."""
     hidden = np.asarray(views["tokens"]) == small_text.MASK
     states = reading.read(method.backbone, views)
     predictions = method.prediction(jax.nn.gelu(method.hidden(states), approximate=False))
     distance = np.abs(np.asarray(predictions - method.targets(views)))[hidden]
-    return np.where(distance <= 4, distance**2 / 8, distance - 2).mean()
+    return np.where(distance <= 4, distance**2 / 8, distance - 2).mean(), (distance**2).sum()
 
 
 def test_loss_is_at_the_hidden_tokens(drawn):
@@ -54,9 +54,11 @@ def test_loss_is_at_the_hidden_tokens(drawn):
     loss, metrics = method.loss(views, jax.random.key(0))
     hidden = np.asarray(views["tokens"]) == small_text.MASK
     assert hidden.sum() > 3 and (np.asarray(views["tokens"]) == views["original"])[~hidden].all()
-    truths = method.targets(views)
-    np.testing.assert_allclose(loss, by_hand(method, views), rtol=1e-5)
-    np.testing.assert_allclose(metrics["target_deviation"], np.asarray(truths)[hidden].std(0).mean(), rtol=1e-4)
+    truths, (expected, squares) = np.asarray(method.targets(views))[hidden], by_hand(method, views)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(metrics["target_deviation"], truths.std(0).mean(), rtol=1e-4)
+    around_mean = ((truths - truths.mean(0)) ** 2).sum()
+    np.testing.assert_allclose(metrics["target_skill"], 1 - squares / around_mean, rtol=1e-4)
 
 
 def test_no_gradient_goes_into_what_is_predicted(drawn):
@@ -112,7 +114,7 @@ def test_bert_masks_count_where_the_mask_stands():
     views = method.views(small_text.batch(), jax.random.key(0))
     behind_mask = np.asarray(views["tokens"]) == small_text.MASK
     assert 3 < behind_mask.sum() < 0.6 * 7 * len(behind_mask)
-    np.testing.assert_allclose(method.loss(views, jax.random.key(1))[0], by_hand(method, views), rtol=1e-5)
+    np.testing.assert_allclose(method.loss(views, jax.random.key(1))[0], by_hand(method, views)[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""Weights that a network begins with in place of random ones: `config.init_from`."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from flax import nnx
+
+from ssl_jax import interop
+from ssl_jax.errors import UserError
+
+LOADED = nnx.Any(nnx.Param, nnx.BatchStat)
+
+
+def weights(folder: str, network: nnx.Module, config: Mapping[str, Any], view: Any) -> nnx.State:
+    """The parameters of `network` as those of a folder that transformers' `save_pretrained` wrote.
+
+    Args:
+      folder: `config.init_from`.
+      network: abstract; its parameters are set.
+      config: plain; texts must be spelled by the tokenizer of these weights.
+      view: hears sound as these weights are used to.
+
+    Raises:
+      UserError: there is no such folder, or its network, tokenizer or processing of sound are others.
+    """
+    path = pathlib.Path(folder).expanduser()
+    _check_tokenizer(folder, config["data"])
+    if config["data"]["modality"] == "audio":
+        _check_sound(folder, interop.processing(path), view)
+    interop.load_folder(network, path)
+    return nnx.state(network, LOADED)
+
+
+def _check_tokenizer(folder: str, data: Mapping[str, Any]) -> None:
+    if data["modality"] == "text" and data.get("tokenizer") is None:
+        wanted = f"set config.data.tokenizer to its tokenizer.json, such as {folder}/tokenizer.json"
+        raise UserError(f"config.init_from {folder} knows the tokens of its own tokenizer: {wanted}.")
+
+
+def _check_sound(folder: str, theirs: Mapping[str, Any], view: Any) -> None:
+    ours = {
+        "sampling_rate": ("config.data.sample_rate", view.sample_rate),
+        "do_normalize": ("config.views.standardize", view.standardized),
+    }
+    for name, value in theirs.items():
+        leaf, here = ours[name]
+        if here != value:
+            raise UserError(f"config.init_from {folder} has {name} {value}: set {leaf} to {value}.")

@@ -1,0 +1,103 @@
+"""The network of a folder that transformers' `save_pretrained` writes: config.json beside model.safetensors."""
+
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from flax import nnx
+
+from ssl_jax.errors import UserError, unknown
+from ssl_jax.interop import albert, bert, data2vec_audio, data2vec_text, electra, gpt2, hubert, roberta, t5, wav2vec2
+from ssl_jax.interop.files import read
+
+Settings = Mapping[str, Any]
+PROCESSING = ("sampling_rate", "do_normalize")
+_OF_TRAINING = ("drop", "initializer_range")  # what names of settings that change no feature hold
+_TAKEN = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
+
+
+class Importer(NamedTuple):
+    """How a kind of transformers' models becomes ours.
+
+    Attributes:
+      settings: our network, their settings -> what those must be.
+      load: sets the parameters of our network: network, weights, their settings.
+    """
+
+    settings: Callable[[nnx.Module, Settings], dict[str, Any]]
+    load: Callable[[nnx.Module, Mapping, Settings], None]
+
+
+def _plain(module: Any) -> Importer:
+    return Importer(
+        lambda network, theirs: module.settings(network),
+        lambda network, weights, theirs: module.from_transformers(network, weights),
+    )
+
+
+def _padded(module: Any) -> Importer:
+    """Of the models whose positions depend on the number of the padding token."""
+    pad = lambda theirs: {"pad_id": theirs.get("pad_token_id", 1)}
+    return Importer(
+        lambda network, theirs: module.settings(network, **pad(theirs)),
+        lambda network, weights, theirs: module.from_transformers(network, weights, **pad(theirs)),
+    )
+
+
+IMPORTERS: dict[str, Importer] = {
+    "albert": _plain(albert),
+    "bert": _plain(bert),
+    "data2vec-audio": _plain(data2vec_audio),
+    "data2vec-text": _padded(data2vec_text),
+    "electra": _plain(electra),
+    "gpt2": _plain(gpt2),
+    "hubert": _plain(hubert),
+    "roberta": _padded(roberta),
+    "t5": _plain(t5),
+    "wav2vec2": _plain(wav2vec2),
+}
+"""By `model_type`."""
+
+
+def load_folder(network: nnx.Module, folder: pathlib.Path) -> None:
+    """Sets the parameters of `network`, which may be abstract, from a folder; heads in it are left.
+
+    Raises:
+      UserError: there is no such model, it is of a kind that is not known here, its settings are others than those of
+        `network`, or its weights do not fit.
+    """
+    theirs = _settings(folder, "config.json")
+    if theirs.get("model_type") not in IMPORTERS:
+        raise unknown(f"model_type in {folder / 'config.json'}", str(theirs.get("model_type")), IMPORTERS)
+    importer = IMPORTERS[theirs["model_type"]]
+    needed = {**_TAKEN, **importer.settings(network, theirs)}
+    other = [f"{name} {theirs[name]!r} is {needed[name]!r} here" for name in _differing(theirs, needed)]
+    if other:
+        raise UserError(f"config.model is another network than that of {folder}: {'; '.join(other)}.")
+    importer.load(network, read(folder / "model.safetensors"), theirs)
+
+
+def processing(folder: pathlib.Path) -> dict[str, Any]:
+    """What preprocessor_config.json says is done to sound (`PROCESSING`); empty without that file."""
+    settings = _settings(folder, "preprocessor_config.json") if (folder / "preprocessor_config.json").exists() else {}
+    return {name: settings[name] for name in PROCESSING if name in settings}
+
+
+def _differing(theirs: Settings, needed: Settings) -> list[str]:
+    """Of the settings that both have, the names of those that are not the same; architecture alone."""
+    counted = (name for name in needed if name in theirs and not any(part in name for part in _OF_TRAINING))
+    return sorted(name for name in counted if theirs[name] != needed[name])
+
+
+def _settings(folder: pathlib.Path, name: str) -> Settings:
+    path = folder / name
+    try:
+        settings = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file. Name a folder that transformers' save_pretrained wrote.") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}). Download it again.") from error
+    if not isinstance(settings, dict):
+        raise UserError(f"{path} holds no settings. Download it again.")
+    return settings

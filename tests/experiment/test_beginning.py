@@ -1,0 +1,145 @@
+"""Networks that begin with weights that transformers' `save_pretrained` could have written."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax import experiment, interop
+from ssl_jax.errors import UserError
+from ssl_jax.experiment.beginning import LOADED
+from ssl_jax.train import mesh as meshes
+from tests import tiny
+
+TEXT = ("albert", "bert", "data2vec_text", "electra", "next_token", "roberta", "t5")
+SOUND = ("data2vec", "hubert", "wav2vec2")
+CHANGED = {"data2vec": dict(conv_norm="layer", position_depth=2)}
+
+
+def settings(method, **leaves):
+    """Those of a network that transformers has too."""
+    return tiny.config(method, model=CHANGED.get(method, {}), **leaves)
+
+
+def published(method, data_dir, folder):
+    """Writes what `export` writes of an untrained network of seed 7, and returns that network."""
+    built = experiment.build(settings(method, seed=7), data_dir=data_dir)
+    module = built.module(meshes.on_one_device(built.unprepared_state()))
+    folder.mkdir()
+    interop.EXPORTERS[method](module, built.data.spec).save(folder)
+    if method in TEXT:
+        built.data.tokenizer.save(str(folder / "tokenizer.json"))
+    return module
+
+
+def beginning(method, folder, **leaves):
+    """The config of seed 0 that begins with what lies in a folder."""
+    config = settings(method, **leaves)
+    spelled = {"tokenizer": str(folder / "tokenizer.json")} if method in TEXT else {}
+    spelled |= {"sentinels": 0} if method == "t5" else {}  # the tokenizer has them
+    return config | {"init_from": str(folder), "data": config["data"] | spelled}
+
+
+def first_method(config, data_dir):
+    built = experiment.build(config, data_dir=data_dir)
+    return built.module(meshes.on_one_device(built.unprepared_state()))
+
+
+def same(one, other):
+    return jax.tree.map(lambda a, b: bool(np.array_equal(a, b)), one, other)
+
+
+@pytest.mark.parametrize("method", (*TEXT, *SOUND))
+def test_the_weights_of_each_model_are_read(method, data_dir, tmp_path):
+    theirs = published(method, data_dir, tmp_path / "weights")
+    read = experiment.build(beginning(method, tmp_path / "weights"), data_dir=data_dir).beginning()
+    assert all(jax.tree.leaves(same(read, nnx.state(theirs.backbone, LOADED))))
+
+
+@pytest.mark.parametrize("method", ["bert", "data2vec_text"])
+def test_the_network_begins_with_them_its_teacher_too_and_its_heads_at_random(method, data_dir, tmp_path):
+    theirs = published(method, data_dir, tmp_path / "weights")
+    ours = first_method(beginning(method, tmp_path / "weights"), data_dir)
+    alone = first_method(settings(method), data_dir)
+    parts = {name for name, part in vars(alone).items() if isinstance(part, nnx.Module)}
+    for name in parts:
+        of_theirs, of_ours, of_alone = (nnx.state(getattr(each, name)) for each in (theirs, ours, alone))
+        begins = name in ("backbone", "teacher")
+        assert all(jax.tree.leaves(same(of_ours, of_theirs if begins else of_alone)))
+        assert not all(jax.tree.leaves(same(of_ours, of_alone if begins else of_theirs)))
+    assert parts > {"backbone"}
+
+
+def test_one_method_begins_with_what_another_learnt(data_dir, tmp_path):
+    theirs = published("bert", data_dir, tmp_path / "weights")
+    config = beginning("bert", tmp_path / "weights") | {"method": {"name": "simcse"}, "views": {"name": "tokens"}}
+    config["data"] = config["data"] | {"layout": "sentences", "second_segment": None}
+    ours = first_method(config, data_dir)
+    assert all(jax.tree.leaves(same(nnx.state(ours.backbone, LOADED), nnx.state(theirs.backbone, LOADED))))
+
+
+@pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
+def test_a_run_needs_the_folder_at_its_beginning_alone(data_dir, tmp_path, capsys):
+    published("roberta", data_dir, tmp_path / "weights")
+    evaluated = dict(tasks=(), during=(), collapse_patience=1, every=1)
+    config = beginning("roberta", tmp_path / "weights", steps=2, schedule=dict(warmup_steps=1), evaluate=evaluated)
+    shutil.copy(tmp_path / "weights" / "tokenizer.json", tmp_path / "tokenizer.json")
+    config["data"] = config["data"] | {"tokenizer": str(tmp_path / "tokenizer.json")}
+    assert experiment.run(config, tmp_path / "run", data_dir=data_dir) == 0
+    shutil.rmtree(tmp_path / "weights")
+    (tmp_path / "run" / "results.json").unlink()
+    assert experiment.run(config, tmp_path / "run", data_dir=data_dir) == 0
+    assert "Going on from the checkpoint of step 2" in capsys.readouterr().out
+    with pytest.raises(UserError, match="config.json: no such file"):
+        experiment.run(config, tmp_path / "other", data_dir=data_dir)
+    assert not (tmp_path / "other" / "config.json").exists()
+    experiment.export(tmp_path / "run", tmp_path / "out", data_dir=data_dir)
+
+
+def changed(folder, name, **settings):
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+
+
+def test_weights_that_do_not_fit(data_dir, tmp_path):
+    folder = tmp_path / "weights"
+    published("roberta", data_dir, folder)
+    config = beginning("roberta", folder)
+    wrong = {
+        "set config.data.tokenizer to its tokenizer.json": {"data": settings("roberta")["data"]},
+        "hidden_size 24 is 36 here": {"model": config["model"] | {"width": 36}},
+        "num_hidden_layers 2 is 1 here": {"model": config["model"] | {"depth": 1}},
+    }
+    for message, changes in wrong.items():
+        with pytest.raises(UserError, match=message):
+            experiment.build(config | changes, data_dir=data_dir).beginning()
+    built = experiment.build(config, data_dir=data_dir)
+    for changes, message in (
+        ({"layer_norm_eps": 1e-3}, "layer_norm_eps 0.001 is 1e-12 here"),
+        ({"layer_norm_eps": 1e-12, "position_embedding_type": "relative_key"}, "is 'absolute' here"),
+        ({"model_type": "robert"}, "model_type in .* 'robert' does not exist.* Did you mean 'roberta'"),
+    ):
+        changed(folder, "config.json", **changes)
+        with pytest.raises(UserError, match=message):
+            built.beginning()
+    (folder / "config.json").write_text("{")
+    with pytest.raises(UserError, match="config.json cannot be read"):
+        built.beginning()
+
+
+def test_sound_is_heard_as_these_weights_are_used_to(data_dir, tmp_path):
+    folder = tmp_path / "weights"
+    published("wav2vec2", data_dir, folder)
+    built = experiment.build(beginning("wav2vec2", folder), data_dir=data_dir)
+    for name, value, message in (
+        ("do_normalize", not built.method.view.standardized, "set config.views.standardize to"),
+        ("sampling_rate", 11_025, "set config.data.sample_rate to 11025"),
+    ):
+        files = (folder / "preprocessor_config.json").read_text()
+        changed(folder, "preprocessor_config.json", **{name: value})
+        with pytest.raises(UserError, match=message):
+            built.beginning()
+        (folder / "preprocessor_config.json").write_text(files)
