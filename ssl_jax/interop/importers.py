@@ -10,6 +10,7 @@ from flax import nnx
 from ssl_jax.errors import UserError, unknown
 from ssl_jax.interop import albert, bert, data2vec_audio, data2vec_text, electra, gpt2, hubert, roberta, t5, wav2vec2
 from ssl_jax.interop.files import read
+from ssl_jax.models import EncoderDecoder, TextTransformer, WaveformTransformer
 
 Settings = Mapping[str, Any]
 PROCESSING = ("sampling_rate", "do_normalize")
@@ -21,16 +22,19 @@ class Importer(NamedTuple):
     """How a kind of transformers' models becomes ours.
 
     Attributes:
+      kind: the class of our network.
       settings: our network, their settings -> what those must be.
       load: sets the parameters of our network: network, weights, their settings.
     """
 
+    kind: type[nnx.Module]
     settings: Callable[[nnx.Module, Settings], dict[str, Any]]
     load: Callable[[nnx.Module, Mapping, Settings], None]
 
 
-def _plain(module: Any) -> Importer:
+def _plain(module: Any, kind: type[nnx.Module]) -> Importer:
     return Importer(
+        kind,
         lambda network, theirs: module.settings(network),
         lambda network, weights, theirs: module.from_transformers(network, weights),
     )
@@ -40,22 +44,23 @@ def _padded(module: Any) -> Importer:
     """Of the models whose positions depend on the number of the padding token."""
     pad = lambda theirs: {"pad_id": theirs.get("pad_token_id", 1)}
     return Importer(
+        TextTransformer,
         lambda network, theirs: module.settings(network, **pad(theirs)),
         lambda network, weights, theirs: module.from_transformers(network, weights, **pad(theirs)),
     )
 
 
 IMPORTERS: dict[str, Importer] = {
-    "albert": _plain(albert),
-    "bert": _plain(bert),
-    "data2vec-audio": _plain(data2vec_audio),
+    "albert": _plain(albert, TextTransformer),
+    "bert": _plain(bert, TextTransformer),
+    "data2vec-audio": _plain(data2vec_audio, WaveformTransformer),
     "data2vec-text": _padded(data2vec_text),
-    "electra": _plain(electra),
-    "gpt2": _plain(gpt2),
-    "hubert": _plain(hubert),
+    "electra": _plain(electra, TextTransformer),
+    "gpt2": _plain(gpt2, TextTransformer),
+    "hubert": _plain(hubert, WaveformTransformer),
     "roberta": _padded(roberta),
-    "t5": _plain(t5),
-    "wav2vec2": _plain(wav2vec2),
+    "t5": _plain(t5, EncoderDecoder),
+    "wav2vec2": _plain(wav2vec2, WaveformTransformer),
 }
 """By `model_type`."""
 
@@ -71,6 +76,9 @@ def load_folder(network: nnx.Module, folder: pathlib.Path) -> None:
     if theirs.get("model_type") not in IMPORTERS:
         raise unknown(f"model_type in {folder / 'config.json'}", str(theirs.get("model_type")), IMPORTERS)
     importer = IMPORTERS[theirs["model_type"]]
+    if not isinstance(network, importer.kind):
+        kinds = f"a {importer.kind.__name__}, and config.model.name names a {type(network).__name__}"
+        raise UserError(f"The {theirs['model_type']} in {folder} is {kinds}.")
     needed = {**_TAKEN, **importer.settings(network, theirs)}
     other = [f"{name} {theirs[name]!r} is {needed[name]!r} here" for name in _differing(theirs, needed)]
     if other:

@@ -39,7 +39,7 @@ def beginning(method, folder, **leaves):
     """The config of seed 0 that begins with what lies in a folder."""
     config = settings(method, **leaves)
     spelled = {"tokenizer": str(folder / "tokenizer.json")} if method in TEXT else {}
-    spelled |= {"sentinels": 0} if method == "t5" else {}  # the tokenizer has them
+    spelled |= {"sentinels": 0} if method == "t5" else {}  # its tokenizer has them
     return config | {"init_from": str(folder), "data": config["data"] | spelled}
 
 
@@ -128,6 +128,14 @@ def test_weights_that_do_not_fit(data_dir, tmp_path):
     (folder / "config.json").write_text("{")
     with pytest.raises(UserError, match="config.json cannot be read"):
         built.beginning()
+
+
+@pytest.mark.parametrize("method", ["simclr", "wav2vec2"])
+def test_weights_of_another_kind_of_network(method, data_dir, tmp_path):
+    published("roberta", data_dir, tmp_path / "weights")
+    config = beginning(method, tmp_path / "weights")
+    with pytest.raises(UserError, match="The roberta in .* is a TextTransformer, and config.model.name names a"):
+        experiment.build(config, data_dir=data_dir).beginning()
 
 
 def test_sound_is_heard_as_these_weights_are_used_to(data_dir, tmp_path):
