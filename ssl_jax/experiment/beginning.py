@@ -22,13 +22,14 @@ def weights(folder: str, network: nnx.Module, config: Mapping[str, Any], view: A
       view: hears sound as these weights are used to.
 
     Raises:
-      UserError: there is no such folder, or its network, tokenizer or processing of sound are others.
+      UserError: there is no such folder, its network or processing of sound are others, or texts are spelled by a
+        tokenizer that is learnt.
     """
     path = pathlib.Path(folder).expanduser()
-    _check_tokenizer(folder, config["data"])
-    if config["data"]["modality"] == "audio":
-        _check_sound(folder, interop.processing(path), view)
     interop.load_folder(network, path)
+    if network.reads == "waveform":
+        _check_sound(folder, interop.processing(path), view)
+    _check_tokenizer(folder, config["data"])
     return nnx.state(network, LOADED)
 
 

@@ -24,7 +24,7 @@ _TEACHER = "teacher"
 def prepared(experiment: Any, state: TrainState) -> TrainState:
     """`state` after the method's `prepare(source, seed)`, which sets variables and no parameters.
 
-    Where the method has a `teacher`, it first gets the weights of the run in `teacher_folder`. Each process prepares
+    Where the method has a `teacher_folder`, its `teacher` first gets the weights of the run there. Each process prepares
     by itself on one device, and what the first one finds is what all of them have.
 
     Args:
@@ -35,7 +35,7 @@ def prepared(experiment: Any, state: TrainState) -> TrainState:
       UserError: the teacher has no checkpoint, or the split is too small.
     """
     method = experiment.module(meshes.on_one_device(state))
-    if getattr(method, "teacher", None) is not None:
+    if getattr(method, "teacher_folder", None) is not None:
         _set_weights(method.teacher, method.teacher_folder)
     with progress.announced(f"Computing what {experiment.config['method']['name']} learns from, before the first step"):
         method.prepare(experiment.data.train, experiment.recipe.seed)
@@ -45,7 +45,7 @@ def prepared(experiment: Any, state: TrainState) -> TrainState:
 
 def keep_teacher(method: nnx.Module, folder: Workdir) -> None:
     """Keeps in a run's folder what its teacher's network is, whose weights are in the run's own checkpoints."""
-    if getattr(method, "teacher", None) is not None and folder.writes:
+    if getattr(method, "teacher_folder", None) is not None and folder.writes:
         (folder.path / _TEACHER).mkdir(exist_ok=True)
         config = read_json(pathlib.Path(method.teacher_folder).expanduser() / "config.json")
         folder.write_json(f"{_TEACHER}/config.json", config)

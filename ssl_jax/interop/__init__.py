@@ -20,13 +20,12 @@ from ssl_jax.interop import (
 )
 from ssl_jax.interop.exporters import EXPORTERS, Exported, write_json
 from ssl_jax.interop.files import read, write
-from ssl_jax.interop.importers import IMPORTERS, load_folder, processing
+from ssl_jax.interop.importers import load_folder, processing
 from ssl_jax.interop.special_tokens import with_special_tokens
 
 __all__ = [
     "EXPORTERS",
     "Exported",
-    "IMPORTERS",
     "albert",
     "bert",
     "data2vec_audio",

@@ -2,9 +2,11 @@
 
 import json
 import pathlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from flax import nnx
 
 from ssl_jax.errors import UserError, unknown
@@ -14,8 +16,16 @@ from ssl_jax.models import EncoderDecoder, TextTransformer, WaveformTransformer
 
 Settings = Mapping[str, Any]
 PROCESSING = ("sampling_rate", "do_normalize")
-_OF_TRAINING = ("drop", "initializer_range")  # what names of settings that change no feature hold
-_TAKEN = {"position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
+_NOT_COMPARED = ("drop", "initializer_range", "tie_word")  # what names of settings that change no feature hold
+_TAKEN = {
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "feat_extract_activation": "gelu",
+}  # settings that ours does not have, and what they are then
+_FINE_TUNED = re.compile(r"(classifier|qa_outputs|score|projector)\.")  # heads for tasks
 
 
 class Importer(NamedTuple):
@@ -42,7 +52,7 @@ def _plain(module: Any, kind: type[nnx.Module]) -> Importer:
 
 def _padded(module: Any) -> Importer:
     """Of the models whose positions depend on the number of the padding token."""
-    pad = lambda theirs: {"pad_id": theirs.get("pad_token_id", 1)}
+    pad = lambda theirs: {"pad_id": 1 if theirs.get("pad_token_id") is None else theirs["pad_token_id"]}
     return Importer(
         TextTransformer,
         lambda network, theirs: module.settings(network, **pad(theirs)),
@@ -83,7 +93,7 @@ def load_folder(network: nnx.Module, folder: pathlib.Path) -> None:
     other = [f"{name} {theirs[name]!r} is {needed[name]!r} here" for name in _differing(theirs, needed)]
     if other:
         raise UserError(f"config.model is another network than that of {folder}: {'; '.join(other)}.")
-    importer.load(network, read(folder / "model.safetensors"), theirs)
+    importer.load(network, _weights(folder), theirs)
 
 
 def processing(folder: pathlib.Path) -> dict[str, Any]:
@@ -92,9 +102,19 @@ def processing(folder: pathlib.Path) -> dict[str, Any]:
     return {name: settings[name] for name in PROCESSING if name in settings}
 
 
+def _weights(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    """Those of the network, and of heads that were trained with it; without heads for tasks."""
+    path = folder / "model.safetensors"
+    if not path.exists():
+        again = "load the model with transformers and write it with save_pretrained, in one piece"
+        raise UserError(f"{path}: no such file. Where the weights come in another form, {again}.")
+    return {name: array for name, array in read(path).items() if not _FINE_TUNED.match(name)}
+
+
 def _differing(theirs: Settings, needed: Settings) -> list[str]:
-    """Of the settings that both have, the names of those that are not the same; architecture alone."""
-    counted = (name for name in needed if name in theirs and not any(part in name for part in _OF_TRAINING))
+    """Of the settings that both say, the names of those that are not the same; of the architecture alone."""
+    said = (name for name in needed if theirs.get(name) is not None)
+    counted = (name for name in said if not any(part in name for part in _NOT_COMPARED))
     return sorted(name for name in counted if theirs[name] != needed[name])
 
 

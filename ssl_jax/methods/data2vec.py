@@ -10,7 +10,7 @@ from flax import nnx
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import hearing, settings, targets
 from ssl_jax.models.convolutions import real
-from ssl_jax.models.pooling import of_targets
+from ssl_jax.models.pooling import target_metrics
 
 
 class Data2Vec(nnx.Module):
@@ -93,7 +93,7 @@ class Data2Vec(nnx.Module):
         predictions = self.prediction(states.astype(jnp.float32))
         truths = jax.lax.stop_gradient(self.targets(features, frames))
         loss = losses.data2vec(predictions, truths, mask, beta=self.beta)
-        return loss, of_targets(predictions, truths, mask)
+        return loss, target_metrics(predictions, truths, mask)
 
     def targets(self, features: jax.Array, frames: jax.Array) -> jax.Array:
         """What is to be predicted: the mean of the teacher's last blocks, each normalised over time, [B, F, width].

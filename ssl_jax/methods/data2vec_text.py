@@ -8,7 +8,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses
 from ssl_jax.models import reading, settings, targets
-from ssl_jax.models.pooling import of_targets
+from ssl_jax.models.pooling import target_metrics
 
 
 class Data2VecText(nnx.Module):
@@ -86,7 +86,7 @@ class Data2VecText(nnx.Module):
         predictions = self.prediction(jax.nn.gelu(self.hidden(states), approximate=False))
         truths, mask = jax.lax.stop_gradient(self.targets(views)), views["tokens"] == self.view.mask_id
         loss = losses.data2vec(predictions, truths, mask, beta=self.beta)
-        return loss, of_targets(predictions, truths, mask)
+        return loss, target_metrics(predictions, truths, mask)
 
     def targets(self, views: dict[str, jax.Array]) -> jax.Array:
         """What is to be predicted: the mean of the teacher's last blocks, each normalised, float32 [B, S, F]."""

@@ -1,4 +1,4 @@
-"""From the frames of a sequence to one vector, or one number."""
+"""From the frames of a sequence to one vector, or to numbers."""
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ def mean_square(features: jax.Array, frames: jax.Array) -> jax.Array:
     return jnp.sum(squares) / jnp.maximum(jnp.sum(there), 1)
 
 
-def of_targets(predictions: jax.Array, truths: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
+def target_metrics(predictions: jax.Array, truths: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
     """What to watch where states are predicted: float32 scalars without a gradient.
 
     Args:
@@ -42,14 +42,16 @@ def of_targets(predictions: jax.Array, truths: jax.Array, mask: jax.Array) -> di
     Returns:
       `target_deviation` and `prediction_deviation`, the mean over features of their deviation over the places, 0 where
       all places look alike, as those of a collapsed network do; and `target_skill`, the share of the squared error of
-      always predicting the truths' own mean that the predictions save: below 0 where they are worse.
+      always predicting the truths' own mean that the predictions save: at most 1, below 0 where they are worse, 0 where
+      the truths are all alike.
     """
     predictions, truths = (jax.lax.stop_gradient(x).astype(jnp.float32) for x in (predictions, truths))
     weights, count = mask[:, :, None].astype(jnp.float32), jnp.maximum(mask.sum(), 1)
     mean = lambda x: jnp.sum(x * weights, (0, 1), keepdims=True) / count
     variance = lambda x: jnp.sum(jnp.square(x - mean(x)) * weights, (0, 1)) / count
     error = jnp.sum(jnp.square(predictions - truths) * weights) / count
-    of_mean = variance(truths).sum()
+    of_mean, rounding = variance(truths).sum(), 1e-6 * jnp.sum(jnp.square(truths) * weights) / count
+    varied = of_mean > rounding
     deviations = {"target_deviation": truths, "prediction_deviation": predictions}
     metrics = {name: jnp.mean(jnp.sqrt(variance(x))) for name, x in deviations.items()}
-    return metrics | {"target_skill": jnp.where(of_mean > 0, 1 - error / jnp.where(of_mean > 0, of_mean, 1), 0)}
+    return metrics | {"target_skill": jnp.where(varied, 1 - error / jnp.where(varied, of_mean, 1), 0)}

@@ -162,7 +162,7 @@ def metric_order(key: str) -> tuple[int, int, str]:
 
 
 def is_share(key: str) -> bool:
-    """Whether the metric is a share between 0 and 1 that reads best in percent."""
+    """Whether the metric is a share, which reads best in percent."""
     return bool(_SHARE.fullmatch(key.rpartition("/")[2]))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import Mesh
@@ -64,7 +65,10 @@ def initialize(
         functools.partial(_make, make_method, optimizer),
         out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes),
     )
-    return make(run_keys(seed)[0], *(() if beginning is None else (beginning,)))
+    place = lambda leaf: jax.make_array_from_callback(
+        leaf.shape, sharding.of(leaf.shape, mesh), lambda index: np.asarray(leaf)[index]
+    )
+    return make(run_keys(seed)[0], jax.tree.map(place, beginning))
 
 
 def abstract_state(
@@ -83,9 +87,9 @@ def _make(
     make_method: Callable[..., nnx.Module],
     optimizer: optax.GradientTransformation,
     key: jax.Array,
-    *beginning: nnx.State,
+    beginning: nnx.State | None = None,
 ) -> TrainState:
-    _, params, variables = nnx.split(make_method(nnx.Rngs(key), *beginning), nnx.Param, ...)
+    _, params, variables = nnx.split(make_method(nnx.Rngs(key), beginning), nnx.Param, ...)
     none = jnp.full((), -1, jnp.int32)
     return TrainState(jnp.zeros((), jnp.int32), params, variables, optimizer.init(params), none)
 

@@ -1,4 +1,4 @@
-"""Networks that begin with weights that transformers' `save_pretrained` could have written."""
+"""Networks that begin with weights as `export` writes them; transformers' own folders are in tests/fidelity."""
 
 import json
 import shutil
@@ -82,7 +82,7 @@ def test_one_method_begins_with_what_another_learnt(data_dir, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
-def test_a_run_needs_the_folder_at_its_beginning_alone(data_dir, tmp_path, capsys):
+def test_a_run_goes_on_and_is_exported_without_the_folder(data_dir, tmp_path, capsys):
     published("roberta", data_dir, tmp_path / "weights")
     evaluated = dict(tasks=(), during=(), collapse_patience=1, every=1)
     config = beginning("roberta", tmp_path / "weights", steps=2, schedule=dict(warmup_steps=1), evaluate=evaluated)
@@ -120,17 +120,22 @@ def test_weights_that_do_not_fit(data_dir, tmp_path):
     for changes, message in (
         ({"layer_norm_eps": 1e-3}, "layer_norm_eps 0.001 is 1e-12 here"),
         ({"layer_norm_eps": 1e-12, "position_embedding_type": "relative_key"}, "is 'absolute' here"),
+        ({"position_embedding_type": "absolute", "scale_attn_weights": False}, "scale_attn_weights False is True here"),
         ({"model_type": "robert"}, "model_type in .* 'robert' does not exist.* Did you mean 'roberta'"),
     ):
         changed(folder, "config.json", **changes)
         with pytest.raises(UserError, match=message):
             built.beginning()
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    changed(folder, "config.json", model_type="roberta", scale_attn_weights=True)
+    with pytest.raises(UserError, match="model.safetensors: no such file. Where the weights come in another form"):
+        built.beginning()
     (folder / "config.json").write_text("{")
     with pytest.raises(UserError, match="config.json cannot be read"):
         built.beginning()
 
 
-@pytest.mark.parametrize("method", ["simclr", "wav2vec2"])
+@pytest.mark.parametrize("method", ["simclr", "apc", "wav2vec2"])
 def test_weights_of_another_kind_of_network(method, data_dir, tmp_path):
     published("roberta", data_dir, tmp_path / "weights")
     config = beginning(method, tmp_path / "weights")
