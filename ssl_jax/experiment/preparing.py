@@ -24,8 +24,8 @@ _TEACHER = "teacher"
 def prepared(experiment: Any, state: TrainState) -> TrainState:
     """`state` after the method's `prepare(source, seed)`, which sets variables and no parameters.
 
-    Where the method has a `teacher_folder`, its `teacher` first gets the weights of the run there. Each process prepares
-    by itself on one device, and what the first one finds is what all of them have.
+    Where the method has a `teacher_folder`, its `teacher` first gets the weights of the run there. Each process
+    prepares by itself on one device, and what the first one finds is what all of them have.
 
     Args:
       experiment: whose method, training split and seed these are.
