@@ -1,0 +1,81 @@
+"""The table of README that says in short what the methods of text and sound reach, from docs/methods.json.
+
+    python benchmarks/methods_short.py
+
+writes it into README.md, between the comments that name this file.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import methods_page  # noqa: E402
+from ssl_jax.train.workdir import write_atomically  # noqa: E402
+
+README = ROOT / "README.md"
+BEGIN, END = "<!-- benchmarks/methods_short.py writes this table -->", "<!-- benchmarks/methods_short.py ends -->"
+BEFORE, CHANCE = "the word before", "chance"
+_MASKED = ("masked_accuracy", "raw/masked_accuracy_bigram", BEFORE)
+_UNITS, _FOUND = "pretrained/masked_unit_accuracy", "pretrained/contrastive_accuracy_chance"
+TASKS = {
+    "kjv/bert": (("hidden words", *_MASKED), ("is it the next sentence?", "next_sentence_accuracy", 0.5, CHANCE)),
+    "kjv/roberta": (("hidden words", *_MASKED),),
+    "kjv/albert": (
+        ("hidden words, up to three in a row", *_MASKED),
+        ("are they in order?", "sentence_order_accuracy", 0.5, CHANCE),
+    ),
+    "kjv/electra": (
+        ("hidden words (generator)", *_MASKED),
+        ("a replaced word above another", "replaced_auc", 0.5, CHANCE),
+    ),
+    "kjv/next_token": (("the next word", "next_token_accuracy", "raw/next_token_accuracy_bigram", BEFORE),),
+    "kjv/t5": (("words of hidden spans", "span_accuracy", "raw/span_accuracy_bigram", BEFORE),),
+    "kjv/data2vec_text": (("error saved on hidden states", "target_skill", 0.0, "their mean"),),
+    "kjv/simcse": (("a verse beside it, in ten", "neighbour_top_10", "raw/neighbour_top_10", "counted words"),),
+    "kjv/word2vec": (("near words told from others", "context_accuracy", 0.5, CHANCE),),
+    "asterisk/wav2vec2": (("a hidden frame among {negatives} others", "contrastive_accuracy", _FOUND, CHANCE),),
+    "asterisk/hubert": (("clusters of hidden frames", "masked_unit_accuracy", f"{_UNITS}_copied", "the last heard"),),
+    "asterisk/best_rq": (("codes of hidden frames", "masked_unit_accuracy", f"{_UNITS}_commonest", "the commonest"),),
+    "asterisk/data2vec": (("error saved on hidden states", "target_skill", 0.0, "their mean"),),
+    "asterisk/cpc": (("a frame to come among {negatives} others", "contrastive_accuracy", _FOUND, CHANCE),),
+    "asterisk/apc": (("error saved on frames to come", "copy_skill", 0.0, "the present frame"),),
+    "asterisk/byol": (),
+    "asterisk/mae": (),
+    "asterisk/clap": (("its text among {batch_size}", "sound_to_text", "pretrained/sound_to_text_chance", CHANCE),),
+}
+"""By table and method: tasks, each in words, its measure, and a simple rule: a result or a share, and its name."""
+HEAD = """| config | its task, held out | reached | by a simple rule | linear probe, untrained | trained |
+|---|---|---|---|---|---|
+"""
+
+
+def table(found: dict[str, dict]) -> str:
+    """What README holds."""
+    return HEAD + "".join(line for key in TASKS for line in _lines(key, found))
+
+
+def _lines(key: str, found: dict[str, dict]) -> list[str]:
+    """Of one method, a line for each of its tasks, or one without."""
+    name, method = key.split("/")
+    runs, config = methods_page.runs_of(found, name, method), methods_page.config_of(methods_page.spec_of(name, method))
+    share = lambda result: methods_page.over_seeds(runs, result).mean() if isinstance(result, str) else result
+    per_cent = lambda result: f"{100 * share(result):.1f} %"
+    told = [
+        (words.format(**config | config["method"]), per_cent(f"pretrained/{measure}"), f"{per_cent(rule)}, {called}")
+        for words, measure, rule, called in TASKS[key]
+    ] or [("", "", "")]
+    probes = [per_cent(f"{stage}/linear") for stage in ("untrained", "pretrained")]
+    ends = [(f"`{method}_{name}`", probes), *[("", ["", ""])] * len(told)]
+    return [f"| {' | '.join((first, *cells, *last))} |\n" for (first, last), cells in zip(ends, told)]
+
+
+def written(text: str, found: dict[str, dict]) -> str:
+    """The text of README with the table of these results in it."""
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{table(found)}\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    write_atomically(README, written(README.read_text(), methods_page.read()))
