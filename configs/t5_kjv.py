@@ -1,8 +1,6 @@
 """T5 on the King James Bible: what is missing from a text is written, in rows without padding.
 
 python launch.py --config=configs/t5_kjv.py
-
-In so few steps it guesses fewer of the hidden words than the word before each tells (19.1 %).
 """
 
 import ml_collections
@@ -11,7 +9,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 1000
+    config.steps = 2000
     config.batch_size = 64
     config.log_every = 25
     config.data = dict(
@@ -28,8 +26,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.checkpoint = dict(every=500, keep=2, best="eval/span_accuracy")
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(
-        results={"span_accuracy": 0.137, "knn_full": 0.141, "linear": 0.166},
-        margins={"span_accuracy": 0.1, "knn_full": 0.02, "linear": 0.04},
+        results={"span_accuracy": 0.3, "knn_full": 0.141, "linear": 0.166},
+        margins={"span_accuracy": 0.22, "knn_full": 0.02, "linear": 0.04},
         hardware="2 CPU cores",
     )
     return config
