@@ -59,9 +59,8 @@ COLUMNS = (
     *("kNN", "linear", "untrained kNN", "untrained linear", "TFLOPs", "seconds", "alarms"),
 )
 APART = {
-    "asterisk": """Sound, with one config a method. These are of version 2.0.0 of the recordings' splits; but APC,
-data2vec and wav2vec 2.0 were measured, and BEST-RQ and CPC timed, with version 1.1.0, in which 45 of 553 test prompts
-with a text say what some training prompt says""",
+    "asterisk": """Sound, with one config a method. Of APC, BEST-RQ, CPC, data2vec and wav2vec 2.0
+the seconds were taken with version 1.1.0 of the recordings, whose splits differ in some prompts; all else with 2.0.0""",
     "kjv": "Text, with one config a method",
 }  # sets of which every method has a config of its own, METHOD_NAME.py
 TASKS = """Tasks are what a method is trained for, on held-out examples; features are those of the table above, of raw
