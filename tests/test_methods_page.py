@@ -164,11 +164,9 @@ def rule_of(task: tuple, key: str) -> tuple[np.ndarray, np.ndarray]:
 
 def test_readme_says_what_is_done_less_well_than_by_a_simple_rule():
     compared = {(key, task[1]): rule_of(task, key) for key, tasks in methods_short.TASKS.items() for task in tasks}
-    assert {key for key, (ours, rule) in compared.items() if ours.mean() <= rule.mean()} == {
-        ("kjv/t5", "span_accuracy"),
-        ("kjv/simcse", "neighbour_top_10"),
-    }
-    assert "T5 and SimCSE do less well at their own task than a simple rule" in WORDS
+    below = {key for key, (ours, rule) in compared.items() if ours.mean() <= rule.mean()}
+    assert below == {("kjv/simcse", "neighbour_top_10")}
+    assert "counted words do, and SimCSE does less well at its own task than they" in WORDS
     bigrams = {measure for _, measure, rule, _ in sum(methods_short.TASKS.values(), ()) if "bigram" in str(rule)}
     guessed = {
         METHODS[method].guesses for method in methods_page.methods_of("kjv") if hasattr(METHODS[method], "guesses")
