@@ -47,7 +47,8 @@ were taken on several days and machines, which differ: BERT took 431 s on one an
 fewer runs than n were timed; the others (`--quick`) were evaluated at their end alone. Alarms: how many of the timed
 runs warned of a collapse (`config.on_collapse`). Settings were chosen on parts of the training split. After the test
 split had been seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and those of
-BYOL on OpenMoji twice; the steps of APC, BEST-RQ, BYOL, CLAP, HuBERT and MAE on sound were chosen again too.
+BYOL on OpenMoji twice; the steps of APC, BEST-RQ, BYOL, CLAP, HuBERT and MAE on sound and of T5 on text were chosen
+again too, and of ALBERT the network, rate and length of rows as well.
 `supervised` and `sup_con` learn from the labels.
 
 What is the same for all methods of a table stands below it; the rest of each is in its config. Steps and batch say how
@@ -59,8 +60,7 @@ COLUMNS = (
     *("kNN", "linear", "untrained kNN", "untrained linear", "TFLOPs", "seconds", "alarms"),
 )
 APART = {
-    "asterisk": """Sound, with one config a method. Of APC, BEST-RQ, CPC, data2vec and wav2vec 2.0
-the seconds were taken with version 1.1.0 of the recordings, whose splits differ in some prompts; all else with 2.0.0""",
+    "asterisk": "Sound, with one config a method",
     "kjv": "Text, with one config a method",
 }  # sets of which every method has a config of its own, METHOD_NAME.py
 TASKS = """Tasks are what a method is trained for, on held-out examples; features are those of the table above, of raw
