@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import methods_page  # noqa: E402
+from ssl_jax.report.names import STAGES  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
 README = ROOT / "README.md"
@@ -20,7 +21,10 @@ BEFORE, CHANCE = "the word before", "chance"
 _MASKED = ("masked_accuracy", "raw/masked_accuracy_bigram", BEFORE)
 _UNITS, _FOUND = "pretrained/masked_unit_accuracy", "pretrained/contrastive_accuracy_chance"
 TASKS = {
-    "kjv/bert": (("hidden words", *_MASKED), ("is it the next sentence?", "next_sentence_accuracy", 0.5, CHANCE)),
+    "kjv/bert": (
+        ("hidden words", *_MASKED),
+        ("is it the next sentence?", "next_sentence_accuracy", 0.54, "the commoner answer"),
+    ),
     "kjv/roberta": (("hidden words", *_MASKED),),
     "kjv/albert": (
         ("hidden words, up to three in a row", *_MASKED),
@@ -33,7 +37,10 @@ TASKS = {
     "kjv/next_token": (("the next word", "next_token_accuracy", "raw/next_token_accuracy_bigram", BEFORE),),
     "kjv/t5": (("words of hidden spans", "span_accuracy", "raw/span_accuracy_bigram", BEFORE),),
     "kjv/data2vec_text": (("error saved on hidden states", "target_skill", 0.0, "their mean"),),
-    "kjv/simcse": (("a verse beside it, in ten", "neighbour_top_10", "raw/neighbour_top_10", "counted words"),),
+    "kjv/simcse": (
+        ("the other pass among {batch_size}", "pair_accuracy", "untrained/pair_accuracy", "untrained"),
+        ("a verse beside it among the ten nearest", "neighbour_top_10", "raw/neighbour_top_10", "counted words"),
+    ),
     "kjv/word2vec": (("near words told from others", "context_accuracy", 0.5, CHANCE),),
     "asterisk/wav2vec2": (("a hidden frame among {negatives} others", "contrastive_accuracy", _FOUND, CHANCE),),
     "asterisk/hubert": (("clusters of hidden frames", "masked_unit_accuracy", f"{_UNITS}_copied", "the last heard"),),
@@ -46,8 +53,8 @@ TASKS = {
     "asterisk/clap": (("its text among {batch_size}", "sound_to_text", "pretrained/sound_to_text_chance", CHANCE),),
 }
 """By table and method: tasks, each in words, its measure, and a simple rule: a result or a share, and its name."""
-HEAD = """| config | its task, held out | reached | by a simple rule | linear probe, untrained | trained |
-|---|---|---|---|---|---|
+HEAD = """| config | its task, held out | reached | by a simple rule | linear probe: raw input | untrained | trained |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -59,22 +66,28 @@ def table(found: dict[str, dict]) -> str:
 def _lines(key: str, found: dict[str, dict]) -> list[str]:
     """Of one method, a line for each of its tasks, or one without."""
     name, method = key.split("/")
-    runs, config = methods_page.runs_of(found, name, method), methods_page.config_of(methods_page.spec_of(name, method))
+    runs = methods_page.runs_of(found, name, method)
+    if not runs:
+        raise SystemExit(f"There are no results of {key} with today's config: run benchmarks/methods.py.")
+    config = methods_page.config_of(methods_page.spec_of(name, method))
     share = lambda result: methods_page.over_seeds(runs, result).mean() if isinstance(result, str) else result
     per_cent = lambda result: f"{100 * share(result):.1f} %"
     told = [
         (words.format(**config | config["method"]), per_cent(f"pretrained/{measure}"), f"{per_cent(rule)}, {called}")
         for words, measure, rule, called in TASKS[key]
     ] or [("", "", "")]
-    probes = [per_cent(f"{stage}/linear") for stage in ("untrained", "pretrained")]
-    ends = [(f"`{method}_{name}`", probes), *[("", ["", ""])] * len(told)]
+    probes = [per_cent(f"{stage}/linear") for stage in STAGES]
+    ends = [(f"`{method}_{name}`", probes), *[("", [""] * len(STAGES))] * len(told)]
     return [f"| {' | '.join((first, *cells, *last))} |\n" for (first, last), cells in zip(ends, told)]
 
 
 def written(text: str, found: dict[str, dict]) -> str:
     """The text of README with the table of these results in it."""
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{table(found)}\n{END}{rest.partition(END)[2]}"
+    before, begun, rest = text.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not (begun and ended):
+        raise SystemExit(f"README.md has no lines {BEGIN} and {END}, between which the table goes.")
+    return f"{before}{begun}\n\n{table(found)}\n{ended}{after}"
 
 
 if __name__ == "__main__":

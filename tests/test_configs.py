@@ -195,4 +195,5 @@ def test_small_config_promises_margins_over_the_untrained_network(spec):
     margins = config["expected"]["margins"]
     assert margins or spec in VARIANTS
     assert margins.keys() <= {*score_names(config["evaluate"]["tasks"], labelled=True), *METRICS}
-    assert all(0 < margin < 1 for margin in margins.values())
+    most = lambda measure: 3 if measure.endswith("_skill") else 1  # which may be below 0 before training
+    assert all(0 < margin < most(measure) for measure, margin in margins.items())

@@ -108,7 +108,7 @@ class TextData:
         self.second_segment = second_segment or ("random" if layout == "pairs" else "none")
         self.short_sequences = 0.1 if short_sequences is None else short_sequences
         self.workers, self.prefetch, self.mock = workers, prefetch, mock
-        self._tokenizer = tokenizer
+        self._tokenizer = None if tokenizer is None else Path(tokenizer).expanduser()
 
     @functools.cached_property
     def spec(self) -> Spec:
@@ -147,7 +147,7 @@ class TextData:
     @functools.cached_property
     def tokenizer_file(self) -> Path:
         """The tokenizer.json in use; learnt from the training split the first time."""
-        return Path(self._tokenizer) if self._tokenizer is not None else self._learnt() / "tokenizer.json"
+        return self._tokenizer if self._tokenizer is not None else self._learnt() / "tokenizer.json"
 
     @functools.cached_property
     def tokenizer(self):

@@ -15,7 +15,7 @@ from ssl_jax import augment, data, masking, methods, models
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 from ssl_jax.evaluate import NEIGHBOURS, Evaluation, check_tasks
-from ssl_jax.experiment import beginning, preparing
+from ssl_jax.experiment import initial_weights, preparing
 from ssl_jax.train import checkpoints, optimizers, parts
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import state as states
@@ -117,9 +117,9 @@ class Experiment:
         """The state at step 0 without that: all that an untrained network needs."""
         recipe = self.recipe
         made = (self.make_method, recipe.optimizer, recipe.seed, recipe.mesh, self.sharding)
-        return states.initialize(*made, self.beginning())
+        return states.initialize(*made, self.initial_weights())
 
-    def beginning(self) -> nnx.State | None:
+    def initial_weights(self) -> nnx.State | None:
         """The weights of `config.init_from`, None where all are random.
 
         Raises:
@@ -129,7 +129,7 @@ class Experiment:
         if folder is None:
             return None
         network = nnx.eval_shape(lambda: _network(self.config, nnx.Rngs(0)))
-        return beginning.weights(folder, network, self.config, self.method.view)
+        return initial_weights.read(folder, network, self.config, self.method.view)
 
     def abstract_state(self) -> states.TrainState:
         """The same with shapes in place of arrays."""

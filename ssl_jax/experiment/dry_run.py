@@ -71,7 +71,7 @@ def dry_run(
     for leaf, value in configs.flat(config).items():
         print(f"{leaf} = {value!r}")
     rich.print(parameter_table(experiment.method))
-    if experiment.beginning() is not None:
+    if experiment.initial_weights() is not None:
         print(f"The network begins with the weights of {config['init_from']}.")
     if made_up:
         print(f"{config['data']['name']} is not prepared here; made-up examples stand in for it.")

@@ -60,7 +60,7 @@ def run(
             scorer = Scorer(experiment, stop.point)
             scorer.check_best()
             if folder.read_json("config.json") is None:
-                experiment.beginning()
+                experiment.initial_weights()
             folder.write_json("config.json", experiment.config)  # not before: one that cannot run owns no folder
             preparing.keep_teacher(experiment.method, folder)
             _check_shared(folder)

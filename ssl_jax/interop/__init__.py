@@ -20,7 +20,7 @@ from ssl_jax.interop import (
 )
 from ssl_jax.interop.exporters import EXPORTERS, Exported, write_json
 from ssl_jax.interop.files import read, write
-from ssl_jax.interop.importers import load_folder, processing
+from ssl_jax.interop.importers import front_end, load_folder
 from ssl_jax.interop.special_tokens import with_special_tokens
 
 __all__ = [
@@ -31,11 +31,11 @@ __all__ = [
     "data2vec_audio",
     "data2vec_text",
     "electra",
+    "front_end",
     "gpt2",
     "hubert",
     "load_folder",
     "mae",
-    "processing",
     "read",
     "resnet",
     "roberta",

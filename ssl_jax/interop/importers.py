@@ -15,7 +15,6 @@ from ssl_jax.interop.files import read
 from ssl_jax.models import EncoderDecoder, TextTransformer, WaveformTransformer
 
 Settings = Mapping[str, Any]
-PROCESSING = ("sampling_rate", "do_normalize")
 _NOT_COMPARED = ("drop", "initializer_range", "tie_word")  # what names of settings that change no feature hold
 _TAKEN = {
     "position_embedding_type": "absolute",
@@ -83,6 +82,9 @@ def load_folder(network: nnx.Module, folder: pathlib.Path) -> None:
         `network`, or its weights do not fit.
     """
     theirs = _settings(folder, "config.json")
+    if "method" in theirs:
+        export = f"python launch.py export {folder} --to=hf --out=DIR"
+        raise UserError(f"{folder} is the folder of a run: write {export}, and take DIR.")
     if theirs.get("model_type") not in IMPORTERS:
         raise unknown(f"model_type in {folder / 'config.json'}", str(theirs.get("model_type")), IMPORTERS)
     importer = IMPORTERS[theirs["model_type"]]
@@ -96,10 +98,10 @@ def load_folder(network: nnx.Module, folder: pathlib.Path) -> None:
     importer.load(network, _weights(folder), theirs)
 
 
-def processing(folder: pathlib.Path) -> dict[str, Any]:
-    """What preprocessor_config.json says is done to sound (`PROCESSING`); empty without that file."""
-    settings = _settings(folder, "preprocessor_config.json") if (folder / "preprocessor_config.json").exists() else {}
-    return {name: settings[name] for name in PROCESSING if name in settings}
+def front_end(folder: pathlib.Path) -> Settings:
+    """What preprocessor_config.json says is done to sound; empty without that file."""
+    name = "preprocessor_config.json"
+    return _settings(folder, name) if (folder / name).exists() else {}
 
 
 def _weights(folder: pathlib.Path) -> dict[str, np.ndarray]:

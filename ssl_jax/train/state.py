@@ -43,7 +43,7 @@ def run_keys(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
     return parameters, steps, evaluations
 
 
-def abstract(make_method: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
+def abstract(make_method: Callable[..., nnx.Module]) -> nnx.Module:
     """The method with shapes in place of arrays. Nothing is computed, so that bad settings show at once."""
     return nnx.eval_shape(lambda: make_method(nnx.Rngs(0)))
 
@@ -54,7 +54,7 @@ def initialize(
     seed: int,
     mesh: Mesh,
     sharding: meshes.Sharding = REPLICATED,
-    beginning: nnx.State | None = None,
+    weights: nnx.State | None = None,
 ) -> TrainState:
     """The state at step 0, a pure function of `seed` and of the weights that `make_method` is to begin with, if any.
 
@@ -68,11 +68,11 @@ def initialize(
     place = lambda leaf: jax.make_array_from_callback(
         leaf.shape, sharding.of(leaf.shape, mesh), lambda index: np.asarray(leaf)[index]
     )
-    return make(run_keys(seed)[0], jax.tree.map(place, beginning))
+    return make(run_keys(seed)[0], jax.tree.map(place, weights))
 
 
 def abstract_state(
-    make_method: Callable[[nnx.Rngs], nnx.Module],
+    make_method: Callable[..., nnx.Module],
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
     sharding: meshes.Sharding = REPLICATED,
@@ -87,9 +87,9 @@ def _make(
     make_method: Callable[..., nnx.Module],
     optimizer: optax.GradientTransformation,
     key: jax.Array,
-    beginning: nnx.State | None = None,
+    weights: nnx.State | None = None,
 ) -> TrainState:
-    _, params, variables = nnx.split(make_method(nnx.Rngs(key), beginning), nnx.Param, ...)
+    _, params, variables = nnx.split(make_method(nnx.Rngs(key), weights), nnx.Param, ...)
     none = jnp.full((), -1, jnp.int32)
     return TrainState(jnp.zeros((), jnp.int32), params, variables, optimizer.init(params), none)
 

@@ -12,7 +12,7 @@ from ssl_jax.errors import UserError
 LOADED = nnx.Any(nnx.Param, nnx.BatchStat)
 
 
-def weights(folder: str, network: nnx.Module, config: Mapping[str, Any], view: Any) -> nnx.State:
+def read(folder: str, network: nnx.Module, config: Mapping[str, Any], view: Any) -> nnx.State:
     """The parameters of `network` as those of a folder that transformers' `save_pretrained` wrote.
 
     Args:
@@ -28,7 +28,7 @@ def weights(folder: str, network: nnx.Module, config: Mapping[str, Any], view: A
     path = pathlib.Path(folder).expanduser()
     interop.load_folder(network, path)
     if network.reads == "waveform":
-        _check_sound(folder, interop.processing(path), view)
+        _check_sound(folder, interop.front_end(path), view)
     _check_tokenizer(folder, config["data"])
     return nnx.state(network, LOADED)
 
@@ -44,7 +44,6 @@ def _check_sound(folder: str, theirs: Mapping[str, Any], view: Any) -> None:
         "sampling_rate": ("config.data.sample_rate", view.sample_rate),
         "do_normalize": ("config.views.standardize", view.standardized),
     }
-    for name, value in theirs.items():
-        leaf, here = ours[name]
-        if here != value:
-            raise UserError(f"config.init_from {folder} has {name} {value}: set {leaf} to {value}.")
+    for name, (leaf, here) in ours.items():
+        if theirs.get(name, here) != here:
+            raise UserError(f"config.init_from {folder} has {name} {theirs[name]}: set {leaf} to {theirs[name]}.")

@@ -10,7 +10,7 @@ from flax import nnx
 
 from ssl_jax import experiment, interop
 from ssl_jax.errors import UserError
-from ssl_jax.experiment.beginning import LOADED
+from ssl_jax.experiment.initial_weights import LOADED
 from ssl_jax.train import mesh as meshes
 from tests import tiny
 
@@ -55,7 +55,7 @@ def same(one, other):
 @pytest.mark.parametrize("method", (*TEXT, *SOUND))
 def test_the_weights_of_each_model_are_read(method, data_dir, tmp_path):
     theirs = published(method, data_dir, tmp_path / "weights")
-    read = experiment.build(beginning(method, tmp_path / "weights"), data_dir=data_dir).beginning()
+    read = experiment.build(beginning(method, tmp_path / "weights"), data_dir=data_dir).initial_weights()
     assert all(jax.tree.leaves(same(read, nnx.state(theirs.backbone, LOADED))))
 
 
@@ -115,7 +115,7 @@ def test_weights_that_do_not_fit(data_dir, tmp_path):
     }
     for message, changes in wrong.items():
         with pytest.raises(UserError, match=message):
-            experiment.build(config | changes, data_dir=data_dir).beginning()
+            experiment.build(config | changes, data_dir=data_dir).initial_weights()
     built = experiment.build(config, data_dir=data_dir)
     for changes, message in (
         ({"layer_norm_eps": 1e-3}, "layer_norm_eps 0.001 is 1e-12 here"),
@@ -125,14 +125,17 @@ def test_weights_that_do_not_fit(data_dir, tmp_path):
     ):
         changed(folder, "config.json", **changes)
         with pytest.raises(UserError, match=message):
-            built.beginning()
+            built.initial_weights()
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     changed(folder, "config.json", model_type="roberta", scale_attn_weights=True)
     with pytest.raises(UserError, match="model.safetensors: no such file. Where the weights come in another form"):
-        built.beginning()
+        built.initial_weights()
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="is the folder of a run: write python launch.py export .*weights"):
+        built.initial_weights()
     (folder / "config.json").write_text("{")
     with pytest.raises(UserError, match="config.json cannot be read"):
-        built.beginning()
+        built.initial_weights()
 
 
 @pytest.mark.parametrize("method", ["simclr", "apc", "wav2vec2"])
@@ -140,7 +143,7 @@ def test_weights_of_another_kind_of_network(method, data_dir, tmp_path):
     published("roberta", data_dir, tmp_path / "weights")
     config = beginning(method, tmp_path / "weights")
     with pytest.raises(UserError, match="The roberta in .* is a TextTransformer, and config.model.name names a"):
-        experiment.build(config, data_dir=data_dir).beginning()
+        experiment.build(config, data_dir=data_dir).initial_weights()
 
 
 def test_sound_is_heard_as_these_weights_are_used_to(data_dir, tmp_path):
@@ -154,5 +157,5 @@ def test_sound_is_heard_as_these_weights_are_used_to(data_dir, tmp_path):
         files = (folder / "preprocessor_config.json").read_text()
         changed(folder, "preprocessor_config.json", **{name: value})
         with pytest.raises(UserError, match=message):
-            built.beginning()
+            built.initial_weights()
         (folder / "preprocessor_config.json").write_text(files)
