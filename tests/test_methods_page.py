@@ -169,13 +169,11 @@ def test_readme_says_what_is_done_less_well_than_by_a_simple_rule():
     assert "SimCSE's cosines find neighbouring verses less often than they" in WORDS
     bigrams = {measure for _, measure, rule, _ in sum(methods_short.TASKS.values(), ()) if "bigram" in str(rule)}
     assert bigrams == {METHODS[method].guesses for method in TEXTS if hasattr(METHODS[method], "guesses")}
-    for key in ("asterisk/hubert", "asterisk/best_rq"):
-        ((_, measure, rule, _),) = methods_short.TASKS[key]
-        better = max(
-            ("copied", "commonest"), key=lambda name: of_sound(key[9:], "pretrained", f"{measure}_{name}").mean()
-        )
-        assert rule.endswith(better)
-        assert (of_sound(key[9:], "pretrained", measure) > of_sound(key[9:], *rule.split("/"))).all()
+    for method in ("hubert", "best_rq"):
+        ((_, measure, rule, _),) = methods_short.TASKS[f"asterisk/{method}"]
+        rules = {name: of_sound(method, "pretrained", f"{measure}_{name}") for name in ("copied", "commonest")}
+        better = max(rules, key=lambda name, rules=rules: rules[name].mean())
+        assert rule.endswith(better) and (of_sound(method, "pretrained", measure) > rules[better]).all()
 
 
 def test_readme_says_what_methods_of_text_do_not_learn_and_what_counted_words_tell():
