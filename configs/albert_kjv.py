@@ -26,7 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.checkpoint = dict(every=500, keep=2, best="eval/masked_accuracy")
     config.evaluate = dict(every=500, tasks=("knn_full", "linear"), limit=4000, max_iter=100)
     config.expected = dict(
-        results={"masked_accuracy": 0.1725, "sentence_order_accuracy": 0.612, "knn_full": 0.194, "linear": 0.228},
+        results={"masked_accuracy": 0.173, "sentence_order_accuracy": 0.6135, "knn_full": 0.192, "linear": 0.231},
         margins={"masked_accuracy": 0.15, "sentence_order_accuracy": 0.08, "knn_full": 0.08, "linear": 0.06},
         hardware="2 CPU cores",
     )
