@@ -8,8 +8,7 @@ from flax import nnx
 
 from ssl_jax import interop
 from ssl_jax.errors import UserError
-
-LOADED = nnx.Any(nnx.Param, nnx.BatchStat)
+from ssl_jax.interop.table import LOADED
 
 
 def read(folder: str, network: nnx.Module, config: Mapping[str, Any], view: Any) -> nnx.State:

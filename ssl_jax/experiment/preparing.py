@@ -70,4 +70,4 @@ def _set_weights(teacher: nnx.Module, folder: str) -> None:
 
 
 def _placed(array: np.ndarray, like: jax.Array) -> jax.Array:
-    return jax.make_array_from_callback(like.shape, like.sharding, lambda index: np.asarray(array, like.dtype)[index])
+    return meshes.placed(np.asarray(array, like.dtype), like.sharding)

@@ -13,6 +13,7 @@ from ssl_jax.errors import UserError
 from ssl_jax.interop.layouts import SAME, Layout
 
 Weights = Mapping[str, np.ndarray]
+LOADED = nnx.Any(nnx.Param, nnx.BatchStat)  # of a module's variables, those that files hold
 
 
 class Row(NamedTuple):
@@ -153,7 +154,7 @@ def _fill(name: str, numbers: Mapping[str, str]) -> str:
 
 
 def _state(module: nnx.Module) -> list[tuple[tuple, nnx.Variable]]:
-    return list(nnx.to_flat_state(nnx.state(module, nnx.Any(nnx.Param, nnx.BatchStat))))
+    return list(nnx.to_flat_state(nnx.state(module, LOADED)))
 
 
 def _placeholder(variable: nnx.Variable) -> np.ndarray:

@@ -106,3 +106,8 @@ def put_rows(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array
     """Makes global arrays [B, ...] from this process's rows of each array (all rows, where there is one process)."""
     sharding = by_row(mesh)
     return {name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()}
+
+
+def placed(array: np.ndarray, sharding: jax.sharding.Sharding) -> jax.Array:
+    """An array that every process holds as a whole, as one that lies where `sharding` says."""
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])

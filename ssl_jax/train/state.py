@@ -65,9 +65,7 @@ def initialize(
         functools.partial(_make, make_method, optimizer),
         out_shardings=jax.tree.map(lambda leaf: leaf.sharding, shapes),
     )
-    place = lambda leaf: jax.make_array_from_callback(
-        leaf.shape, sharding.of(leaf.shape, mesh), lambda index: np.asarray(leaf)[index]
-    )
+    place = lambda leaf: meshes.placed(np.asarray(leaf), sharding.of(leaf.shape, mesh))
     return make(run_keys(seed)[0], jax.tree.map(place, weights))
 
 

@@ -10,7 +10,7 @@ from flax import nnx
 
 from ssl_jax import experiment, interop
 from ssl_jax.errors import UserError
-from ssl_jax.experiment.initial_weights import LOADED
+from ssl_jax.interop.table import LOADED
 from ssl_jax.train import mesh as meshes
 from tests import tiny
 
