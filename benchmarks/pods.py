@@ -20,7 +20,6 @@ sys.path.insert(0, str(ROOT))
 
 from ssl_jax import config as configs  # noqa: E402
 from ssl_jax.errors import unknown  # noqa: E402
-from ssl_jax.experiment.resolve import resolved  # noqa: E402
 from ssl_jax.launchers import chips  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
@@ -122,9 +121,8 @@ def line(name: str, topology: str) -> dict:
 
 
 def fingerprint(name: str) -> str:
-    """Of all settings of a config but those of its evaluations and its first weights, which no step depends on."""
-    config = resolved(configs.plain(configs.load(str(ROOT / "configs" / f"{name}.py"))))
-    config = {part: settings for part, settings in config.items() if part not in ("evaluate", "init_from")}
+    """Of what a config says, but of its evaluations and its first weights, which no step depends on."""
+    config = configs.without(configs.plain(configs.load(str(ROOT / "configs" / f"{name}.py"))), "evaluate", "init_from")
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -10,7 +10,7 @@ parameters.
 Where the numbers come from: the authors' config.yaml and train.py (segments of 0.95 s, 64 filters from 60 to 7800 Hz,
 window 64 ms and hop 10 ms at 16 kHz, 2048 features, heads 4096 and 256 wide, momentum 0.99, batch 256, Adam with 3e-4,
 100 epochs, no schedule). Recordings are normalised by their own mean and deviation, not by those of all; sounds to mix
-come from the batch, not from the last 2048; momentum rises to 1 as in BYOL, where it stays in the authors' code.
+come from the batch, not from the last 2048. Short recordings are repeated, so that nothing in a picture is padding.
 """
 
 import ml_collections
@@ -33,10 +33,20 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         mock=0,
     )  # fmt: skip
     config.views = dict(
-        name="byol_a", window=64.0, hop=10.0, mels=64, low=60.0, high=7800.0, mixup=0.4, crop=(0.6, 1.5)
+        name="byol_a",
+        window=64.0,
+        hop=10.0,
+        mels=64,
+        low=60.0,
+        high=7800.0,
+        mixup=0.4,
+        crop=(0.6, 1.5),
+        short="repeat",
     )
     config.model = dict(name="audio_cnn", mels=64, channels=64, width=2048)
-    config.method = dict(name="byol", momentum=0.99, projector_hidden=4096, projector_out=256, head_layers="torch")
+    config.method = dict(
+        name="byol", momentum=0.99, momentum_end=0.99, projector_hidden=4096, projector_out=256, head_layers="torch"
+    )
     config.optimizer = dict(name="adamw", learning_rate=3e-4, weight_decay=0.0)
     config.schedule = dict(name="constant", warmup_steps=0)
     config.checkpoint = dict(every=5 * epoch, keep=2)

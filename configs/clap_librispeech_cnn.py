@@ -9,8 +9,9 @@ pretrained (CNN14, BERT base); here both start from nothing, and no number of it
 
 Where the numbers come from: section 3.2 (64 filters, window 1024 and hop 320 samples, 50 to 8000 Hz, joint space of
 1024, temperature 0.007 at the start, which is raised to the 0.01 that it stays above, Adam with 1e-3, 40 epochs), here
-at 16 kHz in place of 44.1, and 16 s in place of 5, so that a transcript is of what is heard. The batch is ours, and so
-is the schedule: there the rate falls to a tenth where nothing improves.
+at 16 kHz in place of 44.1, and 16 s in place of 5, so that a transcript is of what is heard. Short
+recordings are repeated. The batch is ours, and so is the schedule: there the rate falls to a tenth where nothing
+improves.
 """
 
 import ml_collections
@@ -32,7 +33,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         vocab_size=8192, sample_rate=16_000, seconds=16.0, train_split="train_clean100", eval_train_split="dev_clean",
         eval_split="test_clean", workers=8, prefetch=2, mock=0,
     )  # fmt: skip
-    config.views = dict(name="log_mel", window=64.0, hop=20.0, mels=64, low=50.0)
+    config.views = dict(name="log_mel", short="repeat", window=64.0, hop=20.0, mels=64, low=50.0)
     config.model = dict(name="audio_cnn", mels=64, channels=64, width=2048)
     config.method = dict(name="clap", joint_width=1024, temperature=0.007)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.0)

@@ -18,7 +18,7 @@ segments of one document; here it is one.
 
 import ml_collections
 
-from ssl_jax.errors import unknown
+from ssl_jax import trial
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -53,20 +53,4 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         hardware="1 V100",
         hours=96.0,
     )
-    if variant == "smoke":
-        _smoke(config)
-    elif variant:
-        raise unknown("variant of electra_wikipedia_small", variant, ["smoke"])
-    return config
-
-
-def _smoke(config: ml_collections.ConfigDict) -> None:
-    """A few steps on made-up articles: the very code path, small enough for a laptop."""
-    config.steps, config.batch_size, config.log_every = 4, 16, 1
-    config.data.update(vocab_size=200, sequence_length=64, workers=0, mock=64)
-    config.views.max_predictions = 10
-    config.model.update(vocab_size=200, width=64, embedding_width=32, depth=2, mlp_dim=256)
-    config.schedule.warmup_steps = 1
-    config.checkpoint.every = 2
-    config.evaluate.update(every=2, batch_size=16)
-    config.expected = dict(results={})
+    return trial.text(config, variant, smoke=dict(model=dict(width=64, embedding_width=32, heads=4, mlp_dim=256)))

@@ -7,8 +7,8 @@ The second iteration's layer and number of clusters can be swept over, with the 
 
 python launch.py sweep --config=configs/hubert_asterisk.py:second
 
-Hidden units are guessed a little more often than by copying the unit of the last frame before (15.2 %); 300 steps were
-too few for that.
+Hidden units are guessed a little more often than by copying the unit of the nearest frame that is heard (24.2 %); 900
+steps were too few for that (17.1 %). How many it takes was found on the last tenth of the training split.
 
 All is tested on prompts whose wording is in no training; the probes tell the five languages apart, of which each has
 one voice, English and Spanish the same. Mean and deviation of cepstra, the raw input, tell nearly all of it.
@@ -25,7 +25,7 @@ from ssl_jax.errors import unknown
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 900
+    config.steps = 2700
     config.batch_size = 32
     config.log_every = 10
     config.data = dict(modality="audio", name="asterisk_sounds", seconds=1.5, label_key="language")
@@ -41,11 +41,11 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.01, clip_norm=1.0, b2=0.98)
     config.schedule = dict(name="warmup_cosine", warmup_steps=30)
-    config.checkpoint = dict(every=300, keep=2, best="eval/masked_unit_accuracy")
-    config.evaluate = dict(every=300, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
+    config.checkpoint = dict(every=900, keep=2, best="eval/masked_unit_accuracy")
+    config.evaluate = dict(every=900, during=("knn_full",), tasks=("knn_full", "linear"), layers=True)
     config.expected = dict(
-        results={"masked_unit_accuracy": 0.171, "knn_full": 0.836, "linear": 0.883},
-        margins={"masked_unit_accuracy": 0.14, "knn_full": 0.36, "linear": 0.25},
+        results={"masked_unit_accuracy": 0.2553, "knn_full": 0.9365, "linear": 0.951},
+        margins={"masked_unit_accuracy": 0.22, "knn_full": 0.45, "linear": 0.3},
         hardware="2 CPU cores",
     )
     if variant == "second":

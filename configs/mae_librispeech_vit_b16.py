@@ -12,7 +12,7 @@ Where the numbers come from: sections 4.2 and 4.3 and the authors' submit_pretra
 512 wide, 64 GPUs x 8 examples, base learning rate 2e-4, weight decay 1e-4, 3 of 33 epochs to warm up; 32 in the paper).
 Their decoder has 16 blocks that attend within windows; this one has the 8 of MAE, which attend everywhere. Their sounds
 wrap round, and are made up to 6 dB louder or softer: left out. Recordings are normalised by their own mean and
-deviation.
+deviation, and short ones repeated, so that nothing in a picture is padding.
 """
 
 import ml_collections
@@ -35,7 +35,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         train_split="train_clean100+train_clean360+train_other500", eval_train_split="dev_clean",
         eval_split="test_clean", workers=16, prefetch=2, mock=0,
     )  # fmt: skip
-    config.views = dict(name="log_mel", scale="kaldi", window=25.0, hop=10.0, mels=128, low=20.0, frames=1024)
+    config.views = dict(
+        name="log_mel", short="repeat", scale="kaldi", window=25.0, hop=10.0, mels=128, low=20.0, frames=1024
+    )
     config.model = dict(
         name="vit", size="B", patch_size=16, image_size=1024, image_width=128, channels=1, pooling="cls",
         dtype="bfloat16", scan=True, depth=12, width=768, heads=12, mlp_dim=3072,

@@ -17,7 +17,7 @@ learnt here. A sentence is a document of this set, in an order that tells nothin
 
 import ml_collections
 
-from ssl_jax.errors import unknown
+from ssl_jax import trial
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -48,19 +48,4 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         source="Radford et al. 2019, table 2, and the authors' code",
         parameters=124_000_000,
     )
-    if variant == "smoke":
-        _smoke(config)
-    elif variant:
-        raise unknown("variant of next_token_lm1b_small", variant, ["smoke"])
-    return config
-
-
-def _smoke(config: ml_collections.ConfigDict) -> None:
-    """A few steps on made-up articles: the very code path, small enough for a laptop."""
-    config.steps, config.batch_size, config.log_every = 4, 16, 1
-    config.data.update(vocab_size=200, sequence_length=64, workers=0, mock=64)
-    config.model.update(vocab_size=200, max_length=64, width=192, depth=2, heads=3, mlp_dim=768)
-    config.schedule.warmup_steps = 1
-    config.checkpoint.every = 2
-    config.evaluate.update(every=2, batch_size=16, likelihood_limit=8)
-    config.expected = dict(results={})
+    return trial.text(config, variant, smoke=dict(model=dict(max_length=64), evaluate=dict(likelihood_limit=8)))

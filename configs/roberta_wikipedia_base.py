@@ -19,7 +19,7 @@ tokenizer.json of the released model.
 
 import ml_collections
 
-from ssl_jax.errors import unknown
+from ssl_jax import trial
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -52,20 +52,4 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         parameters=125_000_000,  # with its head
         hardware="V100 GPUs",
     )
-    if variant == "smoke":
-        _smoke(config)
-    elif variant:
-        raise unknown("variant of roberta_wikipedia_base", variant, ["smoke"])
-    return config
-
-
-def _smoke(config: ml_collections.ConfigDict) -> None:
-    """A few steps on made-up articles: the very code path, small enough for a laptop."""
-    config.steps, config.batch_size, config.log_every = 4, 16, 1
-    config.data.update(vocab_size=200, sequence_length=64, workers=0, mock=64)
-    config.views.max_predictions = 10
-    config.model.update(vocab_size=200, width=192, depth=2, heads=3, mlp_dim=768)
-    config.schedule.warmup_steps = 1
-    config.checkpoint.every = 2
-    config.evaluate.update(every=2, batch_size=16)
-    config.expected = dict(results={})
+    return trial.text(config, variant)

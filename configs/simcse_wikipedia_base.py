@@ -22,7 +22,7 @@ order.
 
 import ml_collections
 
-from ssl_jax.errors import unknown
+from ssl_jax import trial
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -62,18 +62,4 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         parameters=110_000_000,  # BERT-base, as its paper rounds it
         hardware="1 Nvidia 3090",
     )
-    if variant == "smoke":
-        _smoke(config)
-    elif variant:
-        raise unknown("variant of simcse_wikipedia_base", variant, ["smoke"])
-    return config
-
-
-def _smoke(config: ml_collections.ConfigDict) -> None:
-    """A few steps on made-up articles: the very code path, small enough for a laptop."""
-    config.steps, config.batch_size, config.log_every = 4, 16, 1
-    config.data.update(vocab_size=200, workers=0, mock=64)
-    config.model.update(vocab_size=200, width=192, depth=2, heads=3, mlp_dim=768)
-    config.checkpoint.every = 2
-    config.evaluate.update(every=2, batch_size=16, limit=64)
-    config.expected = dict(results={})
+    return trial.text(config, variant, smoke=dict(evaluate=dict(limit=64)))

@@ -23,7 +23,7 @@ kept, special ones included.
 
 import ml_collections
 
-from ssl_jax.errors import unknown
+from ssl_jax import trial
 
 SENTENCES = 30_301_028  # of the training split
 
@@ -52,18 +52,4 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         source="Mikolov et al. 2013, table 1, NEG-5 with sub-sampling",
         parameters=207_600_000,
     )
-    if variant == "smoke":
-        _smoke(config)
-    elif variant:
-        raise unknown("variant of word2vec_lm1b", variant, ["smoke"])
-    return config
-
-
-def _smoke(config: ml_collections.ConfigDict) -> None:
-    """A few steps on made-up articles: the very code path, small enough for a laptop."""
-    config.steps, config.batch_size, config.log_every = 4, 16, 1
-    config.data.update(vocab_size=500, sequence_length=32, workers=0, mock=64)
-    config.model.update(vocab_size=500, width=30)
-    config.checkpoint.every = 2
-    config.evaluate.update(every=2, batch_size=16)
-    config.expected = dict(results={})
+    return trial.text(config, variant, smoke=dict(data=dict(vocab_size=500), model=dict(vocab_size=500, width=30)))

@@ -1,4 +1,4 @@
-"""Paper configs made small: the very code path, on made-up pictures, in a minute on a laptop."""
+"""Paper configs made small: the very code path, on made-up data, in a minute on a laptop."""
 
 from typing import Any
 
@@ -9,39 +9,54 @@ from ssl_jax.errors import unknown
 SIZE, LOCAL_SIZE, CANVAS = 32, 16, 40
 
 
-def variant(
-    config: ml_collections.ConfigDict, name: str, *, smoke: dict[str, dict[str, Any]] | None = None
-) -> ml_collections.ConfigDict:
+def variant(config: ml_collections.ConfigDict, name: str, **more: Any) -> ml_collections.ConfigDict:
     """The variant of a paper config for pictures: '' is the paper's, 'smoke' a few steps on made-up pictures.
 
     Args:
       config: the paper's; changed in place.
       name: of the variant.
-      smoke: more that is to be small then, part -> leaf -> value.
+      more: `smoke`, what else is to be small then, part -> leaf -> value.
 
     Raises:
       UserError: no such variant.
     """
-    if name == "smoke":
-        _shrink(config)
-        for part, leaves in (smoke or {}).items():
-            config[part].update(leaves)
-    elif name:
-        raise unknown("variant of this config", name, ["smoke"])
-    return config
+    return _variant(_shrink, config, name, **more)
 
 
-def speech(
-    config: ml_collections.ConfigDict, name: str, *, smoke: dict[str, dict[str, Any]] | None = None
-) -> ml_collections.ConfigDict:
+def speech(config: ml_collections.ConfigDict, name: str, **more: Any) -> ml_collections.ConfigDict:
     """The same for speech: 'smoke' hears half a second of made-up tones."""
+    return _variant(_shrink_speech, config, name, **more)
+
+
+def text(config: ml_collections.ConfigDict, name: str, **more: Any) -> ml_collections.ConfigDict:
+    """The same for text: 'smoke' reads made-up articles."""
+    return _variant(_shrink_text, config, name, **more)
+
+
+def _variant(shrink, config, name, *, smoke=None):
     if name == "smoke":
-        _shrink_speech(config)
+        shrink(config)
         for part, leaves in (smoke or {}).items():
             config[part].update(leaves)
     elif name:
         raise unknown("variant of this config", name, ["smoke"])
     return config
+
+
+def _shrink_text(config: ml_collections.ConfigDict) -> None:
+    config.steps, config.batch_size, config.log_every = 4, 16, 1
+    config.data.update(vocab_size=200, sequence_length=64, workers=0, mock=64)
+    config.model.update(vocab_size=200, width=192)
+    if "heads" in config.model:
+        config.model.update(depth=2, heads=3, mlp_dim=768)
+    if "max_predictions" in config.views:
+        config.views.max_predictions = 10
+    for steps in ("warmup_steps", "hold_steps"):
+        if steps in config.schedule:
+            config.schedule[steps] = min(config.schedule[steps], 1)
+    config.checkpoint.every = 2
+    config.evaluate.update(every=2, batch_size=16)
+    config.expected = dict(results={})
 
 
 def _shrink_speech(config: ml_collections.ConfigDict) -> None:

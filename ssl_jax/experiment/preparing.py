@@ -65,7 +65,12 @@ def _set_weights(teacher: nnx.Module, folder: str) -> None:
     finally:
         checkpoints.close()
     weights = nnx.state(teacher, targets.TargetWeight)
-    of_run = lambda path, leaf: arrays[f"params.backbone.{path_name(path)}"].astype(leaf.dtype)
+
+    def of_run(path: tuple, leaf: jax.Array) -> np.ndarray:
+        """Of blocks that are stacked, those that the teacher has."""
+        array = arrays[f"params.backbone.{path_name(path)}"].astype(leaf.dtype)
+        return array if array.shape == leaf.shape else array[: len(leaf)]
+
     nnx.update(teacher, jax.tree_util.tree_map_with_path(of_run, weights))
 
 

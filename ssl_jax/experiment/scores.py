@@ -254,7 +254,8 @@ class Scorer:
         method = experiment.method
         never = spec.special_ids if method.view.hides else (spec.pad_id,)  # the end of a text is a word that comes next
         words = dict(vocab_size=spec.vocab_size, never_asked=tuple(never))
-        return evaluate.ngram_accuracy(tokens, held_out, name=method.guesses, **words)
+        both_sides = getattr(method.view, "lists", False)  # hidden tokens between others, not what comes next
+        return evaluate.ngram_accuracy(tokens, held_out, name=method.guesses, both_sides=both_sides, **words)
 
     def _held_out_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         source = self.experiment.data.eval

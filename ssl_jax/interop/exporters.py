@@ -75,6 +75,12 @@ def of_next_token(method: nnx.Module, spec: Spec) -> Exported:
     return Exported(config, gpt2.to_transformers(method.backbone))
 
 
+def of_simcse(method: nnx.Module, spec: Spec) -> Exported:
+    """`BertModel`, whose pooler is the layer that sentences were compared behind, as in the official checkpoints."""
+    config = bert.settings(method.backbone) | _named("BertModel", spec)
+    return Exported(config, bert.to_transformers(method.backbone, pooler=method.head))
+
+
 def of_t5(method: nnx.Module, spec: Spec) -> Exported:
     """`T5ForConditionalGeneration`."""
     config = t5.settings(method.backbone) | _named("T5ForConditionalGeneration", spec)
@@ -136,6 +142,7 @@ EXPORTERS: dict[str, Callable[[nnx.Module, Spec], Exported]] = {
     "hubert": of_hubert,
     "next_token": of_next_token,
     "roberta": of_roberta,
+    "simcse": of_simcse,
     "t5": of_t5,
     "wav2vec2": of_wav2vec2,
 }

@@ -95,7 +95,7 @@ class BestRQ(nnx.Module):
         logits, mask, codes = self.prediction(states), views["mask"], views["codes"]
         loss = losses.best_rq(logits, codes, mask)
         there = real(self.backbone.frames(views["length"]), mask.shape[1])
-        return loss, hearing.unit_metrics(logits, codes, mask, counted=there)
+        return loss, hearing.unit_metrics(logits, codes, mask, there=there, counted=there)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the network's output over an utterance, nothing hidden: [B, width]."""

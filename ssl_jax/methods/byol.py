@@ -24,6 +24,7 @@ class BYOL(nnx.Module):
         view: Any,
         *,
         momentum: float = 0.996,
+        momentum_end: float = 1.0,
         projector_hidden: int = 4096,
         projector_out: int = 256,
         head_layers: Literal["haiku", "torch"] = "haiku",
@@ -35,7 +36,8 @@ class BYOL(nnx.Module):
         Args:
           backbone: images [B, H, W, C] -> features [B, F]; has `features` = F.
           view: draws views of one image (`augment.VIEWS`), asymmetric ones in the paper ('byol').
-          momentum: tau_base, the target's momentum at the first step; it rises to 1 along a cosine (section 3.3).
+          momentum: tau_base, the target's momentum at the first step; it rises along a cosine (section 3.3).
+          momentum_end: what it rises to; BYOL-A's stays.
           projector_hidden: width of the hidden layer of projector and predictor.
           projector_out: width of what is predicted.
           head_layers: how linear layers of projector and predictor start, and whether the last ones have biases: as in
@@ -48,9 +50,11 @@ class BYOL(nnx.Module):
           ValueError: a momentum not in [0, 1), a width below 1, or head_layers that do not exist.
         """
         settings.probability(momentum=momentum)
+        if not momentum <= momentum_end <= 1:
+            raise ValueError(f"momentum_end {momentum_end} is not between momentum {momentum} and 1")
         settings.at_least(1, projector_hidden=projector_hidden, projector_out=projector_out)
         settings.one_of("head_layers", head_layers, ("haiku", "torch"))
-        self.backbone, self.view, self.momentum, self.steps = backbone, view, momentum, steps
+        self.backbone, self.view, self.momentum, self.steps = backbone, view, (momentum, momentum_end), steps
         layers = {"haiku": dict(kernel_init=haiku_kernel, last_bias=False), "torch": dict(last_bias=True)}
         sizes = dict(hidden=projector_hidden, out=projector_out, last_batch_norm=False, rngs=rngs)
         sizes |= layers[head_layers]
@@ -84,7 +88,7 @@ class BYOL(nnx.Module):
 
     def follow(self, step: jax.Array) -> None:
         """The target follows after step `step` (counted from 0): equation 1."""
-        momentum = targets.cosine_ramp(step, self.steps, self.momentum, 1.0)
+        momentum = targets.cosine_ramp(step, self.steps, *self.momentum)
         targets.follow_all(self, momentum)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:

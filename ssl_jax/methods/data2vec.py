@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ssl_jax import augment, losses, masking
+from ssl_jax import augment, losses
 from ssl_jax.models import hearing, settings, targets
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.pooling import target_metrics
@@ -77,11 +77,8 @@ class Data2Vec(nnx.Module):
         return augment.per_example(self._view, key, batch)
 
     def _view(self, key, example):
-        view_key, span_key = jax.random.split(key)
-        heard = self.view.train(view_key, example)
-        there = hearing.real_frames(self.backbone, heard["waveform"], heard["length"])
-        mask = masking.random_spans(span_key, there, start_rate=self.start_rate, span=self.span)
-        return {**heard, "mask": mask}
+        spans = dict(start_rate=self.start_rate, span=self.span)
+        return hearing.hidden_spans(self.backbone, self.view, key, example, **spans)
 
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True

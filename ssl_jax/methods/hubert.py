@@ -2,6 +2,7 @@
 arXiv:2106.07447.
 """
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ssl_jax import augment, losses, masking, models
+from ssl_jax import augment, losses, models
 from ssl_jax.augment import spectrogram
+from ssl_jax.data import progress
 from ssl_jax.errors import UserError
 from ssl_jax.models import hearing, mean_square, settings, targets
 from ssl_jax.models.convolutions import real
@@ -45,6 +47,7 @@ class HuBERT(nnx.Module):
         layer: int = 6,
         clusters: int = 100,
         fit_examples: int = 2000,
+        fit_frames: int | None = None,
         start_rate: float = 0.08,
         span: int = 10,
         temperature: float = 0.1,
@@ -63,6 +66,7 @@ class HuBERT(nnx.Module):
           layer: block of the teacher whose output is clustered, counted from 1 (section 4.2: 6, then 9).
           clusters: C (section 4.2: 100 of cepstra, then 500).
           fit_examples: of the training split, evenly spread over it, that k-means sees.
+          fit_frames: of these at most so many frames, spread evenly over each example, as memory has room; None: all.
           start_rate: share of the frames that begin a hidden span.
           span: frames of a span.
           temperature: tau, of the similarities to the codewords.
@@ -79,6 +83,8 @@ class HuBERT(nnx.Module):
         hearing.check_span(backbone, view, span)
         settings.at_least(1, span=span, layer=layer, fit_examples=fit_examples, projection_width=projection_width)
         settings.at_least(2, clusters=clusters)
+        if fit_frames is not None:
+            settings.at_least(fit_examples, fit_frames=fit_frames)
         settings.positive(temperature=temperature)
         settings.at_least(0, feature_penalty=feature_penalty)
         if not 0 <= alpha <= 1:
@@ -86,10 +92,11 @@ class HuBERT(nnx.Module):
         self.backbone, self.view = backbone, view
         self.start_rate, self.span, self.temperature = start_rate, span, temperature
         self.alpha, self.feature_penalty = alpha, feature_penalty
-        self.layer, self.fit_examples, self.teacher_folder = layer, fit_examples, teacher
-        self.teacher = nnx.data(None) if teacher is None else _network(teacher, view, rngs)
-        if self.teacher is not None:
-            _check_teacher(self.teacher, backbone, layer)
+        self.fit_examples, self.fit_frames, self.teacher_folder = fit_examples, fit_frames, teacher
+        self.teacher = nnx.data(None) if teacher is None else _network(teacher, layer, view, rngs)
+        if self.teacher is not None and self.teacher.hop != backbone.hop:
+            hops = f"every {self.teacher.hop} samples, and config.model every {backbone.hop}"
+            raise ValueError(f"teacher has a frame {hops}")
         elif backbone.hop % 2:
             raise ValueError(
                 f"teacher None: cepstra are made every half frame, and config.model.conv_strides give {backbone.hop} "
@@ -112,7 +119,7 @@ class HuBERT(nnx.Module):
         """
         from sklearn.cluster import MiniBatchKMeans
 
-        frames, clusters = self._frames_of(source), self.centroids.shape[0]
+        frames, clusters = self.frames_of(source), self.centroids.shape[0]
         if len(frames) < clusters:
             raise UserError(f"config.method.clusters is {clusters}, and there are {len(frames)} frames to cluster.")
         fit = MiniBatchKMeans(
@@ -121,16 +128,17 @@ class HuBERT(nnx.Module):
         ).fit(frames)  # fmt: skip
         self.centroids[...] = jnp.asarray(fit.cluster_centers_, jnp.float32)
 
-    def _frames_of(self, source):
-        """What is clustered: float32 [frames, D] of `fit_examples` examples."""
+    def frames_of(self, source: Any) -> np.ndarray:
+        """What is clustered: float32 [frames, D] of `fit_examples` examples of a split."""
         rows = np.linspace(0, len(source) - 1, min(self.fit_examples, len(source))).astype(np.int64)
         describe = nnx.jit(lambda method, batch: method.describe(jax.vmap(method.view.evaluate)(batch)))
-        found = []
-        for start in range(0, len(rows), _ROWS):
-            chunk = rows[start : start + _ROWS]
-            batch = source.read(np.resize(chunk, _ROWS))
+        found, of_each = [], None if self.fit_frames is None else self.fit_frames // len(rows)
+        for chunk in progress.chunks(len(rows), _ROWS, "Describing frames to cluster"):
+            batch = source.read(np.resize(rows[chunk], _ROWS))
             features, counts = jax.device_get(describe(self, batch))
-            found += [features[row, : counts[row]] for row in range(len(chunk))]
+            for frames, count in zip(features[: len(chunk)], counts):
+                kept = count if of_each is None else min(count, of_each)
+                found.append(frames[np.linspace(0, count - 1, kept).astype(np.int64)])
         return np.concatenate(found)
 
     def describe(self, heard: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -142,8 +150,7 @@ class HuBERT(nnx.Module):
         counts = self.backbone.frames(heard["length"])
         if self.teacher is None:
             return jax.vmap(self._cepstra)(heard["waveform"], heard["length"]), counts
-        states = self.teacher.states(heard["waveform"], heard["length"])
-        return states[self.layer - 1].astype(jnp.float32), counts
+        return self.teacher.states(heard["waveform"], heard["length"])[-1].astype(jnp.float32), counts
 
     def _cepstra(self, waveform, length):
         """The cepstra, their slopes and the slopes of these where frames are, [F, 39]."""
@@ -163,11 +170,8 @@ class HuBERT(nnx.Module):
         return {**views, "labels": self.labels(views)}
 
     def _view(self, key, example):
-        view_key, span_key = jax.random.split(key)
-        heard = self.view.train(view_key, example)
-        there = hearing.real_frames(self.backbone, heard["waveform"], heard["length"])
-        mask = masking.random_spans(span_key, there, start_rate=self.start_rate, span=self.span)
-        return {**heard, "mask": mask}
+        spans = dict(start_rate=self.start_rate, span=self.span)
+        return hearing.hidden_spans(self.backbone, self.view, key, example, **spans)
 
     def labels(self, heard: dict[str, jax.Array]) -> jax.Array:
         """The nearest centroid of each frame, int32 [B, F]."""
@@ -186,7 +190,7 @@ class HuBERT(nnx.Module):
         logits = losses.codeword_logits(self.projection(states), self.codewords[...], temperature=self.temperature)
         there = real(frames, mask.shape[1])
         unit_loss = losses.hubert(logits, labels, mask, there.astype(jnp.float32), alpha=self.alpha)
-        metrics = {"unit_loss": unit_loss, **hearing.unit_metrics(logits, labels, mask, counted=mask)}
+        metrics = {"unit_loss": unit_loss, **hearing.unit_metrics(logits, labels, mask, there=there, counted=mask)}
         return unit_loss + self.feature_penalty * mean_square(raw, frames), metrics
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
@@ -198,11 +202,12 @@ class HuBERT(nnx.Module):
         return hearing.embed_layers(self.backbone, self.view, inputs)
 
 
-def _network(folder: str, view: Any, rngs: nnx.Rngs) -> nnx.Module:
-    """The network of a run, whose weights are yet to be read, as one that is not trained."""
+def _network(folder: str, layer: int, view: Any, rngs: nnx.Rngs) -> nnx.Module:
+    """The network of a run up to a block, whose weights are yet to be read, as one that is not trained."""
     path = Path(folder).expanduser() / "config.json"
     if not path.exists():
-        raise ValueError(f"teacher {folder!r} is no folder of a run: it has no config.json; write None for cepstra")
+        before = f"train the first iteration with --workdir={folder} before, or write None for cepstra"
+        raise ValueError(f"teacher {folder!r} is no folder of a run, it has no config.json: {before}")
     config = json.loads(path.read_text())
     node = config.get("model", {"name": None})
     if node["name"] != "waveform_transformer":
@@ -214,11 +219,9 @@ def _network(folder: str, view: Any, rngs: nnx.Rngs) -> nnx.Module:
     if rate != view.sample_rate:
         raise ValueError(f"teacher {folder!r} heard {rate} samples a second, and here there are {view.sample_rate}")
     given = {name: tuple(v) if isinstance(v, list) else v for name, v in node.items() if name != "name"}
-    return targets.target_copy(models.MODELS[node["name"]](**given, rngs=rngs))
-
-
-def _check_teacher(teacher, backbone, layer):
-    if teacher.hop != backbone.hop:
-        raise ValueError(f"teacher has a frame every {teacher.hop} samples, and config.model every {backbone.hop}")
-    if layer > teacher.stack.depth:
-        raise ValueError(f"layer {layer} is above the teacher's {teacher.stack.depth} blocks")
+    make = models.MODELS[node["name"]]
+    depth = given.get("depth", inspect.signature(make.__init__).parameters["depth"].default)
+    if layer > depth:
+        raise ValueError(f"layer {layer} is above the teacher's {depth} blocks")
+    given |= {"depth": layer}  # later blocks say nothing of what is clustered
+    return targets.target_copy(make(**given, rngs=rngs))

@@ -2,6 +2,7 @@
 arXiv:2006.11477.
 """
 
+import math
 from typing import Any, Literal
 
 import jax
@@ -130,7 +131,7 @@ class Wav2Vec2(nnx.Module):
     def gumbel_temperature(self) -> jax.Array:
         """tau of the step that is next, float32 scalar (section 4.2)."""
         start, end, decay = self.gumbel
-        return jnp.maximum(start * jnp.float32(decay) ** self.done[...], end)
+        return jnp.maximum(start * jnp.exp(self.done[...] * jnp.float32(math.log(decay))), end)
 
     def follow(self, step: jax.Array) -> None:
         """The temperature of the codes goes on after step `step` (counted from 0)."""

@@ -71,7 +71,8 @@ class Word2Vec(nnx.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Equation 4, averaged over the pairs of the batch. A drawn word that is the right one does not count.
 
-        `context_accuracy` is the share of drawn words whose product with the given one is less than its neighbour's.
+        `context_accuracy` is the share of drawn words whose product with the given one is less than its neighbour's,
+        `context_accuracy_frequency` of those that are less frequent in the training texts than the neighbour.
         """
         del train
         centers, contexts, weights = (views[name].ravel() for name in ("centers", "contexts", "weights"))
@@ -80,9 +81,12 @@ class Word2Vec(nnx.Module):
         others = (drawn != contexts[:, None]).astype(jnp.float32)
         loss = losses.skip_gram(given, near, far, weights=weights, negative_weights=others)
         lead = jnp.sum(given * near, -1)[:, None] - jnp.sum(given[:, None] * far, -1)
-        told = jnp.where(lead == 0, 0.5, lead > 0)  # where nothing is known, half of them are
+        often = jnp.asarray(self.view.counts)
         counted = others * weights[:, None]
-        return loss, {"context_accuracy": jnp.sum(told * counted) / jnp.maximum(jnp.sum(counted), 1)}
+        return loss, {
+            "context_accuracy": _told(lead, counted),
+            "context_accuracy_frequency": _told(often[contexts][:, None] - often[drawn], counted),
+        }
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the vectors of a text's words: [B, F]."""
@@ -94,6 +98,11 @@ class Word2Vec(nnx.Module):
     def word_vectors(self) -> jax.Array:
         """The vectors of all tokens, float32 [V, F], for evaluations of words."""
         return self.backbone.vectors
+
+
+def _told(lead, counted):
+    """The share of what counts where the lead is positive; half of those where there is none."""
+    return jnp.sum(jnp.where(lead == 0, 0.5, lead > 0) * counted) / jnp.maximum(jnp.sum(counted), 1)
 
 
 class Noise:

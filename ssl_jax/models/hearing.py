@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ssl_jax import losses
+from ssl_jax import losses, masking
 from ssl_jax.models.pooling import mean_of_frames
 
 
@@ -30,29 +30,58 @@ def real_frames(encoder: nnx.Module, heard: jax.Array, length: jax.Array) -> jax
     return jnp.arange(encoder.frames(heard.shape[0])) < encoder.frames(length)
 
 
-def unit_metrics(logits: jax.Array, units: jax.Array, mask: jax.Array, *, counted: jax.Array) -> dict[str, jax.Array]:
+def hidden_spans(
+    encoder: nnx.Module, view: Any, key: jax.Array, example: Mapping[str, jax.Array], **spans: Any
+) -> dict[str, jax.Array]:
+    """One view of one recording, and which of its frames are hidden: what `view` makes, and `mask`, float32 [F].
+
+    Args:
+      encoder: says how many frames there are.
+      view: makes the `waveform` that is heard, and its `length`.
+      key: of this example.
+      example: of the data.
+      spans: settings of `masking.random_spans`.
+    """
+    view_key, span_key = jax.random.split(key)
+    heard = view.train(view_key, example)
+    there = real_frames(encoder, heard["waveform"], heard["length"])
+    return {**heard, "mask": masking.random_spans(span_key, there, **spans)}
+
+
+def unit_metrics(
+    logits: jax.Array, units: jax.Array, mask: jax.Array, *, there: jax.Array, counted: jax.Array
+) -> dict[str, jax.Array]:
     """How many hidden units are guessed right, by the network and by simple rules, and how many units are in use.
 
     Args:
       logits: [B, F, C].
       units: int [B, F], the true ones.
       mask: float32 [B, F], 1 where hidden.
+      there: bool [B, F], the frames that are not of padding.
       counted: [B, F], 1 where units are counted for their perplexity.
 
     Returns:
       float32 scalars: the shares `masked_unit_accuracy`, `masked_unit_accuracy_copied` (each hidden unit is guessed to
-      be that of the last frame before it that is not hidden; wrong where there is none) and
-      `masked_unit_accuracy_commonest` (all are guessed to be the commonest of this batch's hidden ones); and
+      be that of the last frame before it that is not hidden; wrong where there is none),
+      `masked_unit_accuracy_nearest` (that of the nearest frame that is there and not hidden, of two the one before)
+      and `masked_unit_accuracy_commonest` (all are guessed to be the commonest of this batch's hidden ones); and
       `unit_perplexity`, between 1 and C.
     """
     share = lambda right: (right * mask).sum() / jnp.maximum(mask.sum(), 1)
     chosen = jax.nn.one_hot(units, logits.shape[-1])
-    shown = jax.lax.cummax(jnp.where(mask > 0, -1, jnp.arange(mask.shape[1])), axis=1)
+    length = mask.shape[1]
+    places, hidden = jnp.arange(length)[None], (mask > 0) | ~there
+    shown = jax.lax.cummax(jnp.where(mask > 0, -1, places), axis=1)
     copied = jnp.take_along_axis(units, jnp.maximum(shown, 0), axis=1)
+    before = jax.lax.cummax(jnp.where(hidden, -length, places), axis=1)
+    behind = jax.lax.cummin(jnp.where(hidden, 2 * length, places), axis=1, reverse=True)
+    nearest = jnp.where(places - before <= behind - places, before, behind)
+    near = jnp.take_along_axis(units, jnp.clip(nearest, 0, length - 1), axis=1)
     commonest = jnp.einsum("bfc,bf->c", chosen, mask).argmax()
     return {
         "masked_unit_accuracy": share(logits.argmax(-1) == units),
         "masked_unit_accuracy_copied": share((copied == units) & (shown >= 0)),
+        "masked_unit_accuracy_nearest": share((near == units) & (nearest >= 0) & (nearest < length)),
         "masked_unit_accuracy_commonest": share(units == commonest),
         "unit_perplexity": losses.codebook_perplexity(chosen[:, :, None], counted).mean(),
     }

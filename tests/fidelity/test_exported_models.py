@@ -69,7 +69,7 @@ def real(array, batch, spec):
     return array[batch["tokens"] != spec.pad_id]
 
 
-KINDS = {"albert": True, "electra": True, "next_token": False, "roberta": False, "data2vec_text": False}
+KINDS = {"albert": True, "electra": True, "next_token": False, "roberta": False, "data2vec_text": False, "simcse": True}
 
 
 @pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings

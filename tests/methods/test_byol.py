@@ -72,6 +72,16 @@ def test_target_follows_by_the_schedule(step, momentum, data_dir):
     assert any(np.abs(new - old).max() > 0.01 for old, new in zip(before, online))
 
 
+def test_a_target_may_follow_at_the_same_pace_to_the_end(data_dir):
+    method, _ = probe.made("byol", data_dir, momentum_end=0.9)
+    old = np.asarray(method.target_projector.linears[0].kernel[...])
+    new = np.asarray(method.projector.linears[0].kernel[...]) + 1
+    method.projector.linears[0].kernel[...] = jnp.asarray(new)
+    method.follow(jnp.int32(50))
+    now = method.target_projector.linears[0].kernel[...]
+    np.testing.assert_allclose(now, 0.9 * old + 0.1 * new, rtol=1e-5, atol=1e-6)
+
+
 def test_an_evaluation_changes_nothing(data_dir):
     method, views = probe.made("byol", data_dir)
     before = jax.tree.leaves(nnx.state(method))
@@ -84,6 +94,7 @@ def test_an_evaluation_changes_nothing(data_dir):
     "name, value, message",
     [
         ("momentum", 1.0, "momentum 1.0 is not in"),
+        ("momentum_end", 0.8, "momentum_end 0.8 is not between momentum 0.9 and 1"),
         ("projector_hidden", 0, "projector_hidden 0 is below 1"),
         ("projector_out", 0, "projector_out 0 is below 1"),
         ("head_layers", "pytorch", "head_layers is 'pytorch' (str); it must be one of 'haiku', 'torch'"),

@@ -19,8 +19,8 @@ from tests import sounds, tiny
 ONE_DEVICE = jax.devices()[:1]
 
 
-def experiment(data_dir, devices=ONE_DEVICE, **settings):
-    config = tiny.config("hubert", method=settings)
+def experiment(data_dir, devices=ONE_DEVICE, model=(), **settings):
+    config = tiny.config("hubert", method=settings, model=dict(model))
     return build(config, data_dir=data_dir, mesh=meshes.make_mesh(devices))
 
 
@@ -49,14 +49,14 @@ def test_labels_are_the_nearest_centroids_of_real_frames(data_dir):
 def test_clusters_are_closer_than_frames_that_are_picked(data_dir):
     built = experiment(data_dir)
     method = built.module(built.initial_state())
-    frames = method._frames_of(built.data.train)
+    frames = method.frames_of(built.data.train)
     nearest = lambda middles: np.square(frames[:, None] - middles[None]).sum(-1).min(1).mean()
     assert nearest(np.asarray(method.centroids[...])) < 0.9 * nearest(frames[:: len(frames) // 8][:8])
 
 
-def first_run(folder, data_dir):
+def first_run(folder, data_dir, **model):
     """A run's folder with a checkpoint, and its state."""
-    built = experiment(data_dir)
+    built = experiment(data_dir, model=model)
     state = built.initial_state()
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(configs.plain(built.config)))
@@ -81,6 +81,27 @@ def test_second_iteration_clusters_features_of_the_first(data_dir, tmp_path):
     np.testing.assert_allclose(features, jax.jit(lambda heard: teacher.states(**heard)[1])(heard), atol=1e-5)
 
 
+@pytest.mark.parametrize("scan", [False, True])
+def test_blocks_behind_the_one_that_is_clustered_are_left_out(scan, data_dir, tmp_path):
+    first = first_run(tmp_path / "first", data_dir, scan=scan)
+    built = experiment(data_dir, teacher=str(tmp_path / "first"), layer=1, clusters=6)
+    method = built.module(built.initial_state())
+    assert method.teacher.stack.depth == 1
+    heard = jax.vmap(method.view.evaluate)(sounds.batch())
+    features, _ = jax.jit(method.describe)(heard)
+    teacher = experiment(data_dir, model=dict(scan=scan)).module(first).backbone
+    np.testing.assert_allclose(features, jax.jit(lambda heard: teacher.states(**heard)[0])(heard), atol=1e-5)
+
+
+def test_of_too_many_frames_some_of_each_example_are_clustered(data_dir):
+    method = sounds.method("hubert", fit_examples=16, fit_frames=100)
+    source = experiment(data_dir).data.train
+    few, everything = method.frames_of(source), sounds.method("hubert", fit_examples=16).frames_of(source)
+    assert len(few) <= 96 < len(everything)
+    known = {frame.tobytes() for frame in everything}
+    assert all(frame.tobytes() in known for frame in few)
+
+
 def test_a_second_iteration_is_taken_up_without_the_folder_of_the_first(data_dir, tmp_path):
     first_run(tmp_path / "first", data_dir)
     config = tiny.config("hubert", steps=2, schedule=dict(warmup_steps=1), evaluate=dict(during=(), tasks=()))
@@ -94,7 +115,7 @@ def test_a_second_iteration_is_taken_up_without_the_folder_of_the_first(data_dir
 
 
 def test_what_cannot_be_a_teacher_is_refused(data_dir, tmp_path):
-    with pytest.raises(UserError, match="config.method.teacher '.*nothing' is no folder of a run"):
+    with pytest.raises(UserError, match="config.method.teacher '.*nothing' is no folder of a run.*train the first"):
         experiment(data_dir, teacher=str(tmp_path / "nothing"))
     first_run(tmp_path / "first", data_dir)
     with pytest.raises(UserError, match="config.method.layer 3 is above the teacher's 2 blocks"):

@@ -34,14 +34,17 @@ def test_the_loss_is_that_of_each_pair(experiment, method):
     drawn = np.asarray(method.noise(key, (len(centers), 3)))
     inputs, outputs = np.asarray(method.backbone.vectors, np.float64), np.asarray(method.output[...], np.float64)
     log_sigmoid = lambda x: -np.log1p(np.exp(-x))
-    total, told, asked = 0.0, 0, 0
+    total, told, asked, often = 0.0, 0, 0, 0.0
     for center, context, words in zip(*(array[weights > 0] for array in (centers, contexts, drawn))):
         near = inputs[center] @ outputs[context]
         far = [inputs[center] @ outputs[word] for word in words if word != context]
         total -= log_sigmoid(near) + sum(log_sigmoid(-dot) for dot in far)
         told, asked = told + sum(near > dot for dot in far), asked + len(far)
+        leads = [method.view.counts[context] - method.view.counts[word] for word in words if word != context]
+        often += sum(0.5 if lead == 0 else lead > 0 for lead in leads)
     np.testing.assert_allclose(loss, total / weights.sum(), rtol=1e-5)
     np.testing.assert_allclose(metrics["context_accuracy"], told / asked, rtol=1e-6)
+    np.testing.assert_allclose(metrics["context_accuracy_frequency"], often / asked, rtol=1e-6)
     assert weights.sum() > 300 and asked < 3 * weights.sum()  # some drawn words were the right ones
 
 
