@@ -51,6 +51,7 @@ _CROPS = dict(
     ),
     model=dict(_VIT, pooling="cls", positions="learned", drop_path=0.1),
 )  # fmt: skip
+_HIDDEN = dict(data=dict(modality="image", name="digits"), views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)))
 _SPEECH = dict(
     data=dict(modality="audio", name="asterisk_sounds", seconds=0.4, label_key="language", mock=64),
     views=dict(name="waveform"),
@@ -106,10 +107,34 @@ _PARTS = dict(
         method=dict(name="msn", mask_ratio=0.5, prototypes=12, momentum=0.9, **_HEAD),
     ),
     mae=dict(
-        data=dict(modality="image", name="digits"),
-        views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)),
+        _HIDDEN,
         model=dict(_VIT, pooling="mean"),
         method=dict(name="mae", decoder_width=16, decoder_depth=1, decoder_heads=2),
+    ),
+    simmim=dict(
+        _HIDDEN, model=dict(_VIT, pooling="mean", positions="relative"), method=dict(name="simmim", mask_unit=4)
+    ),
+    mask_feat=dict(
+        _HIDDEN, model=dict(_VIT, patch_size=2, pooling="cls"), method=dict(name="mask_feat", cell=2, mask_ratio=0.5)
+    ),
+    data2vec_vision=dict(
+        _HIDDEN,
+        model=dict(_VIT, pooling="cls", positions="relative", layer_scale=0.5),
+        method=dict(name="data2vec_vision", top=2, min_block=2, momentum=0.99, mask_ratio=0.5),
+    ),
+    i_jepa=dict(
+        _HIDDEN,
+        model=dict(_VIT, pooling="mean"),
+        method=dict(
+            name="i_jepa", least_visible=2, predictor_width=12, predictor_depth=1, predictor_heads=2, momentum=0.9
+        ),
+    ),
+    rotation=dict(_DIGITS, method=dict(name="rotation"), batch_size=16),
+    jigsaw=dict(
+        _DIGITS, method=dict(name="jigsaw", tiles=4, tile_size=3, orders=8, tile_features=16, hidden=32), batch_size=16
+    ),
+    relative_position=dict(
+        _DIGITS, method=dict(name="relative_position", crop_size=3, gap=1, jitter=0, hidden=32), batch_size=16
     ),
     simcse=dict(
         data=dict(_TEXT, layout="sentences"),

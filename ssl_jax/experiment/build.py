@@ -418,6 +418,9 @@ def _check_pictures(backbone: nnx.Module, view: Any, spec: Any) -> None:
     if small % getattr(backbone, "patch_size", 1):
         cut = f"cannot be cut into patches of config.model.patch_size {backbone.patch_size} pixels"
         raise UserError(f"config.views.local_size {small} {cut}.")
+    if small and getattr(backbone, "relative", None) is not None:
+        only = "read pictures of one size; set config.views.local_crops to 0, or other positions"
+        raise UserError(f"config.model.positions: a vit with relative ones can {only}.")
 
 
 def _check_text(backbone: nnx.Module, view: Any, spec: Any) -> None:

@@ -5,6 +5,7 @@ Each file holds one table a model: our names beside theirs. No PyTorch is needed
 
 from ssl_jax.interop import (
     albert,
+    beit,
     bert,
     data2vec_audio,
     data2vec_text,
@@ -27,6 +28,7 @@ __all__ = [
     "EXPORTERS",
     "Exported",
     "albert",
+    "beit",
     "bert",
     "data2vec_audio",
     "data2vec_text",

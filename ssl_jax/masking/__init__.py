@@ -1,6 +1,7 @@
 """What is hidden from a model: pure functions of a key, each for one example (`jax.vmap` them over a batch)."""
 
-from ssl_jax.masking.blocks import block_patches, hidden_first, spread_ratios
+from ssl_jax.masking.blocks import block_patches, exact_blocks, hidden_first, spread_ratios
+from ssl_jax.masking.multi_block import Blocks, most_in_target, multi_block
 from ssl_jax.masking.negatives import sample_negatives
 from ssl_jax.masking.patches import count_visible, random_patches
 from ssl_jax.masking.skip_gram import SkipGramView, skip_gram_pairs
@@ -8,6 +9,7 @@ from ssl_jax.masking.span_corruption import corrupted_sizes, span_corruption, sp
 from ssl_jax.masking.spans import random_spans
 from ssl_jax.masking.token_spans import token_spans
 from ssl_jax.masking.tokens import bert_tokens
+from ssl_jax.masking.units import count_hidden_units, unit_patches
 from ssl_jax.masking.views import BertView, SpanCorruptionView, TokenSpansView, TokensView
 
 VIEWS = {
@@ -21,6 +23,7 @@ VIEWS = {
 __all__ = [
     "VIEWS",
     "BertView",
+    "Blocks",
     "SpanCorruptionView",
     "SkipGramView",
     "TokenSpansView",
@@ -28,8 +31,12 @@ __all__ = [
     "bert_tokens",
     "block_patches",
     "corrupted_sizes",
+    "count_hidden_units",
     "count_visible",
+    "exact_blocks",
     "hidden_first",
+    "most_in_target",
+    "multi_block",
     "random_patches",
     "random_spans",
     "sample_negatives",
@@ -38,4 +45,5 @@ __all__ = [
     "skip_gram_pairs",
     "spread_ratios",
     "token_spans",
+    "unit_patches",
 ]

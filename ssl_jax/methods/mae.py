@@ -8,7 +8,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings
-from ssl_jax.models.patches import take_patches
+from ssl_jax.models.patches import check_any_patches, check_patches, paint, take_patches
 
 
 class MAE(nnx.Module):
@@ -40,8 +40,8 @@ class MAE(nnx.Module):
         Raises:
           ValueError: the backbone is no ViT, or no patch would be hidden or visible.
         """
-        if not hasattr(backbone, "embed_patches"):
-            raise ValueError(f"MAE hides patches, so config.model must be a vit, not {type(backbone).__name__}")
+        check_patches("MAE", backbone)
+        check_any_patches("MAE", backbone)
         count = backbone.num_patches
         if not 0 < mask_ratio < 1 or masking.count_visible(count, mask_ratio) == count:
             raise ValueError(f"mask_ratio {mask_ratio} leaves nothing to see or to predict of {count} patches")
@@ -105,9 +105,7 @@ class MAE(nnx.Module):
         if self.normalize_targets:
             mean = patches.mean(-1, keepdims=True)
             predicted = predicted * jnp.sqrt(patches.var(-1, keepdims=True, ddof=1) + 1e-6) + mean
-        hidden = views["mask"][:, :, None]
-        seen, painted = patches * (1 - hidden), patches * (1 - hidden) + predicted * hidden
-        return image, self.backbone.unpatchify(seen), self.backbone.unpatchify(painted)
+        return paint(self.backbone, image, views["mask"], predicted)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of whole images (nothing hidden), pooled as the ViT pools: [B, F]."""

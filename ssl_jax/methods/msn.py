@@ -9,7 +9,7 @@ from flax import nnx
 from ssl_jax import augment, losses, masking
 from ssl_jax.losses.rows import unit_length
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import take_patches
+from ssl_jax.models.patches import check_any_patches, check_patches, take_patches
 
 
 class MSN(nnx.Module):
@@ -59,8 +59,8 @@ class MSN(nnx.Module):
         Raises:
           ValueError: the backbone is no ViT, no patch would be left, or a setting is out of its range.
         """
-        if not hasattr(backbone, "embed_patches"):
-            raise ValueError(f"MSN drops patches, so config.model must be a vit, not {type(backbone).__name__}")
+        check_patches("MSN", backbone)
+        check_any_patches("MSN", backbone)
         count = backbone.num_patches
         if mask_ratio < 0 or count * (1 - mask_ratio) + 1e-6 < 1:
             raise ValueError(f"mask_ratio {mask_ratio} is negative, or leaves none of {count} patches")

@@ -73,16 +73,79 @@ def hide_patches(
     return {"hidden": hidden, "places": places, "counted": counted}
 
 
-def check_class_token(method: str, backbone: Any) -> None:
-    """The backbone is a ViT with a class token.
+def hide_some(draw: Callable[[jax.Array], jax.Array], key: jax.Array, images: jax.Array, most: int) -> dict:
+    """What is hidden of each image, where all hide as many patches.
+
+    Args:
+      draw: key -> bool [N], True for the `most` patches that are hidden.
+      key: of this step.
+      images: [B, H, W, C].
+      most: M.
+
+    Returns:
+      'image', 'hidden' bool [B, N], and the hidden ones' 'places', int32 [B, M], in order.
+    """
+    views = hide_patches(lambda key, _: draw(key), key, images[:, None], most)
+    return {"image": images, "hidden": views["hidden"][:, 0], "places": views["places"][:, 0]}
+
+
+def paint(backbone: Any, images: jax.Array, hidden: jax.Array, predicted: jax.Array) -> tuple[jax.Array, ...]:
+    """For looking at: images [B, H, W, C], the same with hidden patches grey, and with hidden patches as predicted.
+
+    Args:
+      backbone: a ViT.
+      images: [B, H, W, C].
+      hidden: [B, N], 1 (or True) for hidden patches.
+      predicted: their pixels, [B, N, P]; those of others are not looked at.
+    """
+    hidden, patches = hidden[:, :, None] > 0, backbone.patchify(images)
+    seen, painted = jnp.where(hidden, 0, patches), jnp.where(hidden, predicted, patches)
+    return images, backbone.unpatchify(seen), backbone.unpatchify(painted)
+
+
+def check_patches(method: str, backbone: Any) -> None:
+    """The backbone is a ViT.
 
     Raises:
       ValueError: it is not.
     """
     if not hasattr(backbone, "embed_patches"):
         raise ValueError(f"{method} hides patches, so config.model must be a vit, not {type(backbone).__name__}")
+
+
+def check_any_patches(method: str, backbone: Any) -> None:
+    """The backbone can be shown some of a picture's patches, or pictures of another size.
+
+    Raises:
+      ValueError: it is a ViT with relative positions.
+    """
+    if getattr(backbone, "relative", None) is not None:
+        raise ValueError(f"{method} shows parts of pictures: set config.model.positions to 'sincos2d' or 'learned'")
+
+
+def check_class_token(method: str, backbone: Any) -> None:
+    """The backbone is a ViT with a class token.
+
+    Raises:
+      ValueError: it is not.
+    """
+    check_patches(method, backbone)
     if backbone.class_token is None:
         raise ValueError(f"{method} needs a class token: set config.model.pooling to 'cls'")
+
+
+def blocks_hidden(backbone: Any, mask_ratio: float) -> int:
+    """How many patches of a ViT are hidden where `mask_ratio` of them are, rounded.
+
+    Raises:
+      ValueError: none would be hidden or visible.
+    """
+    count = round(backbone.num_patches * mask_ratio)
+    if not 0 < count < backbone.num_patches:
+        raise ValueError(
+            f"mask_ratio {mask_ratio} leaves nothing to see or to predict of {backbone.num_patches} patches"
+        )
+    return count
 
 
 def most_hidden(num_patches: int, ratio: tuple[float, float]) -> int:

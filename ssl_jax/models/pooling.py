@@ -31,6 +31,11 @@ def mean_square(features: jax.Array, frames: jax.Array) -> jax.Array:
     return jnp.sum(squares) / jnp.maximum(jnp.sum(there), 1)
 
 
+def share_right(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """The share of `logits` [..., K] that are largest at `labels`, int [...]: a float32 scalar."""
+    return jnp.mean((logits.argmax(-1) == labels).astype(jnp.float32))
+
+
 def target_metrics(predictions: jax.Array, truths: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
     """What to watch where states are predicted: float32 scalars without a gradient.
 

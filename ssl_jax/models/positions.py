@@ -1,4 +1,4 @@
-"""Positions of patches: fixed ones, and learned ones for pictures of another size."""
+"""Positions of patches: fixed ones, relative ones, and learned ones for pictures of another size."""
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,34 @@ def _waves(positions: np.ndarray, width: int, temperature: float) -> np.ndarray:
     frequencies = temperature ** (-np.arange(width // 2, dtype=np.float64) / (width / 2))
     angles = positions[:, None] * frequencies[None, :]
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+
+def relative_places(grid: tuple[int, int], *, class_token: bool) -> np.ndarray:
+    """Which entry of a table of relative positions belongs to each pair of tokens (Bao et al. 2022, BEiT).
+
+    The table has one entry for each difference of rows and columns of two patches, row by row, and with a class token
+    three more behind them: from it to patches, from patches to it, and to itself.
+
+    Args:
+      grid: rows and columns of patches.
+      class_token: whether one stands before the patches.
+
+    Returns:
+      int32 [N, N], query and key; N counts the class token.
+    """
+    places = np.stack(np.meshgrid(*map(np.arange, grid), indexing="ij"), -1).reshape(-1, 2)
+    apart = places[:, None] - places[None, :] + np.array(grid) - 1
+    table = apart[..., 0] * (2 * grid[1] - 1) + apart[..., 1]
+    if class_token:
+        first = relative_count(grid, class_token=False)
+        table = np.pad(table, ((1, 0), (1, 0)))
+        table[0, 1:], table[1:, 0], table[0, 0] = first, first + 1, first + 2
+    return table.astype(np.int32)
+
+
+def relative_count(grid: tuple[int, int], *, class_token: bool) -> int:
+    """How many entries such a table has."""
+    return (2 * grid[0] - 1) * (2 * grid[1] - 1) + 3 * class_token
 
 
 def resize_positions(table: jax.Array, grid: tuple[int, int], new_grid: tuple[int, int]) -> jax.Array:

@@ -45,7 +45,7 @@ def target_copy(online: nnx.Module) -> nnx.Module:
 def never_dropping(network: nnx.Module) -> nnx.Module:
     """`network` without dropout and stochastic depth, also in training, as teachers are; changed in place."""
     for _, node in list(nnx.iter_graph(network)):
-        for rate in ("dropout", "drop_path"):
+        for rate in ("dropout", "attention_dropout", "drop_path"):
             if isinstance(node, nnx.Module) and hasattr(node, rate):
                 setattr(node, rate, 0.0)
     return network

@@ -78,7 +78,8 @@ class Attention(nnx.Module):
     def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
         """Mixes tokens x [B, N, width].
 
-        `mask` is True where a token may be attended to, bool [B, N], or [B, N, N] (query, key).
+        `mask` is True where a token may be attended to, bool [B, N], or [B, N, N] (query, key); or added to the scores,
+        float32 [B or 1, heads, N, N].
         """
         batch, tokens, width = x.shape
         qkv = self.qkv(_rows(x)).reshape(batch, tokens, 3, self.heads, width // self.heads)
@@ -93,7 +94,9 @@ def _attention_weights(queries, keys, mask):
     """softmax(q k / sqrt(d)) in float32, [B, heads, queries, keys]."""
     scale = jnp.asarray(queries.shape[-1] ** -0.5, queries.dtype)
     scores = jnp.matmul(queries * scale, keys.swapaxes(2, 3), preferred_element_type=jnp.float32)
-    if mask is not None:
+    if mask is not None and mask.dtype != bool:
+        scores = scores + mask
+    elif mask is not None:
         mask = mask[:, None, None, :] if mask.ndim == 2 else mask[:, None]
         scores = jnp.where(mask, scores, jnp.finfo(jnp.float32).min)
     return jax.nn.softmax(scores, axis=-1)
@@ -309,18 +312,22 @@ class Stack(nnx.Module):
     def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
         """x [B, N, width] -> [B, N, width]; without `key` nothing is dropped. `mask` is what the blocks take.
 
-        Its arrays are [B, ...] where the batch is accumulated.
+        Its arrays are [B, ...], or [1, ...], the same for all examples.
         """
         if self.accumulate == 1 or x.shape[0] % self.accumulate:
             return self._whole(_output, x, mask, key)[0]
         graph, state = nnx.split(self)
+        arrays, tree = jax.tree.flatten(mask)
+        own = [array if len(array) == len(x) else None for array in arrays]
 
         @jax.checkpoint
         def of_part(part: tuple) -> jax.Array:
-            return nnx.merge(graph, state)._whole(_output, *part)[0]
+            x, own, key = part
+            mask = [whole if of_rows is None else of_rows for whole, of_rows in zip(arrays, own)]
+            return nnx.merge(graph, state)._whole(_output, x, jax.tree.unflatten(tree, mask), key)[0]
 
         keys = None if key is None else jax.random.split(key, self.accumulate)
-        parts = jax.tree.map(self._in_parts, (x, mask))
+        parts = jax.tree.map(self._in_parts, (x, own))
         return jnp.moveaxis(jax.lax.map(of_part, (*parts, keys)), 0, 1).reshape(x.shape)
 
     def states(

@@ -9,7 +9,7 @@ from flax import nnx
 from ssl_jax.models import patches, settings
 from ssl_jax.models.initializers import torch_start
 from ssl_jax.models.normalization import layer_norm
-from ssl_jax.models.positions import resize_positions, sincos2d
+from ssl_jax.models.positions import relative_count, relative_places, resize_positions, sincos2d
 from ssl_jax.models.transformer import PreNormBlock, Remat, Stack, dropout
 
 
@@ -39,7 +39,9 @@ class ViT(nnx.Module):
     Initialised as in MAE (He et al. 2022, appendix A.1 and its code): Xavier uniform for all matrices, the patch
     embedding included, normal with deviation 0.02 for the class token and learned positions, zeros for biases. Or, with
     `initializer_range`, as in timm and DINO: matrices of the blocks are normal, the patch embedding as a convolution of
-    PyTorch.
+    PyTorch. With `depth_scaled` too, as in I-JEPA: the patch embedding is normal as well, and the last matrix of each
+    branch of block l (from 1) is divided by sqrt(2 l). So it is in BEiT and data2vec, whose 0.02 is cut at one
+    deviation: 0.0108 is left.
 
     Args:
       size: the letter of the papers; 'g' with patch_size 14 is ViT-g/14.
@@ -49,13 +51,17 @@ class ViT(nnx.Module):
       image_width: their width, where it is another, as that of spectrograms; None: `image_size`.
       channels: colours a pixel has.
       width, depth, heads, mlp_dim: override what `size` says.
-      positions: 'sincos2d' (fixed) or 'learned'.
+      positions: 'sincos2d' (fixed) or 'learned', added to the patches; or 'relative', a learned bias on the scores of
+        each head by how patches lie to each other, shared by all blocks, as in BEiT (Bao et al. 2022): then all patches
+        of pictures of `image_size` must be there, seen or masked.
       pooling: 'cls' puts a class token in front and returns it; 'mean' has none and averages the patches.
       drop_path: stochastic depth of the last block, growing linearly from 0.
       drop_path_uniform: all blocks have the rate of the last, as in DINOv2.
       dropout: rate after the embedding and in each block (not on attention weights), as in the ViT paper.
+      attention_dropout: rate on the attention weights.
       layer_scale: initial value of a learned scale on each residual branch; None for none.
       initializer_range: deviation of the blocks' matrices (0.02 in timm and its followers); None: Xavier uniform.
+      depth_scaled: branches start smaller, the deeper they are; see above.
       scan: run the blocks as one `jax.lax.scan` over stacked parameters: compiles once instead of `depth` times.
       remat: keep only each block's input for the backward pass, or ('elementwise') the matrix products too.
       accumulate: add up the blocks' gradients over so many parts of the batch, to save memory; the loss is that of the
@@ -85,13 +91,15 @@ class ViT(nnx.Module):
         depth: int | None = None,
         heads: int | None = None,
         mlp_dim: int | None = None,
-        positions: Literal["learned", "sincos2d"] = "sincos2d",
+        positions: Literal["learned", "relative", "sincos2d"] = "sincos2d",
         pooling: Literal["cls", "mean"] = "cls",
         drop_path: float = 0.0,
         drop_path_uniform: bool = False,
         dropout: float = 0.0,
+        attention_dropout: float = 0.0,
         layer_scale: float | None = None,
         initializer_range: float | None = None,
+        depth_scaled: bool = False,
         scan: bool = False,
         remat: Remat = False,
         accumulate: int = 1,
@@ -102,11 +110,13 @@ class ViT(nnx.Module):
         settings.at_least(1, image_size=image_size, image_width=image_width, channels=channels)
         settings.divisible("image_size", image_size, "patch_size", patch_size)
         settings.divisible("image_width", image_width, "patch_size", patch_size)
-        settings.one_of("positions", positions, ("learned", "sincos2d"))
+        settings.one_of("positions", positions, ("learned", "relative", "sincos2d"))
         settings.one_of("pooling", pooling, ("cls", "mean"))
-        settings.probability(dropout=dropout)
+        settings.probability(dropout=dropout, attention_dropout=attention_dropout)
         if initializer_range is not None:
             settings.positive(initializer_range=initializer_range)
+        elif depth_scaled:
+            raise ValueError("depth_scaled needs an initializer_range, such as 0.02")
         sizes = _sizes(size, width=width, depth=depth, heads=heads, mlp_dim=mlp_dim)
         self.features = sizes.width
         self.patch_size = patch_size
@@ -117,45 +127,53 @@ class ViT(nnx.Module):
         self.grid = (image_size // patch_size, image_width // patch_size)
         self.num_patches = self.grid[0] * self.grid[1]
         self.pooling = pooling
-        self.dropout = dropout
+        self.dropout, self.attention_dropout = dropout, attention_dropout
         self.drop_path = drop_path
         self.scan = scan
         self.remat = remat
         self.accumulate = accumulate
         self.dtype = dtype
-        self._build_embedding(positions, initializer_range, rngs)
+        self._build_embedding(positions, sizes.heads, initializer_range, depth_scaled, rngs)
 
         shape = dict(heads=sizes.heads, mlp_dim=sizes.mlp_dim, layer_scale=layer_scale)
         if initializer_range is not None:
             shape["kernel_init"] = nnx.initializers.normal(initializer_range)
 
         def block(rngs):
-            return PreNormBlock(sizes.width, dropout=dropout, dtype=dtype, rngs=rngs, **shape)
+            rates = dict(dropout=dropout, attention_dropout=attention_dropout)
+            return PreNormBlock(sizes.width, **rates, dtype=dtype, rngs=rngs, **shape)
 
         run = dict(
             scan=scan, remat=remat, accumulate=accumulate, drop_path=drop_path, drop_path_uniform=drop_path_uniform
         )
         self.stack = Stack(block, depth=sizes.depth, rngs=rngs, **run)
+        if depth_scaled:
+            shrink_branches(self.stack)
         self.norm = layer_norm(sizes.width, epsilon=1e-6, rngs=rngs)
 
-    def _build_embedding(self, positions, initializer_range, rngs):
+    def _build_embedding(self, positions, heads, initializer_range, depth_scaled, rngs):
         normal = nnx.initializers.normal(0.02)
         start = dict(dtype=settings.computation_dtype(self.dtype))
         if initializer_range is None:
             start |= dict(kernel_init=nnx.initializers.xavier_uniform())
+        elif depth_scaled:
+            start |= dict(kernel_init=nnx.initializers.normal(initializer_range))
         else:
             start |= torch_start(self.patch_dim)
         self.patch_embedding = nnx.Linear(self.patch_dim, self.features, **start, rngs=rngs)
         classes = int(self.pooling == "cls")
         self.class_token = nnx.Param(normal(rngs.params(), (self.features,))) if classes else nnx.data(None)
+        self.positions, self.relative = nnx.data(None), nnx.data(None)
         if positions == "learned":
             self.positions = nnx.Param(normal(rngs.params(), (classes + self.num_patches, self.features)))
+        elif positions == "relative":
+            count = relative_count(self.grid, class_token=self.class_token is not None)
+            self.relative = nnx.Param(jnp.zeros((count, heads), jnp.float32))
         else:
             sincos2d(self.grid, self.features)  # so that an impossible width is refused now
-            self.positions = nnx.data(None)
 
     def _patch_positions(self, grid: tuple[int, int]) -> jax.Array:
-        """Positions of a picture's patches, [rows * columns, width]."""
+        """Positions of a picture's patches, [rows * columns, width], to be added to them."""
         if self.positions is None:
             return jnp.asarray(sincos2d(grid, self.features, over=self.grid))
         table = self.positions[...] if self.class_token is None else self.positions[1:]
@@ -184,7 +202,8 @@ class ViT(nnx.Module):
           tokens [B, N, features], patches row by row; N is `num_patches` for images of `image_size`.
 
         Raises:
-          ValueError: the images have other channels, or cannot be cut into patches.
+          ValueError: the images have other channels, cannot be cut into patches, or are of another size than relative
+            positions are.
         """
         if images.shape[3] != self.channels:
             raise ValueError(f"images have {images.shape[3]} channels, this ViT was built for {self.channels}")
@@ -192,26 +211,62 @@ class ViT(nnx.Module):
         if hidden is not None:
             tokens = jnp.where(hidden[:, :, None], mask_token.astype(tokens.dtype)[None, None, :], tokens)
         grid = (images.shape[1] // self.patch_size, images.shape[2] // self.patch_size)
+        if self.relative is not None:
+            self._check_whole(grid, self.grid)
+            return tokens
         return tokens + self._patch_positions(grid).astype(tokens.dtype)[None]
 
-    def encode(self, tokens: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
-        """Runs the blocks on any subset of the embedded patches, as MAE does.
+    def encode(
+        self,
+        tokens: jax.Array,
+        *,
+        mask: jax.Array | None = None,
+        train: bool = False,
+        key: jax.Array | None = None,
+    ) -> jax.Array:
+        """Runs the blocks on any subset of the embedded patches, as MAE does; on all of them where positions are
+        relative.
 
         Args:
           tokens: [B, n, features] from `embed_patches`.
+          mask: what the blocks take (`Attention`), the class token counted; None: all see all, as positions have it.
           train: drop.
           key: of the drawing; needed when training with dropout or drop_path.
 
         Returns:
           [B, 1 + n, features], the class token first ([B, n, features] with pooling 'mean'), layer-normalised.
+
+        Raises:
+          ValueError: positions are relative, and the tokens are not all patches of a picture, or there is a mask.
         """
-        key = settings.training_key(train, key, dropout=self.dropout, drop_path=self.drop_path)
+        tokens, mask, key = self.before_blocks(tokens, mask=mask, train=train, key=key)
+        return self.norm(self.stack(tokens, mask, key)).astype(self.dtype)
+
+    def before_blocks(self, tokens, *, mask=None, train=False, key=None):
+        """What goes into the blocks: the tokens with the class token first, the mask, and the key; as for `encode`."""
+        rates = dict(dropout=self.dropout, attention_dropout=self.attention_dropout, drop_path=self.drop_path)
+        key = settings.training_key(train, key, **rates)
+        if self.relative is not None:
+            self._check_whole((tokens.shape[1], mask is None), (self.num_patches, True))
+            mask = self._relative_bias()
         if self.class_token is not None:
             tokens = jnp.concatenate([self._class_tokens(tokens), tokens], axis=1)
         if key is not None:
             key, first = jax.random.split(key)
             tokens = dropout(tokens, self.dropout, first)
-        return self.norm(self.stack(tokens, key=key)).astype(self.dtype)
+        return tokens, mask, key
+
+    def _check_whole(self, found, needed):
+        if found != needed:
+            raise ValueError(
+                f"positions 'relative' need all patches of a picture of {self.image_size} x {self.image_width} pixels: "
+                "set config.model.positions to 'sincos2d' or 'learned'"
+            )
+
+    def _relative_bias(self):
+        """What is added to the scores, float32 [1, heads, N, N]."""
+        places = relative_places(self.grid, class_token=self.class_token is not None)
+        return jnp.moveaxis(self.relative[...][places], -1, 0)[None]
 
     def _class_tokens(self, tokens):
         token = self.class_token[...]
@@ -235,6 +290,22 @@ class ViT(nnx.Module):
         tokens = self.encode(embedded, train=train, key=key)
         return tokens[:, 0], tokens[:, 1:]
 
+    def patches(
+        self,
+        images: jax.Array,
+        *,
+        hidden: jax.Array | None = None,
+        mask_token: jax.Array | None = None,
+        train: bool = False,
+        key: jax.Array | None = None,
+    ) -> jax.Array:
+        """The states of all patches of images, [B, N, features], with either pooling.
+
+        Args: as for `embed_patches` and `encode`.
+        """
+        embedded = self.embed_patches(images, hidden=hidden, mask_token=mask_token)
+        return self.encode(embedded, train=train, key=key)[:, int(self.class_token is not None) :]
+
     def __call__(self, images: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
         """Images float [B, H, W, channels] -> [B, features]."""
         return self.pool(self.encode(self.embed_patches(images), train=train, key=key))
@@ -242,6 +313,21 @@ class ViT(nnx.Module):
     def pool(self, tokens: jax.Array) -> jax.Array:
         """What `encode` gives, [B, n, features], to [B, features]: the class token, or the mean of all patches."""
         return tokens[:, 0] if self.pooling == "cls" else jnp.mean(tokens, axis=1, dtype=jnp.float32).astype(self.dtype)
+
+
+def shrink_branches(stack: Stack) -> None:
+    """Divides the last matrix of each branch of block l, counted from 1, by sqrt(2 l), in place.
+
+    Source: `fix_init_weight` in the official codes of BEiT and I-JEPA.
+    """
+    scales = (2 * jnp.arange(1, stack.depth + 1)) ** -0.5
+    if stack.scan:
+        for layer in (stack.blocks.attention.out, stack.blocks.mlp.out):
+            layer.kernel[...] = layer.kernel[...] * scales[:, None, None]
+        return
+    for block, scale in zip(stack.blocks, scales, strict=True):
+        for layer in (block.attention.out, block.mlp.out):
+            layer.kernel[...] = layer.kernel[...] * scale
 
 
 def _sizes(size: str, **overrides: int | None) -> Size:

@@ -16,7 +16,7 @@ AGAIN = 8
 HALF, WHOLE = 3, 6
 # One block of two that are alike: a second takes half as long again to compile. Some need both: data2vec averages
 # them, ALBERT's share their weights and T5's a table of distances, and of two GRUs the second alone adds its input.
-BOTH = ("data2vec", "data2vec_text", "albert", "t5", "apc")
+BOTH = ("data2vec", "data2vec_text", "data2vec_vision", "albert", "t5", "apc")
 DEPTH = {
     method: {"model": {"depth": 1}}
     for method in tiny.METHODS

@@ -3,12 +3,14 @@
 from ssl_jax.models.heads.bert import MLMHead, NextSentenceHead, Pooler
 from ssl_jax.models.heads.dino import DINOHead, WeightNormLinear
 from ssl_jax.models.heads.electra import ReplacedTokenHead
+from ssl_jax.models.heads.jepa import JEPAPredictor
 from ssl_jax.models.heads.mae_decoder import MAEDecoder
 from ssl_jax.models.heads.projector import Projector
 from ssl_jax.models.heads.prototypes import Prototypes
 
 __all__ = [
     "DINOHead",
+    "JEPAPredictor",
     "MAEDecoder",
     "MLMHead",
     "NextSentenceHead",

@@ -1,0 +1,82 @@
+"""Weights of BEiT and data2vec (vision), from and to Hugging Face's `BeitModel` and `Data2VecVisionModel`.
+
+Of relative positions all blocks share one table, as in published files of models that were not fine-tuned
+(`use_shared_relative_position_bias`); those that are fine-tuned have one for each block, and cannot be read. Keys have
+no bias there. Ours have one that changes nothing, since it adds the same to all scores of a query: it is read as 0, and
+left out of what is written. Their layer normalisations add 1e-12 to the variance by default, ours and the official code
+1e-6.
+"""
+
+import re
+
+import numpy as np
+from flax import nnx
+
+from ssl_jax.errors import UserError
+from ssl_jax.interop.layouts import ROW, patches
+from ssl_jax.interop.table import Parts, Row, Weights, load, rename, save
+from ssl_jax.interop.vit import TRANSFORMERS_RENAMED, transformers_blocks
+from ssl_jax.models import ViT
+
+_KEY_BIAS = "encoder.layer.{i}.attention.attention.key.bias"
+_ROWS = (
+    Row("encoder.class_token", "embeddings.cls_token", ROW),
+    Row("mask.token", "embeddings.mask_token", ROW),
+    Row("encoder.patch_embedding.bias", "embeddings.patch_embeddings.projection.bias"),
+    Row("encoder.relative", "encoder.relative_position_bias.relative_position_bias_table"),
+    *(Row(f"encoder.{row.ours}", row.theirs, row.layout) for row in transformers_blocks("encoder.layer")),
+    Row("encoder.stack.blocks.{i}.scale1", "encoder.layer.{i}.lambda_1"),
+    Row("encoder.stack.blocks.{i}.scale2", "encoder.layer.{i}.lambda_2"),
+    Row("encoder.norm.scale", "layernorm.weight"),
+    Row("encoder.norm.bias", "layernorm.bias"),
+)
+# What holds the network differs from class to class, and names in memory from those of files.
+_RENAMED = (
+    (r"^(beit|data2vec_vision)\.", ""),
+    (r"shared_position_bias\.", "encoder.relative_position_bias."),
+    *TRANSFORMERS_RENAMED,
+)
+
+
+class _Mask(nnx.Module):
+    """A mask token, as a module."""
+
+    def __init__(self, token):
+        self.token = token
+
+
+def from_transformers(encoder: ViT, weights: Weights, *, mask_token: nnx.Param | None = None) -> None:
+    """Sets the parameters of the encoder, and of a mask token where one is given.
+
+    Raises:
+      UserError: names or shapes do not fit; nothing is set then.
+    """
+    _check_form(encoder)
+    weights = rename(weights, _RENAMED)
+    width = encoder.features
+    for index in range(encoder.stack.depth):
+        weights.setdefault(_KEY_BIAS.format(i=index), np.zeros(width, np.float32))
+    unused = "(?!)" if mask_token is not None else r"mask_token$"
+    parts = Parts(encoder=encoder, mask=None if mask_token is None else _Mask(mask_token))
+    load(parts, weights, _rows(encoder), ignored=rf"{unused}|relative_position_index$|^(lm_head|pooler|classifier)\.")
+
+
+def to_transformers(encoder: ViT, *, mask_token: nnx.Param | None = None) -> dict[str, np.ndarray]:
+    """The weights under the names of published files."""
+    _check_form(encoder)
+    parts = Parts(encoder=encoder, mask=None if mask_token is None else _Mask(mask_token))
+    named = save(parts, _rows(encoder))
+    return {name: array for name, array in named.items() if not re.fullmatch(r".*\.attention\.key\.bias", name)}
+
+
+def _rows(encoder):
+    weight = "embeddings.patch_embeddings.projection.weight"
+    return (*_ROWS, Row("encoder.patch_embedding.kernel", weight, patches(encoder.patch_size)))
+
+
+def _check_form(encoder):
+    if encoder.relative is None or encoder.class_token is None:
+        raise UserError(
+            "A BEiT of transformers has relative positions and a class token: set config.model.positions to "
+            "'relative' and config.model.pooling to 'cls'."
+        )

@@ -1,0 +1,116 @@
+"""I-JEPA: Assran et al. 2023, Self-Supervised Learning from Images with a Joint-Embedding Predictive Architecture,
+arXiv:2301.08243."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from ssl_jax import augment, losses, masking
+from ssl_jax.models import heads, settings, targets
+from ssl_jax.models.patches import check_any_patches, check_patches, take_patches
+from ssl_jax.models.pooling import target_metrics
+from ssl_jax.models.teaching import teacher_of
+
+
+class IJEPA(nnx.Module):
+    """From a large block of an image, predicts what a slowly following encoder makes of smaller blocks (section 3)."""
+
+    collapse_causes = "momentum is too low, the learning rate too high, or the target blocks are too small"
+
+    def __init__(
+        self,
+        backbone: nnx.Module,
+        view: Any,
+        *,
+        targets_per_image: int = 4,
+        target_scale: tuple[float, float] = (0.15, 0.2),
+        target_aspect: tuple[float, float] = (0.75, 1.5),
+        context_scale: tuple[float, float] = (0.85, 1.0),
+        context_share: float = 0.5,
+        least_visible: int = 11,
+        predictor_width: int = 384,
+        predictor_depth: int = 6,
+        predictor_heads: int = 12,
+        momentum: float = 0.996,
+        normalize_targets: bool = True,
+        beta: float = 1.0,
+        steps: int,
+        rngs: nnx.Rngs,
+    ):
+        """
+        Args:
+          backbone: a ViT without a class token.
+          view: draws one view of one image (`augment.VIEWS`); a crop, and no colour.
+          targets_per_image: target blocks of an image.
+          target_scale, target_aspect, context_scale: sizes of blocks (`masking.multi_block`).
+          context_share: at most this share of all patches is seen; of more, some are left out. Of contexts of 14 x 14
+            patches a tenth have more than half of them.
+          least_visible: a context of fewer patches is drawn again.
+          predictor_width, predictor_depth, predictor_heads: of the predictor (appendix A.1: 384 wide, 6 blocks for
+            ViT-B, 12 for larger ones; as many heads as the backbone).
+          momentum: the target encoder's at the first step; it rises to 1 along a line.
+          normalize_targets, beta: of the loss (`losses.i_jepa`); the defaults are the official code's.
+          steps: of the whole run.
+          rngs: source of the parameters.
+
+        Raises:
+          ValueError: the backbone is no ViT or has a class token, or a setting is out of range.
+        """
+        check_patches("I-JEPA", backbone)
+        check_any_patches("I-JEPA", backbone)
+        if backbone.class_token is not None:
+            raise ValueError("I-JEPA has no class token: set config.model.pooling to 'mean'")
+        settings.share(context_share=context_share)
+        settings.at_least(0, beta=beta)
+        settings.probability(momentum=momentum)
+        settings.divisible("predictor_width", predictor_width, "predictor_heads", predictor_heads)
+        self.backbone, self.view = backbone, view
+        visible = dict(most_visible=max(int(backbone.num_patches * context_share), 1), least_visible=least_visible)
+        sizes = dict(target_scale=target_scale, target_aspect=target_aspect, context_scale=context_scale)
+        self.blocks = dict(targets=targets_per_image, **visible, **sizes)
+        jax.eval_shape(self._blocks, jax.random.key(0))  # so that impossible sizes are refused now
+        self.normalize_targets, self.beta, self.momentum, self.steps = normalize_targets, beta, momentum, steps
+        run = dict(scan=backbone.scan, remat=backbone.remat, accumulate=backbone.accumulate, dtype=backbone.dtype)
+        sizes = dict(width=predictor_width, depth=predictor_depth, heads=predictor_heads)
+        self.predictor = heads.JEPAPredictor(backbone.features, grid=backbone.grid, **sizes, **run, rngs=rngs)
+        self.target_backbone = teacher_of(backbone)
+
+    def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
+        """One view of each image; of `masking.multi_block` 'visible', 'seen', 'targets' and 'counted'."""
+        view_key, mask_key = jax.random.split(key)
+        image = augment.per_example(self.view.train, view_key, batch)
+        blocks = augment.per_example(lambda k, _: self._blocks(k), mask_key, image)
+        return {"image": image, **blocks._asdict()}
+
+    def _blocks(self, key):
+        return masking.multi_block(key, self.backbone.grid, **self.blocks)
+
+    def loss(
+        self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The mean distance of all patches of all target blocks."""
+        # 1. The target encoder sees the whole image.
+        truths = jax.lax.stop_gradient(self.target_backbone.patches(views["image"]))
+        # 2. The encoder sees the context.
+        visible = take_patches(self.backbone.embed_patches(views["image"]), views["visible"])
+        context = self.backbone.encode(visible, mask=views["seen"], train=train, key=key)
+        # 3. The predictor is told where each block is.
+        predicted = self.predictor(context, *(views[name] for name in ("visible", "seen", "targets", "counted")))
+        # 4. Each block is a row of its own.
+        rows = lambda x: x.reshape(-1, *x.shape[2:])
+        truths = jax.vmap(take_patches, (None, 1), 1)(truths, views["targets"])
+        predicted, truths, counted = rows(predicted), rows(truths), rows(views["counted"])
+        if self.normalize_targets:
+            truths = losses.average_layers([truths], normalize="layer")
+        loss = losses.i_jepa(predicted, truths, counted, normalize_targets=False, beta=self.beta)
+        return loss, target_metrics(predicted, truths, counted.astype(jnp.float32))
+
+    def follow(self, step: jax.Array) -> None:
+        """The target encoder follows after step `step` (counted from 0)."""
+        targets.follow_all(self, targets.linear_ramp(step, self.steps, self.momentum, 1.0))
+
+    def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
+        """Mean of the target encoder's states of all patches, of images as they are, as in section 5: [B, F]."""
+        return self.target_backbone(jax.vmap(self.view.evaluate)(inputs))
