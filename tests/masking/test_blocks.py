@@ -63,6 +63,20 @@ def test_never_more_than_asked_for_and_nearly_as_many():
     assert hidden.max() <= 60 and np.mean(hidden) > 57 and draws(0).sum() == 0
 
 
+def test_exactly_as_many_are_hidden_by_blocks_and_then_one_by_one():
+    exact = np.asarray(jax.vmap(lambda key: masking.exact_blocks(key, GRID, 78, min_block=15))(KEYS))
+    of_blocks = lambda key: masking.block_patches(jax.random.split(key)[0], GRID, 78, min_block=15)
+    blocks = np.asarray(jax.vmap(of_blocks)(KEYS))
+    np.testing.assert_array_equal(exact.sum(1), 78)
+    assert not (blocks & ~exact).any() and (blocks.sum(1) < 78).any()
+    others = (exact & ~blocks).sum(0) / (~blocks).sum(0)  # each other patch is hidden as often
+    share = (78 - blocks.sum(1)).sum() / (~blocks).sum()
+    assert abs(others.mean() - share) < 0.01 and others.std() < 2 * np.sqrt(share / DRAWS)
+    for count in (-1, 197):
+        with pytest.raises(ValueError, match=f"count {count} is not between 0 and the 196 patches"):
+            masking.exact_blocks(KEYS[0], GRID, count)
+
+
 def test_impossible_settings():
     with pytest.raises(ValueError, match="min_block 0 is below 1"):
         masking.block_patches(KEYS[0], GRID, 9, min_block=0)

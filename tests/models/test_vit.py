@@ -103,7 +103,7 @@ def test_layer_scale_starts_small():
         ({"heads": 3}, "width 16 is not divisible by heads 3"),
         ({"width": 18}, "width 18 is not divisible by 4, which positions 'sincos2d' need"),
         ({"size": "XL"}, "size 'XL' is not one of Ti, S, B, L, H, g"),
-        ({"positions": "rotary"}, "positions 'rotary' is not one of learned, sincos2d"),
+        ({"positions": "rotary"}, "positions 'rotary' is not one of learned, relative, sincos2d"),
         ({"pooling": "max"}, "pooling 'max' is not one of cls, mean"),
         ({"dtype": "int8"}, "dtype 'int8' is not one of float32, bfloat16"),
         ({"drop_path": 1.5}, "drop_path 1.5 is not in 0 <= drop_path < 1"),
@@ -197,3 +197,40 @@ def test_decoder_without_class_token():
 def test_decoder_width_must_suit_the_positions():
     with pytest.raises(ValueError, match="width 30 is not divisible by 4"):
         MAEDecoder(16, grid=(4, 4), patch_dim=48, width=30, rngs=nnx.Rngs(0))
+
+
+def test_relative_positions_need_all_patches_of_a_picture_of_their_size():
+    model = nnx.jit(lambda: ViT(**SMALL | dict(image_width=32), positions="relative", rngs=nnx.Rngs(0)))()
+    assert model(jnp.zeros((1, 16, 32, 3))).shape == (1, 16)
+    told = "positions 'relative' need all patches of a picture of 16 x 32 pixels"
+    with pytest.raises(ValueError, match=told):  # as many patches
+        model(jnp.zeros((1, 32, 16, 3)))
+    embedded = model.embed_patches(jnp.zeros((1, 16, 32, 3)))
+    with pytest.raises(ValueError, match=told):
+        model.encode(embedded[:, :5])
+    with pytest.raises(ValueError, match=told):
+        model.encode(embedded, mask=jnp.ones((1, 33), bool))
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_branches_start_smaller_the_deeper_they_are(scan):
+    sizes = dict(SMALL, width=64, mlp_dim=256, depth=3, scan=scan)
+    model = nnx.jit(lambda: ViT(**sizes, initializer_range=0.02, depth_scaled=True, rngs=nnx.Rngs(0)))()
+    for number in range(3):
+        block = model.stack.blocks if scan else model.stack.blocks[number]
+        smaller = 0.02 / np.sqrt(2 * (number + 1))
+        expected = {block.attention.qkv: 0.02, block.mlp.hidden: 0.02, block.attention.out: smaller}
+        for layer, deviation in (expected | {block.mlp.out: smaller}).items():
+            kernel = layer.kernel[number] if scan else layer.kernel[...]
+            np.testing.assert_allclose(np.std(kernel), deviation, rtol=0.05)
+    np.testing.assert_allclose(np.std(model.patch_embedding.kernel[...]), 0.02, rtol=0.05)
+    with pytest.raises(ValueError, match="depth_scaled needs an initializer_range"):
+        ViT(**SMALL, depth_scaled=True, rngs=nnx.Rngs(0))
+
+
+def test_dropped_attention_is_drawn():
+    model = build(attention_dropout=0.5)
+    key = jax.random.key(0, impl="unsafe_rbg")
+    assert (forward(model, key, True) != forward(model, key, False)).any()
+    with pytest.raises(ValueError, match="train=True with attention_dropout 0.5 needs the argument key"):
+        forward(model, None, True)
