@@ -25,7 +25,7 @@ _UNITS, _FOUND = "pretrained/masked_unit_accuracy", "pretrained/contrastive_accu
 TASKS = {
     "kjv/bert": (
         ("hidden words", *_MASKED),
-        ("is it the next sentence?", "next_sentence_accuracy", 0.54, "the commoner answer"),
+        ("is it the next sentence?", "next_sentence_accuracy", "rules/next_sentence_accuracy", "words they share"),
     ),
     "kjv/roberta": (("hidden words", *_MASKED),),
     "kjv/albert": (
@@ -34,7 +34,7 @@ TASKS = {
             "are they in order?",
             "sentence_order_accuracy",
             "rules/sentence_order_accuracy",
-            "their lengths",
+            "lengths",
         ),
     ),
     "kjv/electra": (
@@ -91,7 +91,7 @@ def _lines(key: str, found: dict[str, dict]) -> list[str]:
     if not runs:
         raise SystemExit(f"There are no results of {key} with today's config: run benchmarks/methods.py.")
     config = methods_page.config_of(methods_page.spec_of(name, method))
-    per_cent = lambda result: f"{100 * share(runs, result).mean():.1f} %"
+    per_cent = lambda result: f"{100 * share(key, runs, result).mean():.1f} %"
     told = [
         (words.format(**config | config["method"]), per_cent(f"pretrained/{measure}"), f"{per_cent(rule)}, {called}")
         for words, measure, rule, called in TASKS[key]
@@ -101,12 +101,12 @@ def _lines(key: str, found: dict[str, dict]) -> list[str]:
     return [f"| {' | '.join((first, *cells, *last))} |\n" for (first, last), cells in zip(ends, told)]
 
 
-def share(runs: list[dict], result: str | float) -> np.ndarray:
-    """A result or a share, of each run."""
+def share(key: str, runs: list[dict], result: str | float) -> np.ndarray:
+    """A result or a share, of each run of a method, table/method."""
     if not isinstance(result, str):
         return np.full(len(runs), result)
     kind, _, name = result.partition("/")
-    return np.full(len(runs), RULES[name]) if kind == "rules" else methods_page.over_seeds(runs, result)
+    return np.full(len(runs), RULES[key][name]) if kind == "rules" else methods_page.over_seeds(runs, result)
 
 
 def written(text: str, found: dict[str, dict]) -> str:

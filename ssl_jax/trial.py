@@ -7,33 +7,34 @@ import ml_collections
 from ssl_jax.errors import unknown
 
 SIZE, LOCAL_SIZE, CANVAS = 32, 16, 40
+Leaves = dict[str, dict[str, Any]]  # part -> leaf -> value
 
 
-def variant(config: ml_collections.ConfigDict, name: str, **more: Any) -> ml_collections.ConfigDict:
+def variant(config: ml_collections.ConfigDict, name: str, *, smoke: Leaves | None = None) -> ml_collections.ConfigDict:
     """The variant of a paper config for pictures: '' is the paper's, 'smoke' a few steps on made-up pictures.
 
     Args:
       config: the paper's; changed in place.
       name: of the variant.
-      more: `smoke`, what else is to be small then, part -> leaf -> value.
+      smoke: what else is to be small then.
 
     Raises:
       UserError: no such variant.
     """
-    return _variant(_shrink, config, name, **more)
+    return _variant(_shrink, config, name, smoke)
 
 
-def speech(config: ml_collections.ConfigDict, name: str, **more: Any) -> ml_collections.ConfigDict:
+def speech(config: ml_collections.ConfigDict, name: str, *, smoke: Leaves | None = None) -> ml_collections.ConfigDict:
     """The same for speech: 'smoke' hears half a second of made-up tones."""
-    return _variant(_shrink_speech, config, name, **more)
+    return _variant(_shrink_speech, config, name, smoke)
 
 
-def text(config: ml_collections.ConfigDict, name: str, **more: Any) -> ml_collections.ConfigDict:
+def text(config: ml_collections.ConfigDict, name: str, *, smoke: Leaves | None = None) -> ml_collections.ConfigDict:
     """The same for text: 'smoke' reads made-up articles."""
-    return _variant(_shrink_text, config, name, **more)
+    return _variant(_shrink_text, config, name, smoke)
 
 
-def _variant(shrink, config, name, *, smoke=None):
+def _variant(shrink, config, name, smoke):
     if name == "smoke":
         shrink(config)
         for part, leaves in (smoke or {}).items():
@@ -45,7 +46,8 @@ def _variant(shrink, config, name, *, smoke=None):
 
 def _shrink_text(config: ml_collections.ConfigDict) -> None:
     config.steps, config.batch_size, config.log_every = 4, 16, 1
-    config.data.update(vocab_size=200, sequence_length=64, workers=0, mock=64)
+    length = min(config.data.sequence_length, 64)
+    config.data.update(vocab_size=200, sequence_length=length, workers=0, mock=64)
     config.model.update(vocab_size=200, width=192)
     if "heads" in config.model:
         config.model.update(depth=2, heads=3, mlp_dim=768)

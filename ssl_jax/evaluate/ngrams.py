@@ -6,7 +6,8 @@ import numpy as np
 from scipy import sparse
 
 _PRIOR = 2.0  # counts that the frequency of a word is worth beside those of its neighbours
-_QUESTIONS = 100_000  # of which at most the neighbours on both sides are looked up
+_QUESTIONS = 100_000  # after which no more neighbours on both sides are looked up
+_NONE = -1  # a token that stands beyond the end
 
 
 def ngram_accuracy(
@@ -23,7 +24,7 @@ def ngram_accuracy(
     The unigram guess is the most frequent target anywhere; the bigram guess is the token that most often followed the
     token to the left of the hidden one (as it is shown, so a hidden left neighbour tells nothing; then the unigram
     guess is taken). The guess by both sides is the likeliest w of P(w | left) P(right | w), each of them counted, with
-    2 more counts for how frequent words are; a neighbour that is hidden tells nothing.
+    2 more counts for how frequent tokens are, padding counted; a neighbour that is hidden, or not there, tells nothing.
 
     Args:
       training: batches of token ids, int [B, S], special tokens included.
@@ -34,7 +35,8 @@ def ngram_accuracy(
       name: of the model's own accuracy.
 
     Returns:
-      `NAME_unigram` and `NAME_bigram`, 0..1, and with `both_sides` `NAME_both_sides`, of the first 100,000 positions.
+      `NAME_unigram` and `NAME_bigram`, 0..1, and with `both_sides` `NAME_both_sides`, of the batches up to the
+      100,000th position.
     """
     pairs, counts = _counted(training, vocab_size)
     asked = np.ones(vocab_size, bool)
@@ -49,10 +51,10 @@ def ngram_accuracy(
         right += [((guess == targets) * weights).sum() for guess in (frequent, following[left])]
         count += weights.sum()
         if both_sides and told < _QUESTIONS:
-            behind = np.take_along_axis(tokens, np.minimum(positions + 1, tokens.shape[1] - 1), axis=1)
-            there = (weights > 0) & (positions > 0) & (positions < tokens.shape[1] - 1)
-            guesses = [between.guess(*pair) for pair in zip(left[there].tolist(), behind[there].tolist())]
-            of_both += ((np.array(guesses) == targets[there]) * weights[there]).sum()
+            beyond = np.pad(tokens, ((0, 0), (1, 1)), constant_values=_NONE)
+            both = [np.take_along_axis(beyond, positions + step, axis=1)[weights > 0] for step in (0, 2)]
+            guesses = [between.guess(*pair) for pair in zip(*(tokens.tolist() for tokens in both))]
+            of_both += ((np.array(guesses) == targets[weights > 0]) * weights[weights > 0]).sum()
             told += weights.sum()
     unigram, bigram = right / max(count, 1.0)
     scores = {f"{name}_unigram": float(unigram), f"{name}_bigram": float(bigram)}
@@ -98,8 +100,9 @@ class _Between:
         """The likeliest token."""
         if (left, right) not in self._known:
             likely = self._start.copy()
-            _add(likely, self._after, left, self._asked)
-            if self._often[right] > 0:
+            if left != _NONE:
+                _add(likely, self._after, left, self._asked)
+            if right != _NONE and self._often[right] > 0:
                 before = np.full(len(likely), self._often[right])
                 _add(before, self._before, right, self._asked)
                 likely = likely * before / self._total

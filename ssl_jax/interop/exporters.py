@@ -76,7 +76,10 @@ def of_next_token(method: nnx.Module, spec: Spec) -> Exported:
 
 
 def of_simcse(method: nnx.Module, spec: Spec) -> Exported:
-    """`BertModel`, whose pooler is the layer that sentences were compared behind, as in the official checkpoints."""
+    """`BertModel`, whose pooler is the layer that sentences were compared behind, as in the official checkpoints.
+
+    With `pooling='mean'` there is none; transformers then starts one at random, unless it is told not to.
+    """
     config = bert.settings(method.backbone) | _named("BertModel", spec)
     return Exported(config, bert.to_transformers(method.backbone, pooler=method.head))
 

@@ -66,7 +66,8 @@ class HuBERT(nnx.Module):
           layer: block of the teacher whose output is clustered, counted from 1 (section 4.2: 6, then 9).
           clusters: C (section 4.2: 100 of cepstra, then 500).
           fit_examples: of the training split, evenly spread over it, that k-means sees.
-          fit_frames: of these at most so many frames, spread evenly over each example, as memory has room; None: all.
+          fit_frames: of these at most so many frames, an equal number of each example, spread evenly over it, as memory
+            has room; None: all.
           start_rate: share of the frames that begin a hidden span.
           span: frames of a span.
           temperature: tau, of the similarities to the codewords.
@@ -94,14 +95,7 @@ class HuBERT(nnx.Module):
         self.alpha, self.feature_penalty = alpha, feature_penalty
         self.fit_examples, self.fit_frames, self.teacher_folder = fit_examples, fit_frames, teacher
         self.teacher = nnx.data(None) if teacher is None else _network(teacher, layer, view, rngs)
-        if self.teacher is not None and self.teacher.hop != backbone.hop:
-            hops = f"every {self.teacher.hop} samples, and config.model every {backbone.hop}"
-            raise ValueError(f"teacher has a frame {hops}")
-        elif backbone.hop % 2:
-            raise ValueError(
-                f"teacher None: cepstra are made every half frame, and config.model.conv_strides give {backbone.hop} "
-                "samples a frame; take an even number"
-            )
+        _check_hops(self.teacher, backbone.hop)
         width = 3 * _COEFFICIENTS if self.teacher is None else self.teacher.features
         self.centroids = Centroids(jnp.zeros((clusters, width)))
         self.codewords = nnx.Param(jax.random.uniform(rngs.params(), (clusters, projection_width)))
@@ -132,14 +126,17 @@ class HuBERT(nnx.Module):
         """What is clustered: float32 [frames, D] of `fit_examples` examples of a split."""
         rows = np.linspace(0, len(source) - 1, min(self.fit_examples, len(source))).astype(np.int64)
         describe = nnx.jit(lambda method, batch: method.describe(jax.vmap(method.view.evaluate)(batch)))
-        found, of_each = [], None if self.fit_frames is None else self.fit_frames // len(rows)
+        longest, width = int(self.backbone.frames(source.spec.shapes["waveform"][0])), self.centroids.shape[1]
+        of_each = longest if self.fit_frames is None else self.fit_frames // len(rows)
+        found, total = np.empty((len(rows) * min(longest, of_each), width), np.float32), 0  # one array: no second copy
         for chunk in progress.chunks(len(rows), _ROWS, "Describing frames to cluster"):
             batch = source.read(np.resize(rows[chunk], _ROWS))
             features, counts = jax.device_get(describe(self, batch))
             for frames, count in zip(features[: len(chunk)], counts):
-                kept = count if of_each is None else min(count, of_each)
-                found.append(frames[np.linspace(0, count - 1, kept).astype(np.int64)])
-        return np.concatenate(found)
+                kept = min(count, of_each)
+                found[total : total + kept] = frames[np.linspace(0, count - 1, kept).astype(np.int64)]
+                total += kept
+        return found[:total]
 
     def describe(self, heard: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
         """What clusters are of: float32 [B, F, D], and how many frames are real, int32 [B].
@@ -200,6 +197,17 @@ class HuBERT(nnx.Module):
     def embed_layers(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """The same of every block's output: [B, depth, width]."""
         return hearing.embed_layers(self.backbone, self.view, inputs)
+
+
+def _check_hops(teacher, hop):
+    """Frames are where those of the teacher are, or cepstra's."""
+    if teacher is None and hop % 2:
+        raise ValueError(
+            f"teacher None: cepstra are made every half frame, and config.model.conv_strides give {hop} samples a "
+            "frame; take an even number"
+        )
+    if teacher is not None and teacher.hop != hop:
+        raise ValueError(f"teacher has a frame every {teacher.hop} samples, and config.model every {hop}")
 
 
 def _network(folder: str, layer: int, view: Any, rngs: nnx.Rngs) -> nnx.Module:

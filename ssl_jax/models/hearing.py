@@ -71,16 +71,15 @@ def unit_metrics(
     chosen = jax.nn.one_hot(units, logits.shape[-1])
     length = mask.shape[1]
     places, hidden = jnp.arange(length)[None], (mask > 0) | ~there
-    shown = jax.lax.cummax(jnp.where(mask > 0, -1, places), axis=1)
-    copied = jnp.take_along_axis(units, jnp.maximum(shown, 0), axis=1)
     before = jax.lax.cummax(jnp.where(hidden, -length, places), axis=1)
+    copied = jnp.take_along_axis(units, jnp.maximum(before, 0), axis=1)
     behind = jax.lax.cummin(jnp.where(hidden, 2 * length, places), axis=1, reverse=True)
     nearest = jnp.where(places - before <= behind - places, before, behind)
     near = jnp.take_along_axis(units, jnp.clip(nearest, 0, length - 1), axis=1)
     commonest = jnp.einsum("bfc,bf->c", chosen, mask).argmax()
     return {
         "masked_unit_accuracy": share(logits.argmax(-1) == units),
-        "masked_unit_accuracy_copied": share((copied == units) & (shown >= 0)),
+        "masked_unit_accuracy_copied": share((copied == units) & (before >= 0)),
         "masked_unit_accuracy_nearest": share((near == units) & (nearest >= 0) & (nearest < length)),
         "masked_unit_accuracy_commonest": share(units == commonest),
         "unit_perplexity": losses.codebook_perplexity(chosen[:, :, None], counted).mean(),

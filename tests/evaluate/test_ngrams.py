@@ -23,14 +23,14 @@ def test_both_sides_by_hand():
     """Between 3 and 5 there was 4 twice and 6 once; after 5 there was 7 twice and 8 once, but 8 alone came before 4."""
     training = [np.array([[3, 4, 5, 7, 7, 7], [3, 4, 5, 7, 7, 7], [3, 6, 5, 8, 4, 6]])]
     asked = {
-        "tokens": np.array([[3, 1, 5, 1, 1, 7], [5, 1, 4, 3, 1, 0]]),
-        "positions": np.array([[1, 3, 4], [1, 4, 0]]),
-        "targets": np.array([[4, 7, 7], [8, 4, 3]]),
-        "weights": np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]),
+        "tokens": np.array([[3, 1, 5, 1, 1, 7], [5, 1, 4, 3, 1, 0], [1, 4, 5, 7, 7, 7]]),
+        "positions": np.array([[1, 3, 4], [1, 4, 0], [0, 0, 0]]),
+        "targets": np.array([[4, 7, 7], [8, 4, 9], [3, 9, 9]]),
+        "weights": np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]),
     }
     scores = ngram_accuracy(training, [asked], vocab_size=9, never_asked=(0, 1), both_sides=True)
-    # 4; 7 after 5; 7 before 7; 8; 4 after 3; the first token has none before it and is wrong.
-    assert scores["masked_accuracy_both_sides"] == 5 / 6
+    # 4; 7 after 5; 7 before 7; 8; 4 after 3; the first token, with none before it and 4 behind, is guessed to be 3.
+    assert scores["masked_accuracy_both_sides"] == 6 / 6
     assert scores["masked_accuracy_bigram"] == 4 / 6  # 7 where the word before is hidden, and after 5
 
 

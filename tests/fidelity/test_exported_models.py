@@ -83,6 +83,16 @@ def test_states_are_the_same_in_transformers(method, data_dir, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
+def test_simcse_compares_what_a_pooler_of_transformers_gives(data_dir, tmp_path):
+    built, module, out = exported("simcse", data_dir, tmp_path)
+    batch, spec = built.data.eval.read(np.arange(4)), built.data.spec
+    model, found = transformers.BertModel.from_pretrained(out, output_loading_info=True)
+    assert not found["missing_keys"] and not found["unexpected_keys"]
+    theirs = model.eval()(**inputs_of(batch, spec, segments=True)).pooler_output
+    assert relative_error(module.project(batch), theirs) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
 def test_bert(data_dir, tmp_path, capsys):
     built, module, out = exported("bert", data_dir, tmp_path)
     assert {path.name for path in out.iterdir()} == {

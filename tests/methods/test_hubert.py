@@ -139,6 +139,15 @@ def test_cepstra_need_an_even_number_of_samples_a_frame():
         sounds.method("hubert", model=dict(conv_strides=(5, 3, 3)))
 
 
+def test_a_teacher_has_frames_of_any_number_of_samples_as_the_network(data_dir, tmp_path):
+    odd = dict(conv_strides=(5, 3, 3))
+    (tmp_path / "config.json").write_text(json.dumps(configs.plain(tiny.config("hubert", model=odd)), default=list))
+    method = sounds.method("hubert", model=odd, teacher=str(tmp_path), layer=1)
+    assert method.teacher.hop == method.backbone.hop == 45
+    with pytest.raises(ValueError, match="teacher has a frame every 45 samples, and config.model every 160"):
+        sounds.method("hubert", teacher=str(tmp_path), layer=1)
+
+
 def test_more_clusters_than_frames_are_refused(data_dir):
     with pytest.raises(UserError, match="config.method.clusters is 5000, and there are"):
         experiment(data_dir, clusters=5000).initial_state()
