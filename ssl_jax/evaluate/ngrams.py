@@ -1,9 +1,12 @@
 """How well counting words guesses hidden ones: what a language model must beat."""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _PRIOR = 2.0  # counts that the frequency of a word is worth beside those of its neighbours
 _QUESTIONS = 100_000  # after which no more neighbours on both sides are looked up
@@ -61,8 +64,10 @@ def ngram_accuracy(
     return scores | ({f"{name}_both_sides": float(of_both / max(told, 1.0))} if both_sides else {})
 
 
-def _counted(training: Iterable[np.ndarray], vocab_size: int) -> tuple[sparse.csr_array, np.ndarray]:
+def _counted(training: Iterable[np.ndarray], vocab_size: int) -> "tuple[sparse.csr_array, np.ndarray]":
     """How often each token followed each, [vocab_size, vocab_size], and how often each was there."""
+    from scipy import sparse  # imported here because it takes a while
+
     pairs = sparse.csr_array((vocab_size, vocab_size), dtype=np.int64)
     counts = np.zeros(vocab_size, np.int64)
     for tokens in training:
@@ -74,7 +79,7 @@ def _counted(training: Iterable[np.ndarray], vocab_size: int) -> tuple[sparse.cs
     return pairs, counts
 
 
-def _following(pairs: sparse.csr_array, asked: np.ndarray, frequent: int) -> np.ndarray:
+def _following(pairs: "sparse.csr_array", asked: np.ndarray, frequent: int) -> np.ndarray:
     """The likeliest token after each token, [vocab_size]; of equals the first."""
     found = np.full(len(asked), frequent)
     for left in range(len(asked)):
@@ -89,7 +94,7 @@ def _following(pairs: sparse.csr_array, asked: np.ndarray, frequent: int) -> np.
 class _Between:
     """Guesses what stands between two tokens; each pair is looked up once."""
 
-    def __init__(self, pairs: sparse.csr_array, counts: np.ndarray, asked: np.ndarray):
+    def __init__(self, pairs: "sparse.csr_array", counts: np.ndarray, asked: np.ndarray):
         self._after, self._before = pairs, pairs.tocsc()
         self._total = counts + _PRIOR
         self._often = _PRIOR * counts / max(counts.sum(), 1)
