@@ -39,15 +39,18 @@ def main() -> None:
     for key, measure in MEASURED.items():
         config = methods_page.config_of(methods_page.spec_of(*key.split("/")))
         opened = data.described(config["data"], data_dir)
-        found[key] = measure(opened, config) | {"config": methods_page.digest_of(config)}
+        found[key] = measure(opened, config) | {"config": _digest(key)}
         print(key, found[key])
     write_atomically(RESULTS, json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
 def read() -> dict[str, dict[str, float]]:
     """docs/rules.json, by table and method; what was found with another config than today's is left out."""
-    digest = lambda key: methods_page.digest_of(methods_page.config_of(methods_page.spec_of(*key.split("/"))))
-    return methods_page.fresh(methods_page.json_of(RESULTS), digest)
+    return methods_page.fresh(methods_page.json_of(RESULTS), _digest)
+
+
+def _digest(key: str) -> str:
+    return methods_page.digest(f"{key}/rules")
 
 
 def of_pairs(opened, task: str, feature: str) -> dict[str, float]:

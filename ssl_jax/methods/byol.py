@@ -49,9 +49,7 @@ class BYOL(nnx.Module):
         Raises:
           ValueError: a momentum not in [0, 1), a width below 1, or head_layers that do not exist.
         """
-        settings.probability(momentum=momentum)
-        if not momentum <= momentum_end <= 1:
-            raise ValueError(f"momentum_end {momentum_end} is not between momentum {momentum} and 1")
+        settings.momenta(momentum, momentum_end)
         settings.at_least(1, projector_hidden=projector_hidden, projector_out=projector_out)
         settings.one_of("head_layers", head_layers, ("haiku", "torch"))
         self.backbone, self.view, self.momentum, self.steps = backbone, view, (momentum, momentum_end), steps

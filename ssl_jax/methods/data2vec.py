@@ -58,13 +58,10 @@ class Data2Vec(nnx.Module):
         settings.network("data2vec", backbone, "stack", "waveform_transformer")
         settings.share(start_rate=start_rate)
         hearing.check_span(backbone, view, span)
-        settings.at_least(1, span=span, top=top)
+        settings.at_least(1, span=span)
         settings.at_least(0, beta=beta, momentum_steps=momentum_steps)
-        settings.probability(momentum=momentum)
-        if not momentum <= momentum_end <= 1:
-            raise ValueError(f"momentum_end {momentum_end} is not between momentum {momentum} and 1")
-        if top > backbone.stack.depth:
-            raise ValueError(f"top {top} is more than the {backbone.stack.depth} blocks of config.model.depth")
+        settings.momenta(momentum, momentum_end)
+        settings.last_blocks(top, backbone.stack.depth)
         self.backbone, self.view, self.top, self.beta = backbone, view, top, beta
         self.momentum = (momentum, momentum_end, momentum_steps)
         self.start_rate, self.span = start_rate, span

@@ -53,15 +53,11 @@ class Data2VecText(nnx.Module):
         Raises:
           ValueError: a setting is out of range, the view hides nothing behind [MASK], or there are two segments.
         """
-        settings.at_least(1, top=top)
         settings.at_least(0, beta=beta, momentum_steps=momentum_steps)
-        settings.probability(momentum=momentum)
-        if not momentum <= momentum_end <= 1:
-            raise ValueError(f"momentum_end {momentum_end} is not between momentum {momentum} and 1")
+        settings.momenta(momentum, momentum_end)
         settings.network("data2vec_text", backbone, "embed_tokens", "text_transformer")
         reading.check_reads_both_ways("data2vec_text", backbone)
-        if top > backbone.depth:
-            raise ValueError(f"top {top} is more than the {backbone.depth} blocks of config.model.depth")
+        settings.last_blocks(top, backbone.depth)
         if not hasattr(view, "mask_id"):
             raise ValueError("data2vec_text hides tokens: set config.views.name to 'token_spans'")
         reading.check_one_text("data2vec_text", view)

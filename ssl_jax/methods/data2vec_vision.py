@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ssl_jax import augment, losses, masking
+from ssl_jax import augment, losses
 from ssl_jax.models import settings, targets
-from ssl_jax.models.patches import blocks_hidden, check_patches, hide_some, take_patches
+from ssl_jax.models.patches import blocks_hidden, check_patches, hidden_states, hide_blocks, take_patches
 from ssl_jax.models.pooling import target_metrics
 from ssl_jax.models.teaching import teacher_of
 
@@ -56,16 +56,13 @@ class Data2VecVision(nnx.Module):
           ValueError: the backbone is no ViT, a setting is out of range, or nothing would be hidden or visible.
         """
         check_patches("data2vec_vision", backbone)
-        settings.at_least(1, top=top, min_block=min_block)
+        settings.at_least(1, min_block=min_block)
         settings.at_least(0, beta=beta, momentum_steps=momentum_steps)
-        settings.probability(momentum=momentum)
         if (momentum_end is None) != (momentum_steps == 0):
             raise ValueError(f"momentum_end {momentum_end} and momentum_steps {momentum_steps}: set both or neither")
         momentum_end = momentum if momentum_end is None else momentum_end
-        if not momentum <= momentum_end <= 1:
-            raise ValueError(f"momentum_end {momentum_end} is not between momentum {momentum} and 1")
-        if top > backbone.stack.depth:
-            raise ValueError(f"top {top} is more than the {backbone.stack.depth} blocks of config.model.depth")
+        settings.momenta(momentum, momentum_end)
+        settings.last_blocks(top, backbone.stack.depth)
         self.backbone, self.view, self.top, self.beta = backbone, view, top, beta
         self.count, self.min_block = blocks_hidden(backbone, mask_ratio), min_block
         self.momentum = (momentum, momentum_end, momentum_steps)
@@ -78,16 +75,15 @@ class Data2VecVision(nnx.Module):
         """One view of each image, and what of it is hidden from the student (`models.patches.hide_some`)."""
         view_key, mask_key = jax.random.split(key)
         smallest = min(self.min_block, self.count)
-        draw = lambda k: masking.exact_blocks(k, self.backbone.grid, self.count, min_block=smallest)
-        return hide_some(draw, mask_key, augment.per_example(self.view.train, view_key, batch), self.count)
+        images = augment.per_example(self.view.train, view_key, batch)
+        return hide_blocks(self.backbone, mask_key, images, self.count, min_block=smallest)
 
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Smooth L1 distance at the hidden patches (section 3.4)."""
-        mask = dict(hidden=views["hidden"], mask_token=self.mask_token[...])
-        states = self.backbone.patches(views["image"], **mask, train=train, key=key)
-        predictions = self.prediction(take_patches(states, views["places"]).astype(jnp.float32))
+        states = hidden_states(self.backbone, views, self.mask_token[...], train=train, key=key)
+        predictions = self.prediction(states.astype(jnp.float32))
         truths = jax.lax.stop_gradient(take_patches(self.targets(views["image"]), views["places"]))
         all_count = jnp.ones(truths.shape[:2])
         loss = losses.data2vec(predictions, truths, all_count, beta=self.beta)

@@ -92,7 +92,7 @@ class IJEPA(nnx.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """The mean distance of all patches of all target blocks."""
         # 1. The target encoder sees the whole image.
-        truths = jax.lax.stop_gradient(self.target_backbone.patches(views["image"]))
+        truths = jax.lax.stop_gradient(self.target_backbone.tokens(views["image"])[1])
         # 2. The encoder sees the context.
         visible = take_patches(self.backbone.embed_patches(views["image"]), views["visible"])
         context = self.backbone.encode(visible, mask=views["seen"], train=train, key=key)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ssl_jax import augment, losses, masking
+from ssl_jax import augment, losses
 from ssl_jax.models import settings
-from ssl_jax.models.patches import blocks_hidden, check_patches, hide_some, take_patches
+from ssl_jax.models.patches import blocks_hidden, check_patches, hidden_states, hide_blocks, take_patches
 from ssl_jax.models.pooling import target_metrics
 
 
@@ -52,16 +52,14 @@ class MaskFeat(nnx.Module):
         """One view of each image, and what of it is hidden (`models.patches.hide_some`)."""
         view_key, mask_key = jax.random.split(key)
         smallest = max(self.count // 5, 1)  # as in the official code
-        draw = lambda k: masking.exact_blocks(k, self.backbone.grid, self.count, min_block=smallest)
-        return hide_some(draw, mask_key, augment.per_example(self.view.train, view_key, batch), self.count)
+        images = augment.per_example(self.view.train, view_key, batch)
+        return hide_blocks(self.backbone, mask_key, images, self.count, min_block=smallest)
 
     def loss(
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Mean squared error of the hidden patches' histograms (section 3), and how it compares (`target_metrics`)."""
-        mask = dict(hidden=views["hidden"], mask_token=self.mask_token[...])
-        states = self.backbone.patches(views["image"], **mask, train=train, key=key)
-        predicted = self.prediction(take_patches(states, views["places"]))
+        predicted = self.prediction(hidden_states(self.backbone, views, self.mask_token[...], train=train, key=key))
         hog = losses.hog(views["image"], patch_size=self.backbone.patch_size, cell=self.cell, bins=self.bins)
         targets, all_count = take_patches(hog, views["places"]), jnp.ones(predicted.shape[:2])
         loss = losses.mask_feat(predicted, targets, all_count)

@@ -9,7 +9,7 @@ from flax import nnx
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import settings
 from ssl_jax.models.initializers import torch_start
-from ssl_jax.models.patches import check_patches, hide_some, paint, take_patches
+from ssl_jax.models.patches import check_patches, hidden_states, hide_some, paint, take_patches
 
 
 class SimMIM(nnx.Module):
@@ -53,13 +53,9 @@ class SimMIM(nnx.Module):
         self, views: dict[str, jax.Array], key: jax.Array, *, train: bool = True
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Mean absolute error of the hidden pixels (section 3.4)."""
-        predicted = self.prediction(take_patches(self._states(views, key, train), views["places"]))
+        predicted = self.prediction(hidden_states(self.backbone, views, self.mask_token[...], train=train, key=key))
         targets = take_patches(self.backbone.patchify(views["image"]), views["places"])
         return losses.simmim(predicted, targets, jnp.ones(predicted.shape[:2])), {}
-
-    def _states(self, views, key, train):
-        mask = dict(hidden=views["hidden"], mask_token=self.mask_token[...])
-        return self.backbone.patches(views["image"], **mask, train=train, key=key)
 
     def reconstruct(self, batch: dict[str, jax.Array], key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """For looking at: the images, the same with hidden patches grey, and with hidden patches as predicted.
@@ -68,7 +64,8 @@ class SimMIM(nnx.Module):
           Three float32 [B, S, S, C], in the view's normalised units.
         """
         views = self._hide(jax.vmap(self.view.evaluate)(batch), key)
-        predicted = self.prediction(self._states(views, None, False)).astype(jnp.float32)
+        mask = dict(hidden=views["hidden"], mask_token=self.mask_token[...])
+        predicted = self.prediction(self.backbone.tokens(views["image"], **mask)[1]).astype(jnp.float32)
         return paint(self.backbone, views["image"], views["hidden"], predicted)
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:

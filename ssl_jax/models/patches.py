@@ -1,6 +1,6 @@
 """Images as sequences of patches, and back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -87,6 +87,38 @@ def hide_some(draw: Callable[[jax.Array], jax.Array], key: jax.Array, images: ja
     """
     views = hide_patches(lambda key, _: draw(key), key, images[:, None], most)
     return {"image": images, "hidden": views["hidden"][:, 0], "places": views["places"][:, 0]}
+
+
+def hide_blocks(
+    backbone: Any, key: jax.Array, images: jax.Array, count: int, *, min_block: int
+) -> dict[str, jax.Array]:
+    """`hide_some` by blocks (`masking.exact_blocks`).
+
+    Args:
+      backbone: a ViT.
+      key: of this step.
+      images: [B, H, W, C].
+      count: how many patches of each are hidden.
+      min_block: patches of the smallest block that is drawn.
+    """
+    draw = lambda key: masking.exact_blocks(key, backbone.grid, count, min_block=min_block)
+    return hide_some(draw, key, images, count)
+
+
+def hidden_states(
+    backbone: Any, views: Mapping[str, jax.Array], mask_token: jax.Array, *, train: bool, key: jax.Array
+) -> jax.Array:
+    """What a ViT makes of the patches that are hidden from it, [B, M, F].
+
+    Args:
+      backbone: the ViT.
+      views: as `hide_some` gives them.
+      mask_token: [F], in their place.
+      train: drop.
+      key: of the drawing.
+    """
+    states = backbone.tokens(views["image"], hidden=views["hidden"], mask_token=mask_token, train=train, key=key)[1]
+    return take_patches(states, views["places"])
 
 
 def paint(backbone: Any, images: jax.Array, hidden: jax.Array, predicted: jax.Array) -> tuple[jax.Array, ...]:

@@ -42,6 +42,20 @@ def probability(**rates: float) -> None:
             raise ValueError(f"{name} {rate} is not in 0 <= {name} < 1")
 
 
+def momenta(momentum: float, momentum_end: float) -> None:
+    """A target's momentum and what it rises to: 0 <= momentum < 1, and momentum <= momentum_end <= 1."""
+    probability(momentum=momentum)
+    if not momentum <= momentum_end <= 1:
+        raise ValueError(f"momentum_end {momentum_end} is not between momentum {momentum} and 1")
+
+
+def last_blocks(top: int, depth: int) -> None:
+    """`top` of the last blocks of a network of so many are to be averaged."""
+    at_least(1, top=top)
+    if top > depth:
+        raise ValueError(f"top {top} is more than the {depth} blocks of config.model.depth")
+
+
 def share(**shares: float) -> None:
     """Every keyword's value must lie in 0 < share <= 1."""
     for name, value in shares.items():

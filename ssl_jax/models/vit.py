@@ -281,30 +281,14 @@ class ViT(nnx.Module):
         mask_token: jax.Array | None = None,
         train: bool = False,
         key: jax.Array | None = None,
-    ) -> tuple[jax.Array, jax.Array]:
-        """The class token [B, features] and the patches [B, N, features] of images; needs pooling 'cls'.
+    ) -> tuple[jax.Array | None, jax.Array]:
+        """The class token [B, features] (None with pooling 'mean') and the patches [B, N, features] of images.
 
         Args: as for `embed_patches` and `encode`.
         """
         embedded = self.embed_patches(images, hidden=hidden, mask_token=mask_token)
         tokens = self.encode(embedded, train=train, key=key)
-        return tokens[:, 0], tokens[:, 1:]
-
-    def patches(
-        self,
-        images: jax.Array,
-        *,
-        hidden: jax.Array | None = None,
-        mask_token: jax.Array | None = None,
-        train: bool = False,
-        key: jax.Array | None = None,
-    ) -> jax.Array:
-        """The states of all patches of images, [B, N, features], with either pooling.
-
-        Args: as for `embed_patches` and `encode`.
-        """
-        embedded = self.embed_patches(images, hidden=hidden, mask_token=mask_token)
-        return self.encode(embedded, train=train, key=key)[:, int(self.class_token is not None) :]
+        return (None, tokens) if self.class_token is None else (tokens[:, 0], tokens[:, 1:])
 
     def __call__(self, images: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
         """Images float [B, H, W, channels] -> [B, features]."""

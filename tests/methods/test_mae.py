@@ -29,8 +29,9 @@ def test_every_visible_patch_reaches_its_own_place_in_the_decoder(pooling, data_
     np.testing.assert_array_equal(changed.argmax(1), views["visible"][:, 0])
 
 
-def test_hidden_patches_alone_are_painted(data_dir):
-    experiment = build(tiny.config("mae"), data_dir=data_dir, mesh=ONE_DEVICE)
+@pytest.mark.parametrize("name", ["mae", "simmim"])
+def test_hidden_patches_alone_are_painted(name, data_dir):
+    experiment = build(tiny.config(name), data_dir=data_dir, mesh=ONE_DEVICE)
     method, batch = experiment.module(experiment.initial_state()), experiment.batch_at(0)
     original, seen, painted = jax.jit(method.reconstruct)(batch, jax.random.key(0))
     patches = [np.asarray(method.backbone.patchify(image)) for image in (original, seen, painted)]
