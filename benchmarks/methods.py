@@ -2,8 +2,9 @@
 
     python benchmarks/methods.py [--methods simclr byol] [--tables small_openmoji] [--jobs seeds] [--seeds 3] [--quick]
 
-For each method of `configs/small_*.py`, and each of text and sound (`configs/*_kjv.py`, `configs/*_asterisk.py`): one
-run of `launch.py` a seed on each data set (`seeds`); what a run multiplies (`cost`); the largest difference between 1
+For each method of `configs/small_*.py` and `configs/masked_*.py`, and each of text and sound (`configs/*_kjv.py`,
+`configs/*_asterisk.py`): one run of `launch.py` a seed on each data set, and of what the table trains its network for
+further (`seeds`); what a run multiplies (`cost`); the largest difference between 1
 and 8 devices over the first steps (`parallel`); and a run that is killed with SIGKILL and continued, against an
 undisturbed one (`resume`). What was found goes to docs/methods.json, one entry a job, and what is there already of the
 same config is not done again, so the command may be stopped and repeated. docs/methods.md is made of it
@@ -47,7 +48,9 @@ AS_A_USER = {"XLA_FLAGS": ""}  # environment of a run
 FEW = "--config.evaluate.limit=500"  # examples, where the sameness of results is looked at and not how good they are
 
 
-def score(spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool) -> dict:
+def score(
+    spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool, answers: tuple[str, ...] = ()
+) -> dict:
     """One run from its start to its report: its results, its parameters, and seconds from command to exit.
 
     Args:
@@ -57,24 +60,43 @@ def score(spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool
       data_dir: where TFDS data lies.
       quick: does not evaluate during training, which changes no result but the time; so no seconds are given, nor
         whether the run raised the alarm of a collapse, nor what the last diagnosis was.
+      answers: what its network is trained for further, which is not timed.
     """
-    shutil.rmtree(workdir, ignore_errors=True)
-    command = [sys.executable, str(ROOT / "launch.py"), f"--config={spec}", f"--config.seed={seed}"]
-    command += [f"--workdir={workdir}", *([f"--data_dir={data_dir}"] if data_dir else [])]
-    command += ["--config.evaluate.every=0"] if quick else []
     begun = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | AS_A_USER, cwd=ROOT)
-    if done.returncode:
-        raise SystemExit(f"{spec}, seed {seed}: {done.stderr.strip()}")
+    done = _run(spec, seed, workdir, data_dir, *["--config.evaluate.every=0"] * quick)
     seconds, during = time.monotonic() - begun, {}
     if not quick:
         found = json.loads((workdir / DIAGNOSIS).read_text())["evaluations"]
         during = {"seconds": seconds, "alarm": "Collapse, " in done.stderr, "verdict": found[-1]["verdict"]}
     results = json.loads((workdir / "results.json").read_text())
+    for answer in answers:
+        results |= answered(spec, seed, workdir, data_dir, answer)
     mesh = meshes.make_mesh(jax.devices()[:1])
     method = build(methods_page.config_of(spec), data_dir=data_dir, mesh=mesh).method
     sizes = {"parameters": parameter_count(method), "encoder": parameter_count(method.backbone)}
     return {"results": results, **during, **sizes}
+
+
+def _run(spec: str, seed: int, workdir: Path, data_dir: str | None, *overrides: str) -> subprocess.CompletedProcess:
+    """One run of `launch.py` in a folder that is emptied before, from its start to its report."""
+    shutil.rmtree(workdir, ignore_errors=True)
+    command = [sys.executable, str(ROOT / "launch.py"), f"--config={spec}", f"--config.seed={seed}"]
+    command += [f"--workdir={workdir}", *([f"--data_dir={data_dir}"] if data_dir else []), *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | AS_A_USER, cwd=ROOT)
+    if done.returncode:
+        raise SystemExit(f"{spec}, seed {seed}: {done.stderr.strip()}")
+    return done
+
+
+def answered(spec: str, seed: int, workdir: Path, data_dir: str | None, answer: str) -> dict[str, float]:
+    """How often the network of a run, and an untrained one, are right once they are trained for `answer`."""
+    shares = {}
+    for stage, begin in (("pretrained", [f"--config.init_from={workdir}"]), ("untrained", [])):
+        further = workdir.with_name(f"{workdir.name}_{answer}_{stage}")
+        _run(f"{spec}-{answer}", seed, further, data_dir, *begin)
+        results = json.loads((further / "results.json").read_text())
+        shares[f"{stage}/{answer}"] = results["pretrained/accuracy"]
+    return shares
 
 
 def cost(spec: str, data_dir: str | None) -> dict:
@@ -140,12 +162,13 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
             spec, name = methods_page.spec_of(table, method), f"{table}/{method}"
             for seed in range(options.seeds if "seeds" in options.jobs else 0):
                 given = (seed, options.workdir / table / f"{method}_seed{seed}", options.data_dir, options.quick)
+                given += (methods_page.answers_of(table),)
                 yield f"{name}/seed{seed}", functools.partial(score, spec, *given)
             once = {
                 "cost": functools.partial(cost, spec, options.data_dir),
                 "parallel": functools.partial(parallel, spec, options.data_dir),
             }
-            if table == options.tables[0] or table in methods_page.APART:
+            if table == methods_page.first_table_of(method) or table in methods_page.APART:
                 once["resume"] = functools.partial(resume, spec, random.Random(name), options.data_dir)
             yield from ((f"{name}/{job}", once[job]) for job in once if job in options.jobs)
 

@@ -60,6 +60,7 @@ COLUMNS = (
     *("method", "network", "parameters", "encoder", "n"),
     *("kNN", "linear", "untrained kNN", "untrained linear", "TFLOPs", "seconds", "alarms"),
 )
+KINDS = ("small", "masked")  # what configs that hold many methods begin with
 APART = {
     "asterisk": """Sound, with one config a method. The seconds of BEST-RQ and wav2vec 2.0, and that these raised no
 alarm, were taken with version 1.1.0 of the recordings, whose splits differ in some prompts; all else with 2.0.0.
@@ -69,6 +70,12 @@ HuBERT's seconds are of one core, with BERT's on the other""",
 TASKS = """Tasks are what a method is trained for, on held-out examples; features are those of the table above, of raw
 input too: word counts of text (in brackets weighted, TF-IDF), means and deviations of MFCC of sound. Values are per
 cent where they are shares."""
+MEASURED_TOO = {"knn_5shot": "5 labels a class", "attentive": "attentive probe", "fine_tune": "fine-tuned"}
+OWN_TASKS = ("target_skill", "token_accuracy", "rotation_accuracy", "jigsaw_accuracy", "position_accuracy")
+FURTHER = """From the untrained network → from the pretrained one. 5 labels a class: the nearest of five labelled
+pictures a class, mean over 100 draws. Attentive probe: a pooling by attention and a linear classifier on the frozen
+network. Fine-tuned: the whole network, on the labels of the training split; from the untrained network this is
+supervised training with the same budget."""
 PROMISED = """"1 and 8 devices": largest relative difference of the loss over the first {early} steps from the same
 state, and over {steps}{sizes}. Rounding grows where AdamW's first steps divide by gradients that are near 0.
 "Resumes exactly": a run killed with SIGKILL at random steps and continued ends with the same arrays, metrics and
@@ -88,7 +95,8 @@ PROMISES = """
 
 def tables() -> list[str]:
     """The names of the tables: of configs that hold many methods, and of data sets with a config a method."""
-    return [*sorted(path.stem for path in (ROOT / "configs").glob("small_*.py")), *filter(methods_of, APART)]
+    of = lambda kind: sorted(path.stem for path in (ROOT / "configs").glob(f"{kind}_*.py"))
+    return [*(table for kind in KINDS for table in of(kind)), *filter(methods_of, APART)]
 
 
 @functools.cache
@@ -96,7 +104,23 @@ def methods_of(table: str) -> tuple[str, ...]:
     """The methods that a table compares."""
     if table in APART:
         return tuple(sorted(path.stem.removesuffix(f"_{table}") for path in (ROOT / "configs").glob(f"*_{table}.py")))
-    return tuple(runpy.run_path(str(ROOT / "configs" / f"{table}.py"))["METHODS"])
+    return tuple(_many(table)["METHODS"])
+
+
+@functools.cache
+def answers_of(table: str) -> tuple[str, ...]:
+    """What the networks of a table are trained further for, on the labels."""
+    return () if table in APART else tuple(_many(table).get("ANSWERS", ()))
+
+
+def _many(table: str) -> dict[str, Any]:
+    """The names in a config that holds many methods."""
+    return runpy.run_path(str(ROOT / "configs" / f"{table}.py"))
+
+
+def first_table_of(method: str) -> str:
+    """The first table that compares a method with others."""
+    return next(table for table in tables() if method in methods_of(table))
 
 
 def spec_of(table: str, method: str) -> str:
@@ -107,7 +131,7 @@ def spec_of(table: str, method: str) -> str:
 
 def measures_of(table: str, method: str) -> tuple[str, ...]:
     """What is measured of a method's runs: features, and what its config promises beside them."""
-    promised = config_of(spec_of(table, method))["expected"]["margins"] if table in APART else {}
+    promised = config_of(spec_of(table, method))["expected"]["margins"]
     return (*MEASURES, *(name for name in promised if name not in MEASURES))
 
 
@@ -119,13 +143,16 @@ def config_of(spec: str) -> dict[str, Any]:
 
 def digest(key: str) -> str:
     """Of all in its config that may change the result of a job, table/method/job; not of the code."""
-    table, method, _ = key.split("/")
-    return digest_of(config_of(spec_of(table, method)))
+    table, method, job = key.split("/")
+    spec = spec_of(table, method)
+    further = [config_of(f"{spec}-{answer}") for answer in answers_of(table) if job.startswith("seed")]
+    return digest_of(config_of(spec), *further)
 
 
-def digest_of(config: dict[str, Any]) -> str:
-    """Of the leaves of a plain config that may change a result."""
-    leaves = configs.without(config, *SIDE_PARTS)
+def digest_of(config: dict[str, Any], *further: dict[str, Any]) -> str:
+    """Of the leaves of a plain config, and of those of what comes after it, that may change a result."""
+    first, *others = (configs.without(one, *SIDE_PARTS) for one in (config, *further))
+    leaves = [first, *others] if others else first
     return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -202,7 +229,8 @@ def _table(table: str, names: list[str], found: dict) -> str:
     lines += [_filled(f"{APART[table]}.") + "\n"] if table in APART else []
     lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     lines += [_row(table, name, runs, found.get(f"{table}/{name}/cost")) for name, runs in by_name.items()]
-    return "\n".join(lines + (_tasks(table, by_name) if table in APART else _below(table, by_name))) + "\n"
+    lines += _tasks(table, by_name) if table in APART else _below(table, by_name)
+    return "\n".join(lines + (_further(table, by_name) if answers_of(table) else [])) + "\n"
 
 
 def _below(table: str, by_name: dict[str, list[dict]]) -> list[str]:
@@ -210,6 +238,21 @@ def _below(table: str, by_name: dict[str, list[dict]]) -> list[str]:
     first = next(iter(by_name.values()))[0]["results"]
     raw = [f"{100 * first[f'raw/{measure}']:.1f}" for measure in MEASURES]
     return [f"\nRaw pixels: kNN {raw[0]}, linear {raw[1]}.", "", _filled(f"The same for all: {_in_common(table)}.")]
+
+
+def _further(table: str, by_name: dict[str, list[dict]]) -> list[str]:
+    """A table of what a few labels, and training further on all, make of the networks; and of their own tasks."""
+    measures = ("knn_5shot", *answers_of(table))
+    columns = ("method", *(MEASURED_TOO[measure] for measure in measures), "its own task, held out")
+    lines = ["", _filled(FURTHER), "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for name, runs in by_name.items():
+        both = [
+            " → ".join(_spread(runs, f"{of}/{measure}") for of in ("untrained", "pretrained")) for measure in measures
+        ]
+        tasks = [key for key in OWN_TASKS if f"pretrained/{key}" in runs[0]["results"]]
+        told = (f"{report_names.metric(key)} {_measured(runs, f'pretrained/{key}')}" for key in tasks)
+        lines.append(f"| {' | '.join((name, *both, ', '.join(told)))} |")
+    return lines
 
 
 def _tasks(table: str, by_name: dict[str, list[dict]]) -> list[str]:
@@ -323,7 +366,7 @@ def _papers_encoder(name: str) -> str:
     """Of each different paper's config of the method, its network and the parameters that its source states."""
     cells = []
     for path in sorted((ROOT / "configs").glob("*.py")):
-        if path.stem.startswith("small_"):
+        if path.stem.startswith(KINDS):
             continue
         config = config_of(str(path))
         stated, place = config["expected"].get("parameters"), path.stem.partition("_imagenet_")[2]

@@ -10,6 +10,7 @@ import sys
 import jax
 import pytest
 
+from benchmarks import methods_page
 from ssl_jax import config as configs
 from ssl_jax.evaluate import score_names
 from ssl_jax.experiment import check
@@ -23,8 +24,13 @@ from tests.killed import compiling_little
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").glob("*.py"))
-TABLES = [path for path in FILES if path.stem.startswith("small_")]
+TABLES = [path for path in FILES if path.stem.startswith(methods_page.KINDS)]
 VARIANTS = [f"{path}:{name}" for path in TABLES for name in runpy.run_path(str(path))["METHODS"]]
+ANSWERS = [
+    f"{spec}-{answer}"
+    for spec in VARIANTS
+    for answer in methods_page.answers_of(pathlib.Path(spec).name.partition(".")[0])
+]
 # Run from start to report: two networks of pictures, and text. Of the others the train step is traced, and their
 # methods run in tests/methods.
 SMOKE = ("simclr_imagenet_rn50", "mae_imagenet_vit_b16", "bert_base")
@@ -41,19 +47,20 @@ SIZED_ENCODERS = {"byol_librispeech_cnn", "mae_librispeech_vit_b16"}
 SIZED_SPEECH = {"wav2vec2_librispeech_base", "hubert_librispeech_base"}
 WITHOUT_SIZE = {path.stem for path in PAPERS if "cifar10" in path.stem} | {"lejepa_imagenet_vit_h14"}
 WITHOUT_SIZE |= {*SPEECH} - SIZED_SPEECH - SIZED_ENCODERS
-WITHOUT_MULTIPLY_ADDS = WITHOUT_SIZE | {"dinov2_imagenet_vit_l16", *TEXT, *SPEECH}
+WITHOUT_MULTIPLY_ADDS = WITHOUT_SIZE | {"dinov2_imagenet_vit_l16", "i_jepa_imagenet_vit_h14", *TEXT, *SPEECH}
 OWN = [str(path) for path in FILES if path not in PAPERS]
 papers = pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
 
 
-@pytest.mark.parametrize("spec", [*OWN, *VARIANTS], ids=lambda spec: spec.rpartition("/")[2])
+@pytest.mark.parametrize("spec", [*OWN, *VARIANTS, *ANSWERS], ids=lambda spec: spec.rpartition("/")[2])
 def test_config_is_valid(spec):
     check(configs.plain(configs.load(spec)))
 
 
-def test_tables_of_small_configs_hold_the_same_methods():
-    methods = [set(runpy.run_path(str(path))["METHODS"]) for path in TABLES]
-    assert all(names == methods[0] for names in methods)
+@pytest.mark.parametrize("kind", methods_page.KINDS)
+def test_tables_of_a_kind_hold_the_same_methods(kind):
+    methods = [set(methods_page.methods_of(table)) for table in methods_page.tables() if table.startswith(kind)]
+    assert len(methods) > 1 and all(names == methods[0] for names in methods)
 
 
 @papers

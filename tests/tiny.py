@@ -97,6 +97,9 @@ _PARTS = dict(
         optimizer=dict(_COMMON["optimizer"], frozen=("backbone.patch_embedding",)),
     ),
     supervised=dict(_DIGITS, method=dict(name="supervised", label_smoothing=0.1), optimizer=_FAST),
+    attentive_probe=dict(
+        _HIDDEN, model=dict(_VIT, pooling="cls"), method=dict(name="attentive_probe", heads=2), optimizer=_FAST
+    ),
     sup_con=dict(_DIGITS, method=dict(name="sup_con", temperature=0.5, **_HEAD), optimizer=_FAST),
     nnclr=dict(_DIGITS, method=dict(name="nnclr", temperature=0.5, queue_size=128, predictor_hidden=64, **_WIDE_HEAD)),
     dcl=dict(_DIGITS, method=dict(name="dcl", temperature=0.2, **_WIDE_HEAD)),

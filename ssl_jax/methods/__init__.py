@@ -2,6 +2,7 @@
 
 from ssl_jax.methods.albert import ALBERT
 from ssl_jax.methods.apc import APC
+from ssl_jax.methods.attentive_probe import AttentiveProbe
 from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.best_rq import BestRQ
@@ -45,6 +46,7 @@ from ssl_jax.methods.word2vec import Word2Vec
 METHODS = {
     "albert": ALBERT,
     "apc": APC,
+    "attentive_probe": AttentiveProbe,
     "barlow_twins": BarlowTwins,
     "bert": BERT,
     "best_rq": BestRQ,

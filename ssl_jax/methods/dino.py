@@ -13,6 +13,7 @@ from ssl_jax.models.teaching import Teaching, teacher_of
 class DINO(nnx.Module):
     """A student predicts, from any crop, what a slowly following teacher makes of the large ones (algorithm 1)."""
 
+    evaluated = "target_backbone"
     collapse_causes = (
         "the teacher's output is not centred (one prototype takes all) or not sharpened (all become alike: "
         "teacher_temperature too high), or momentum is too low"

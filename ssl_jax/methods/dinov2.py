@@ -16,6 +16,7 @@ class DINOv2(nnx.Module):
     """DINO on class tokens, iBOT on hidden patches, KoLeo to spread the class tokens (section 4)."""
 
     least_batch = 2
+    evaluated = "target_backbone"
     collapse_causes = (
         "the teacher's output is neither balanced nor centred, or not sharpened (teacher_temperature too high), "
         "or momentum is too low"

@@ -17,6 +17,7 @@ from ssl_jax.models.teaching import teacher_of
 class IJEPA(nnx.Module):
     """From a large block of an image, predicts what a slowly following encoder makes of smaller blocks (section 3)."""
 
+    evaluated = "target_backbone"
     collapse_causes = "momentum is too low, the learning rate too high, or the target blocks are too small"
 
     def __init__(

@@ -16,6 +16,7 @@ from ssl_jax.models.teaching import Teaching, teacher_of
 class IBOT(nnx.Module):
     """DINO on class tokens, and the same for each patch that is hidden from the student (section 3.1, algorithm 1)."""
 
+    evaluated = "target_backbone"
     collapse_causes = (
         "the teacher's output is not sharpened (a teacher temperature too high), the centres move too slowly, or "
         "momentum is too low"

@@ -21,6 +21,7 @@ class MSN(nnx.Module):
     """
 
     least_batch = 2
+    evaluated = "target_backbone"
     collapse_causes = "me_max_weight is 0 while targets are not balanced, or target_sharpening is not below 1"
 
     def __init__(

@@ -142,7 +142,7 @@ def check_patches(method: str, backbone: Any) -> None:
       ValueError: it is not.
     """
     if not hasattr(backbone, "embed_patches"):
-        raise ValueError(f"{method} hides patches, so config.model must be a vit, not {type(backbone).__name__}")
+        raise ValueError(f"{method} works on patches, so config.model must be a vit, not {type(backbone).__name__}")
 
 
 def check_any_patches(method: str, backbone: Any) -> None:

@@ -7,6 +7,7 @@ _STAGE_NAMES = {"raw": "Raw input", "untrained": "Untrained", "pretrained": "Pre
 _METHODS = {
     "albert": "ALBERT",
     "apc": "APC",
+    "attentive_probe": "Attentive probe",
     "barlow_twins": "Barlow Twins",
     "bert": "BERT",
     "best_rq": "BEST-RQ",

@@ -240,6 +240,41 @@ def warmup_linear(peak: float, steps: int, *, warmup_steps: int = 0, end_factor:
     return optax.join_schedules([optax.linear_schedule(0.0, peak, max(warmup_steps, 1)), decay], [warmup_steps])
 
 
+def warmup_multistep(
+    peak: float,
+    steps: int,
+    *,
+    warmup_steps: int = 0,
+    start_factor: float = 0.0,
+    at: tuple[float, ...],
+    factor: float = 0.1,
+) -> optax.Schedule:
+    """Linear from `start_factor * peak` to `peak` over `warmup_steps`, then `peak`, times `factor` at each of `at`.
+
+    Args:
+      peak: the highest rate.
+      steps: of the whole run.
+      warmup_steps: steps of the rise.
+      start_factor: where it starts.
+      at: shares of the run after which the rate is multiplied; (0.875,) of 800 epochs is after 700.
+      factor: what it is multiplied by.
+
+    Raises:
+      ValueError: a setting is out of its range, or the rate would be multiplied while it still rises.
+    """
+    _check_warmup(warmup_steps, steps)
+    settings.at_least(0, start_factor=start_factor)
+    settings.positive(factor=factor)
+    places = [int(share * steps) for share in at]
+    if not all(warmup_steps < place < steps for place in places):
+        raise ValueError(
+            f"at {at} are not shares of the run between its warm-up ({warmup_steps} of {steps} steps) and 1"
+        )
+    rise = optax.linear_schedule(start_factor * peak, peak, max(warmup_steps, 1))
+    lowered = optax.piecewise_constant_schedule(peak, {place - warmup_steps: factor for place in places})
+    return optax.join_schedules([rise, lowered], [warmup_steps])
+
+
 def warmup_hold_decay(
     peak: float,
     steps: int,
@@ -314,6 +349,7 @@ SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
     "warmup_cosine": warmup_cosine,
     "warmup_linear": warmup_linear,
     "warmup_hold_decay": warmup_hold_decay,
+    "warmup_multistep": warmup_multistep,
     "constant": constant,
     "inverse_sqrt": inverse_sqrt,
 }

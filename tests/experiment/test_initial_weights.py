@@ -4,12 +4,14 @@ import json
 import shutil
 
 import jax
+import ml_collections
 import numpy as np
 import pytest
 from flax import nnx
 
 from ssl_jax import experiment, interop
 from ssl_jax.errors import UserError
+from ssl_jax.experiment import trained
 from ssl_jax.interop.table import LOADED
 from ssl_jax.train import mesh as meshes
 from tests import tiny
@@ -159,3 +161,65 @@ def test_sound_is_heard_as_these_weights_are_used_to(data_dir, tmp_path):
         with pytest.raises(UserError, match=message):
             built.initial_weights()
         (folder / "preprocessor_config.json").write_text(files)
+
+
+LESS = dict(tasks=(), during=(), diagnostics=False)
+
+
+def trained_for_a_moment(method, data_dir, folder):
+    """A run of two steps, and its config."""
+    config = tiny.config(method, steps=2, schedule=dict(warmup_steps=1), evaluate=LESS)
+    assert experiment.run(config, folder, data_dir=data_dir) == 0
+    return config
+
+
+def further(method, config, folder):
+    """The config of a method that begins with what a run of `config` has learnt."""
+    same = {part: ml_collections.ConfigDict(config[part]) for part in ("model", "views", "data")}
+    return tiny.config(method, **same) | {"init_from": str(folder)}
+
+
+@pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
+@pytest.mark.parametrize(("method", "evaluated"), [("mae", "backbone"), ("i_jepa", "target_backbone")])
+def test_a_run_begins_with_the_network_that_another_is_evaluated_by(method, evaluated, data_dir, tmp_path):
+    config = trained_for_a_moment(method, data_dir, tmp_path / "run")
+    learnt = trained.load(tmp_path / "run", data_dir=data_dir).method
+    wanted = jax.tree.leaves(nnx.state(getattr(learnt, evaluated)))
+    for name in ("supervised", "attentive_probe"):
+        ours = first_method(further(name, config, tmp_path / "run"), data_dir)
+        found = jax.tree.leaves(nnx.state(ours.backbone))
+        assert all(np.array_equal(*pair) for pair in zip(found, wanted, strict=True))
+        images = {"image": np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)}
+        if name == "supervised":
+            np.testing.assert_array_equal(ours.embed(images), learnt.embed(images))
+    untrained = jax.tree.leaves(nnx.state(getattr(first_method(config, data_dir), evaluated)))
+    assert not all(np.array_equal(*pair) for pair in zip(untrained, wanted, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_of_a_resnet_hands_on_its_statistics(data_dir, tmp_path):
+    config = trained_for_a_moment("simclr", data_dir, tmp_path / "run")
+    learnt = trained.load(tmp_path / "run", data_dir=data_dir).method
+    ours = first_method(further("supervised", config, tmp_path / "run"), data_dir)
+    for kind in (nnx.Param, nnx.BatchStat):
+        assert jax.tree.leaves(nnx.state(ours.backbone, kind))
+        assert all(jax.tree.leaves(same(nnx.state(ours.backbone, kind), nnx.state(learnt.backbone, kind))))
+
+
+def test_runs_that_do_not_fit(data_dir, tmp_path):
+    config = tiny.config("mae")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    begins = further("supervised", config, tmp_path)
+    resnet = tiny.config("simclr")["model"]
+    for changes, message in (
+        (
+            {"model": config["model"] | {"depth": 1}},
+            "depth 2, and here it is 1. Set config.model.depth to 2.",
+        ),
+        ({"model": config["model"] | {"pooling": "cls"}}, "config.model.pooling 'mean', and here it is 'cls'"),
+        ({"views": config["views"] | {"mean": (0.5,)}}, r"config.views.mean \(0.3,\), and here it is \(0.5,\)"),
+        ({"model": resnet}, "is a vit, and config.model.name is 'resnet'"),
+        ({"model": config["model"] | {"drop_path": 0.1}}, "has no checkpoint that can be read"),
+    ):
+        with pytest.raises(UserError, match=message):
+            experiment.build(begins | changes, data_dir=data_dir).initial_weights()

@@ -122,7 +122,7 @@ def test_impossible_settings(settings, message):
 
 
 def test_needs_a_vit_with_a_class_token():
-    with pytest.raises(ValueError, match="DINOv2 hides patches, so config.model must be a vit, not ResNet"):
+    with pytest.raises(ValueError, match="DINOv2 works on patches, so config.model must be a vit, not ResNet"):
         dinov2(ResNet(stage_sizes=(1,), base_width=4, channels=1, rngs=nnx.Rngs(0)))
     with pytest.raises(ValueError, match="DINOv2 needs a class token"):
         dinov2(vit(pooling="mean"))

@@ -92,7 +92,7 @@ def test_impossible_settings(name, settings, message, data_dir):
 
 @pytest.mark.parametrize("name", [*COUNTS, "i_jepa"])
 def test_nothing_but_a_vit_hides_patches(name, data_dir):
-    with pytest.raises(UserError, match="hides patches, so config.model must be a vit, not ResNet"):
+    with pytest.raises(UserError, match="works on patches, so config.model must be a vit, not ResNet"):
         probe.made(name, data_dir, parts={"model": ml_collections.ConfigDict(RESNET)})
 
 

@@ -131,7 +131,7 @@ def test_impossible_settings(settings, message):
 
 
 def test_needs_a_vit_with_a_class_token():
-    with pytest.raises(ValueError, match="iBOT hides patches, so config.model must be a vit, not ResNet"):
+    with pytest.raises(ValueError, match="iBOT works on patches, so config.model must be a vit, not ResNet"):
         ibot(ResNet(stage_sizes=(1,), base_width=4, channels=1, rngs=nnx.Rngs(0)))
     with pytest.raises(ValueError, match="iBOT needs a class token: set config.model.pooling to 'cls'"):
         ibot(vit(pooling="mean"))

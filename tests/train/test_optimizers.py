@@ -181,6 +181,16 @@ def test_held_rate_rises_and_falls():
         optimizers.warmup_hold_decay(2.0, 50, warmup_steps=10, decay_steps=41)
 
 
+def test_a_rate_that_falls_in_steps():
+    """50 steps: ten up from a hundredth, a tenth from the 30th on, a hundredth from the 40th on."""
+    schedule = optimizers.warmup_multistep(2.0, 50, warmup_steps=10, start_factor=0.01, at=(0.6, 0.8), factor=0.1)
+    for step, value in {0: 0.02, 5: 1.01, 10: 2.0, 29: 2.0, 30: 0.2, 39: 0.2, 40: 0.02, 49: 0.02}.items():
+        np.testing.assert_allclose(schedule(step), value, rtol=1e-5)
+    for at in (0.1,), (1.0,):
+        with pytest.raises(ValueError, match=r"are not shares of the run between its warm-up \(10 of 50 steps\) and 1"):
+            optimizers.warmup_multistep(2.0, 50, warmup_steps=10, at=at)
+
+
 def test_stretched_cosines_stop_on_their_way():
     """`WarmupCosineSchedule` and `CosineWDSchedule` of facebookresearch/msn, src/utils.py, with T_max = 1.25 runs."""
     rate = optimizers.warmup_cosine(2.0, 40, warmup_steps=10, start_factor=0.2, end_factor=0.1, stretch=1.25)

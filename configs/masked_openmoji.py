@@ -1,0 +1,76 @@
+"""Masked and predictive methods on 32x32 OpenMoji pictures, with one network and about as much compute each.
+
+    python launch.py --config=configs/masked_openmoji.py:mae
+    python launch.py --config=configs/masked_openmoji.py:mae-fine_tune --config.init_from=runs/masked_openmoji_mae
+    python launch.py --config=configs/masked_openmoji.py:mae-attentive --config.init_from=runs/masked_openmoji_mae
+
+The network is a ViT of three layers, 96 wide, on patches of 4 pixels; a batch is 128 pictures. Steps are so many that
+the train steps of each method multiply about as much, 9e12 times; MAE's are cheap, as it sees a quarter of the patches.
+`METHODS` has what differs between methods. `fine_tune` trains the whole network on the labels for 400 steps,
+`attentive` a pooling by attention on the frozen one; without `init_from` both begin with a random network.
+"""
+
+import ml_collections
+
+from ssl_jax.errors import unknown
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as the views of masked methods have them
+_COARSE = dict(views=dict(crop_scale=(0.5, 1.0)))
+METHODS = dict(
+    mae=dict(steps=3000, method=dict(decoder_width=48, decoder_depth=1, decoder_heads=3)),
+    simmim=dict(steps=1000, method=dict(mask_unit=8)),
+    mask_feat=dict(steps=1000, method=dict(cell=4), **_COARSE),
+    data2vec_vision=dict(
+        steps=740,
+        model=dict(pooling="cls", layer_scale=0.1),
+        method=dict(top=2, min_block=6, momentum=0.99),
+    ),
+    i_jepa=dict(
+        steps=780,
+        method=dict(least_visible=8, predictor_width=48, predictor_depth=2, predictor_heads=3, momentum=0.99),
+    ),
+    rotation=dict(steps=1000, batch_size=32),
+    jigsaw=dict(steps=1950, method=dict(tiles=4, tile_size=12, orders=24, tile_features=64, hidden=256)),
+    relative_position=dict(steps=3850, method=dict(crop_size=12, gap=4, jitter=2, hidden=256)),
+)
+"""By method, what differs from the common settings: leaf -> value, or part -> leaf -> value."""
+ANSWERS = dict(
+    fine_tune=dict(
+        steps=400,
+        views=dict(name="simclr", strength=0.5, blur=0.0, mean=_MEAN, std=_STD),
+        method=dict(name="supervised", label_smoothing=0.1),
+        optimizer=dict(layer_decay=0.75),
+    ),
+    attentive=dict(steps=400, method=dict(name="attentive_probe", heads=3)),
+)
+"""By what is asked of a network that a method has trained: what differs from the method's own settings."""
+
+
+def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
+    method, _, answer = variant.partition("-")
+    if method not in METHODS or answer not in ("", *ANSWERS):
+        valid = [*METHODS, *(f"{name}-{answer}" for name in METHODS for answer in ANSWERS)]
+        raise unknown("variant of masked_openmoji", variant, sorted(valid))
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+    config.batch_size = 128
+    config.log_every = 20
+    config.data = dict(modality="image", name="openmoji", image_size=32)
+    config.views = dict(name="mae")
+    config.model = dict(
+        name="vit", size="Ti", image_size=32, patch_size=4, width=96, depth=3, heads=3, mlp_dim=384, pooling="mean"
+    )
+    config.method = dict(name=method)
+    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=50)
+    config.checkpoint = dict(every=500, keep=2)
+    config.evaluate = dict(every=500, tasks=("knn_5shot", "knn_full", "linear"))
+    config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
+    config.update(METHODS[method])
+    if answer:
+        del config.method, config.views
+        config.method, config.views = dict(), dict(name="mae")
+        config.evaluate = dict(tasks=())
+        config.batch_size = 128
+        config.update(ANSWERS[answer])
+    return config
