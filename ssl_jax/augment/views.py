@@ -63,6 +63,7 @@ class PhotoView:
       std: divided by; None: 1.
 
     Attributes:
+      spec: as given.
       train: (key, example) -> one random view of one example, the first of a pair, float32 [S, S, C]. `per_example`
         draws one order of colour jitter a step for the whole batch, as kornia does.
       second: likewise, the second of a pair; `train` itself where they do not differ.
@@ -110,7 +111,7 @@ class PhotoView:
         mean: tuple[float, ...] | None = None,
         std: tuple[float, ...] | None = None,
     ):
-        self.shape = _view_shape(spec, out_size)
+        self.spec, self.shape = spec, _view_shape(spec, out_size)
         self.local_crops, self.local_shape = local_crops, _local_shape(local_crops, local_size, self.shape)
         _check_crop(crop_scale, crop_ratio, interpolation)
         _check_crop(local_scale, crop_ratio, interpolation, name="local_scale")
@@ -243,7 +244,7 @@ class MAEView:
         mean: tuple[float, ...] | None = IMAGENET_MEAN,
         std: tuple[float, ...] | None = IMAGENET_STD,
     ):
-        self.shape = _view_shape(spec, out_size)
+        self.spec, self.shape = spec, _view_shape(spec, out_size)
         _check_crop(crop_scale, crop_ratio, interpolation)
         _check_probabilities(flip=flip)
         self._crop = {"scale": crop_scale, "ratio": crop_ratio}
@@ -301,7 +302,7 @@ class AffineView:
         mean: tuple[float, ...] | None = None,
         std: tuple[float, ...] | None = None,
     ):
-        self.shape = _view_shape(spec, out_size)
+        self.spec, self.shape = spec, _view_shape(spec, out_size)
         _check_range("scale", scale)
         if not 0 <= shear < 90:
             raise ValueError(f"shear {shear} is not in [0, 90) degrees")

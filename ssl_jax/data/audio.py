@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from ssl_jax.data import catalogue, files, order, progress, sound, vocabulary, wordpiece
+from ssl_jax.data import catalogue, files, order, progress, sound, spelling
 from ssl_jax.data.image import check_feeding
 from ssl_jax.data.records import Records
 from ssl_jax.data.spec import Spec
+from ssl_jax.data.spelling import Spelling
 from ssl_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -86,13 +86,11 @@ class AudioData:
             raise ValueError(f"sample_rate {sample_rate} is not positive; write Hz, e.g. 16000, or None: as recorded")
         if seconds < FRAME_SECONDS:
             raise ValueError(f"seconds {seconds} is less than {FRAME_SECONDS}, one frame of a spectrogram")
-        if text_length < 3:
-            raise ValueError(f"text_length {text_length} is not at least 3: [CLS], a word and [SEP]")
-        if vocab_size < 1:
-            raise ValueError(f"vocab_size {vocab_size} is not positive")
+        spelling.check(text_length=text_length, vocab_size=vocab_size)
         self.name, self.data_dir = name, data_dir
         self.splits = (train_split, eval_train_split or train_split, eval_split)
         self.audio_key, self.label_key, self.text_key = audio_key, label_key, text_key
+        self.text_keys = () if text_key is None else (text_key,)
         self.text_length, self.vocab_size = text_length, vocab_size
         self.seconds, self.sample_rate = seconds, sample_rate
         self.cache, self.workers, self.prefetch, self.mock = cache, workers, prefetch, mock
@@ -112,28 +110,23 @@ class AudioData:
             num_classes=0 if feature is None else feature.num_classes or 0,
             class_names=() if feature is None or not feature.num_classes else tuple(feature.names),
             sample_rate=rate,
-            **({} if self.text_key is None else self._special_tokens()),
+            **self._special_tokens,
         )
 
     @property
     def _text_shapes(self) -> dict[str, tuple[int, ...]]:
         return {} if self.text_key is None else {"tokens": (self.text_length,)}
 
+    @property
     def _special_tokens(self) -> dict:
-        found = vocabulary.of(self.spelling.tokenizer)
-        special = {f"{name}_id": getattr(found, f"{name}_id") for name in ("pad", "unk", "cls", "sep", "mask")}
-        # Made-up texts hold too few words to fill the vocabulary that is asked for.
-        size = max(found.size, self.vocab_size) if self.mock else found.size
-        return special | {"vocab_size": size, "special_ids": found.special_ids}
+        least = self.vocab_size if self.mock else 0
+        return {} if self.text_key is None else self.spelling.special_tokens(at_least=least)
 
     @functools.cached_property
-    def spelling(self) -> "Spelling":
+    def spelling(self) -> Spelling:
         """How texts become tokens; learnt from the training split the first time."""
         texts = Records(self.name, self.data_dir, self.splits[0], (self.text_key,), self.mock)
-        identity = texts.fingerprint() | {"vocab_size": self.vocab_size, "format": _CACHE_FORMAT}
-        folder = self._cache_dir / f"{files.slug(self.name)}-tokenizer-{_key(identity)}"
-        learn = functools.partial(_learn, texts, self.text_key, self.vocab_size)
-        return Spelling(files.build(folder, learn) / "tokenizer.json", self.text_length)
+        return spelling.learnt(texts, vocab_size=self.vocab_size, length=self.text_length, root=self._cache_dir)
 
     @property
     def tokenizer(self) -> "tokenizers.Tokenizer":
@@ -174,8 +167,8 @@ class AudioData:
 
     def _open(self, split: str) -> "AudioSource | CachedAudio":
         records, rates = self._records(split), (self.recorded_rate, self.spec.sample_rate)
-        spelling = None if self.text_key is None else self.spelling
-        source = AudioSource(records, self.audio_key, self.label_key, self.text_key, rates, self.spec, spelling)
+        spelled = None if self.text_key is None else self.spelling
+        source = AudioSource(records, self.audio_key, self.label_key, self.text_key, rates, self.spec, spelled)
         if self.cache == "auto":
             wanted = not self.mock and records.split_info().num_bytes <= _CACHE_LIMIT
         else:
@@ -203,49 +196,8 @@ def _check_features(info: Records, audio_key: str, label_key: str | None, text_k
         raise UserError(
             f"config.data.label_key: feature {label_key!r} of {info.name!r} is no class label; set None to do without."
         )
-    if text_key is not None and not isinstance(info.feature(text_key, "text_key"), tfds.features.Text):
-        raise UserError(f"config.data.text_key: feature {text_key!r} of {info.name!r} is not a text.")
-
-
-@dataclasses.dataclass(frozen=True)
-class Spelling:
-    """Texts to tokens.
-
-    Attributes:
-      file: the tokenizer.json.
-      length: tokens of a text, [CLS] and [SEP] included.
-    """
-
-    file: Path
-    length: int
-
-    @functools.cached_property
-    def tokenizer(self) -> "tokenizers.Tokenizer":
-        """The `tokenizers.Tokenizer`."""
-        return vocabulary.load(self.file)
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """int32 [texts, length]: [CLS] words [SEP], cut where they are too many, and padding."""
-        special = vocabulary.of(self.tokenizer)
-        tokens = np.full((len(texts), self.length), special.pad_id, np.int32)
-        for row, found in enumerate(self.tokenizer.encode_batch(list(texts), add_special_tokens=False)):
-            words = found.ids[: self.length - 2]
-            tokens[row, : len(words) + 2] = [special.cls_id, *words, special.sep_id]
-        return tokens
-
-    def __getstate__(self) -> dict:
-        return {"file": self.file, "length": self.length}
-
-
-def _learn(records: Records, text_key: str, vocab_size: int, folder: Path) -> None:
-    """Trains a tokenizer on all texts and saves it."""
-
-    def texts():
-        for indices in np.array_split(np.arange(len(records)), -(-len(records) // 256)):
-            yield from (record[text_key].decode(errors="replace") for record in records.read(indices))
-
-    with progress.announced(f"Learning {vocab_size:,} word pieces from {records.name} ({records.split})"):
-        wordpiece.train(texts, vocab_size).save(str(folder / "tokenizer.json"))
+    if text_key is not None:
+        spelling.check_feature(info, text_key, "text_key")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -290,7 +242,7 @@ class AudioSource:
 
     def texts(self, indices: np.ndarray) -> list[str]:
         """What is spoken in the recordings at `indices` (int64 [n]); only with a `text_key`."""
-        return [record[self.text_key].decode(errors="replace") for record in self.records.read(indices)]
+        return spelling.of_records(self.records.read(indices), [self.text_key])
 
     def whole(self, indices: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
         """All samples (int16) of the recordings at `indices` at the wanted rate, their labels (int32 [n]), their texts.
@@ -299,7 +251,7 @@ class AudioSource:
         """
         records = self.records.read(indices)
         labels = [-1 if self.label_key is None else record[self.label_key] for record in records]
-        texts = ["" if self.text_key is None else record[self.text_key].decode(errors="replace") for record in records]
+        texts = [""] * len(records) if self.text_key is None else spelling.of_records(records, [self.text_key])
         sounds = [self._decoded(record[self.audio_key], index) for record, index in zip(records, indices)]
         return sounds, np.asarray(labels, np.int32), texts
 
@@ -382,12 +334,8 @@ class CachedAudio:
 def cached(source: AudioSource, root: Path) -> CachedAudio:
     """The same recordings, decoded into a folder under `root`; those of an earlier run are used if they are whole."""
     identity = source.records.fingerprint() | {"rates": source.rates, "format": _CACHE_FORMAT}
-    folder = root / f"{files.slug(source.records.name)}-{files.slug(source.records.split)}-{_key(identity)}"
+    folder = root / f"{files.slug(source.records.name)}-{files.slug(source.records.split)}-{files.key(identity)}"
     return CachedAudio(files.build(folder, functools.partial(_write, source)), source.spec, source.spelling)
-
-
-def _key(identity: dict) -> str:
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _write(source: AudioSource, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -47,6 +48,11 @@ def cache_dir(data_dir: str) -> Path:
 def slug(name: str) -> str:
     """`name` made fit for a file name."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-")
+
+
+def key(identity: dict) -> str:
+    """Of a cache: 16 letters that say what decides its content."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager

@@ -3,17 +3,19 @@
 import contextlib
 import dataclasses
 import functools
-import hashlib
-import json
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from ssl_jax.data import catalogue, files, pictures, progress
+from ssl_jax.data import catalogue, files, pictures, progress, spelling
 from ssl_jax.data.records import Records
 from ssl_jax.data.spec import Spec
+from ssl_jax.data.spelling import Spelling
 from ssl_jax.errors import UserError
+
+if TYPE_CHECKING:
+    import tokenizers
 
 _CACHE_LIMIT = 4 * 2**30  # bytes of decoded pictures that 'auto' still caches
 _CACHE_FORMAT = 1  # raise when what is written changes
@@ -24,8 +26,10 @@ _CHUNK = 1024  # records decoded at a time while a cache is built
 class ImageData:
     """Pictures and labels of a TFDS set.
 
-    Examples are dicts: `image` uint8 [height, width, channels], `label` int32 (-1 where the set has no labels) and,
-    where pictures of different shapes were put on one canvas, `size` int32 [2], the original height and width.
+    Examples are dicts: `image` uint8 [height, width, channels], `label` int32 (-1 where the set has no labels); where
+    pictures of different shapes were put on one canvas, `size` int32 [2], the original height and width; and, with
+    `text_keys`, `tokens` int32 [texts, text_length], what is said of the picture: [CLS] words [SEP] [PAD]... An empty
+    text has no words.
     """
 
     def __init__(
@@ -38,6 +42,9 @@ class ImageData:
         eval_split: str = "test",
         image_key: str = "image",
         label_key: str | None = "label",
+        text_keys: tuple[str, ...] = (),
+        text_length: int = 16,
+        vocab_size: int = 4096,
         image_size: int | None = None,
         cache: Literal["auto", "always", "never"] = "auto",
         workers: int = 0,
@@ -54,6 +61,9 @@ class ImageData:
           eval_split: split that evaluations are tested on.
           image_key: feature that holds the picture.
           label_key: feature that holds the class; None: there are no labels.
+          text_keys: features that hold what is said of the picture, as in several languages; (): none is read.
+          text_length: tokens of a text, [CLS] and [SEP] included.
+          vocab_size: tokens of the WordPiece vocabulary that is learnt from all these texts of the training split.
           image_size: side in pixels of the square canvas all pictures are resized to; None leaves them as they are,
             where all have one shape.
           cache: whether to decode the set once, to a memory-mapped file: 'auto' does when it takes at most 4 GiB.
@@ -66,6 +76,10 @@ class ImageData:
             raise ValueError(f"cache {cache!r} is not 'auto', 'always' or 'never'")
         if image_size is not None and image_size < 1:
             raise ValueError(f"image_size {image_size} is not positive")
+        spelling.check(text_length=text_length, vocab_size=vocab_size)
+        if len(set(text_keys)) < len(text_keys):
+            raise ValueError(f"text_keys {tuple(text_keys)} names a feature twice")
+        self.text_keys, self.text_length, self.vocab_size = tuple(text_keys), text_length, vocab_size
         self.name, self.data_dir = name, data_dir
         self.splits = (train_split, eval_train_split or train_split, eval_split)
         self.image_key, self.label_key, self.image_size = image_key, label_key, image_size
@@ -83,7 +97,26 @@ class ImageData:
         classes = 0 if self.label_key is None else self._feature(self.label_key).num_classes
         names = () if not classes else tuple(self._feature(self.label_key).names)
         shapes = {"image": shape, "label": ()} | ({"size": (2,)} if sized else {})
-        return Spec(shapes=shapes, num_classes=classes, class_names=names)
+        if not self.text_keys:
+            return Spec(shapes=shapes, num_classes=classes, class_names=names)
+        shapes["tokens"] = (len(self.text_keys), self.text_length)
+        special = self.spelling.special_tokens(at_least=self.vocab_size if self.mock else 0)
+        return Spec(shapes=shapes, num_classes=classes, class_names=names, **special)
+
+    @functools.cached_property
+    def spelling(self) -> Spelling:
+        """How texts become tokens; learnt from the training split the first time."""
+        texts = Records(self.name, self.data_dir, self.splits[0], self.text_keys, self.mock)
+        return spelling.learnt(texts, vocab_size=self.vocab_size, length=self.text_length, root=self._cache_dir)
+
+    @property
+    def tokenizer(self) -> "tokenizers.Tokenizer":
+        """The `tokenizers.Tokenizer` of the texts."""
+        return self.spelling.tokenizer
+
+    @property
+    def _cache_dir(self) -> Path:
+        return files.cache_dir(catalogue.resolve(self.data_dir))
 
     @functools.cached_property
     def train(self) -> "ImageSource | CachedImages":
@@ -101,14 +134,15 @@ class ImageData:
         return self._open(self.splits[2])
 
     def _open(self, split: str) -> "ImageSource | CachedImages":
-        source = ImageSource(self._records(split), self.image_key, self.label_key, self.image_size, self.spec)
+        texts = (self.text_keys, self.spelling if self.text_keys else None)
+        source = ImageSource(self._records(split), self.image_key, self.label_key, self.image_size, self.spec, *texts)
         size = len(source) * int(np.prod(self.spec.shapes["image"]))
         wanted = size <= _CACHE_LIMIT and not self.mock if self.cache == "auto" else self.cache == "always"
-        return cached(source, files.cache_dir(catalogue.resolve(self.data_dir))) if wanted else source
+        return cached(source, self._cache_dir) if wanted else source
 
     def _records(self, split: str) -> Records:
         keys = (self.image_key,) if self.label_key is None else (self.image_key, self.label_key)
-        return Records(self.name, self.data_dir, split, keys, self.mock)
+        return Records(self.name, self.data_dir, split, (*keys, *self.text_keys), self.mock)
 
     def _feature(self, key: str):
         return self._info.feature(key)
@@ -117,6 +151,8 @@ class ImageData:
     def _info(self) -> Records:
         info = self._records(self.splits[0])
         _check_features(info, self.image_key, self.label_key)
+        for number, key in enumerate(self.text_keys):
+            spelling.check_feature(info, key, f"text_keys[{number}]")
         return info
 
     def _image_shape(self) -> tuple[int, int, int]:
@@ -165,6 +201,8 @@ class ImageSource:
     label_key: str | None
     image_size: int | None
     spec: Spec
+    text_keys: tuple[str, ...] = ()
+    spelling: Spelling | None = None
     draws: ClassVar[bool] = False
 
     def __len__(self) -> int:
@@ -186,10 +224,14 @@ class ImageSource:
         batch = {"image": np.empty((len(indices), *self.spec.shapes["image"]), np.uint8)}
         batch["label"] = np.full(len(indices), -1, np.int32)
         sizes = np.empty((len(indices), 2), np.int32)
-        for row, record in enumerate(self.records.read(indices)):
+        records = self.records.read(indices)
+        for row, record in enumerate(records):
             batch["image"][row], sizes[row] = self._decode(record[self.image_key], indices[row])
             if self.label_key is not None:
                 batch["label"][row] = record[self.label_key]
+        if self.text_keys:
+            tokens = self.spelling(spelling.of_records(records, self.text_keys))
+            batch["tokens"] = tokens.reshape(len(indices), *self.spec.shapes["tokens"])
         return batch | ({"size": sizes} if "size" in self.spec.shapes else {})
 
     def _decode(self, value: bytes | np.ndarray, index: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -236,8 +278,9 @@ class CachedImages:
 def cached(source: ImageSource, root: Path) -> CachedImages:
     """The same pictures, decoded into a folder under `root`; those of an earlier run are used if they are whole."""
     identity = source.records.fingerprint() | {"size": source.image_size, "format": _CACHE_FORMAT}
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    folder = root / f"{files.slug(source.records.name)}-{files.slug(source.records.split)}-{key}"
+    if source.spelling is not None:
+        identity |= {"tokenizer": source.spelling.file.parent.name, "text_length": source.spelling.length}
+    folder = root / f"{files.slug(source.records.name)}-{files.slug(source.records.split)}-{files.key(identity)}"
     return CachedImages(files.build(folder, functools.partial(_write, source)), source.spec)
 
 

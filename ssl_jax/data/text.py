@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -194,7 +193,7 @@ class TextData:
 
     def _folder(self, kind: str, identity: dict) -> Path:
         """Where what is computed from `identity` is kept."""
-        key = hashlib.sha256(json.dumps(identity | {"format": _FORMAT}, sort_keys=True).encode()).hexdigest()[:16]
+        key = files.key(identity | {"format": _FORMAT})
         return files.cache_dir(catalogue.resolve(self.data_dir)) / f"{files.slug(self.name)}-{kind}-{key}"
 
     def _learnt(self) -> Path:

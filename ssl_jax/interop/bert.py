@@ -125,7 +125,7 @@ def common_settings(encoder: TextTransformer) -> dict[str, Any]:
     }
 
 
-ACTIVATIONS = {"exact": "gelu", "tanh": "gelu_new"}
+ACTIVATIONS = {"exact": "gelu", "tanh": "gelu_new", "quick": "quick_gelu"}
 _FORM = {"share_layers": False, "causal": False, "norm_first": False}
 
 

@@ -74,7 +74,7 @@ def settings(encoder: TextTransformer, *, pad_id: int = 1, kind: str = "roberta"
       UserError: it is none of RoBERTa's form.
     """
     bert.check_form(encoder, kind)
-    if kind == "roberta" and encoder.gelu == "tanh":
-        raise UserError(f"config.model.gelu 'tanh': transformers' head of {kind} has 'exact' alone.")
+    if kind == "roberta" and encoder.gelu != "exact":
+        raise UserError(f"config.model.gelu {encoder.gelu!r}: transformers' head of {kind} has 'exact' alone.")
     moved = {"max_position_embeddings": encoder.max_length + pad_id + 1, "pad_token_id": pad_id}
     return bert.common_settings(encoder) | moved | {"model_type": kind}

@@ -53,7 +53,7 @@ class Match(NamedTuple):
 
     def to_theirs(self, array: np.ndarray) -> dict[str, np.ndarray]:
         """Their arrays, from ours."""
-        parts = np.split(array, len(self.theirs), axis=-1)
+        parts = [array] if len(self.theirs) == 1 else np.split(array, len(self.theirs), axis=-1)
         return {name: self.layout.to_theirs(part) for name, part in zip(self.theirs, parts)}
 
 

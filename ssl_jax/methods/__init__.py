@@ -8,6 +8,7 @@ from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.best_rq import BestRQ
 from ssl_jax.methods.byol import BYOL
 from ssl_jax.methods.clap import CLAP
+from ssl_jax.methods.clip import CLIP
 from ssl_jax.methods.cpc import CPC
 from ssl_jax.methods.data2vec import Data2Vec
 from ssl_jax.methods.data2vec_text import Data2VecText
@@ -31,6 +32,7 @@ from ssl_jax.methods.nnclr import NNCLR
 from ssl_jax.methods.relative_position import RelativePosition
 from ssl_jax.methods.roberta import RoBERTa
 from ssl_jax.methods.rotation import Rotation
+from ssl_jax.methods.siglip import SigLIP
 from ssl_jax.methods.simclr import SimCLR
 from ssl_jax.methods.simcse import SimCSE
 from ssl_jax.methods.simmim import SimMIM
@@ -52,6 +54,7 @@ METHODS = {
     "best_rq": BestRQ,
     "byol": BYOL,
     "clap": CLAP,
+    "clip": CLIP,
     "cpc": CPC,
     "data2vec": Data2Vec,
     "data2vec_text": Data2VecText,
@@ -75,6 +78,7 @@ METHODS = {
     "relative_position": RelativePosition,
     "roberta": RoBERTa,
     "rotation": Rotation,
+    "siglip": SigLIP,
     "simclr": SimCLR,
     "simcse": SimCSE,
     "simmim": SimMIM,

@@ -1,6 +1,5 @@
 """CLAP: Elizalde et al. 2022, CLAP: Learning Audio Concepts From Natural Language Supervision, arXiv:2206.04769."""
 
-import math
 from typing import Any
 
 import jax
@@ -8,10 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
-from ssl_jax.losses.rows import unit_length
-from ssl_jax.models import TextTransformer, settings
-
-LEAST_TEMPERATURE = 0.01  # Radford et al. 2021, section 2.5: the scale is kept below 100
+from ssl_jax.models import matching
 
 
 class CLAP(nnx.Module):
@@ -53,32 +49,20 @@ class CLAP(nnx.Module):
         Raises:
           ValueError: the data has no text, or a setting is impossible.
         """
-        spec = getattr(view, "spec", None)
-        if spec is None or "tokens" not in spec.shapes:
-            raise ValueError(
-                "name 'clap' learns from sounds and texts: set config.data.text_key to the feature that holds the text,"
-                " and config.views.name to 'log_mel'"
-            )
-        settings.at_least(1, text_width=text_width, text_depth=text_depth, joint_width=joint_width)
-        settings.positive(temperature=temperature)
-        if block_size is not None:
-            settings.at_least(1, block_size=block_size)
-        self.backbone, self.view, self.block_size, self.pad_id = backbone, view, block_size, spec.pad_id
-        self.text = TextTransformer(
-            vocab_size=spec.vocab_size,
-            max_length=spec.shapes["tokens"][0],
-            width=text_width,
-            depth=text_depth,
-            heads=text_heads,
-            mlp_dim=4 * text_width,
-            segments=0,
-            dropout=text_dropout,
-            initializer_range=text_width**-0.5,
-            rngs=rngs,
+        spec = matching.described(
+            view,
+            "waveform",
+            "name 'clap' learns from sounds and texts: set config.data.text_key to the feature that holds the text,"
+            " and config.views.name to 'log_mel'",
         )
+        sizes = dict(text_width=text_width, text_depth=text_depth, joint_width=joint_width)
+        matching.check_settings(temperature=temperature, block_size=block_size, **sizes)
+        self.backbone, self.view, self.block_size, self.pad_id = backbone, view, block_size, spec.pad_id
+        sizes = dict(width=text_width, depth=text_depth, heads=text_heads, dropout=text_dropout)
+        self.text = matching.text_transformer(spec, **sizes, rngs=rngs)
         self.sound_map = nnx.Linear(backbone.features, joint_width, use_bias=False, rngs=rngs)
         self.text_map = nnx.Linear(text_width, joint_width, use_bias=False, rngs=rngs)
-        self.log_scale = nnx.Param(jnp.float32(-math.log(max(temperature, LEAST_TEMPERATURE))))
+        self.log_scale = matching.log_scale(max(temperature, matching.LEAST_TEMPERATURE))
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """One view of each sound, and the text as it is: {'image': [B, frames, mels, 1], 'tokens': [B, S]}."""
@@ -93,21 +77,25 @@ class CLAP(nnx.Module):
         """
         sound_key, text_key = jax.random.split(key)
         sounds = self.sound_map(self.backbone(views["image"], train=train, key=sound_key))
-        texts = self.text_map(self.read(views["tokens"], train=train, key=text_key))
+        texts = self.project_texts(views["tokens"], train=train, key=text_key)
         temperature = jnp.exp(-self.log_scale[...])
         loss = losses.clip(sounds, texts, temperature=temperature, block_size=self.block_size)
-        found = {} if train else retrieved(sounds, texts, views["tokens"])
+        found = {} if train else matching.retrieved("sound", sounds, texts, views["tokens"])
         return loss, {"temperature": temperature, **found}
 
     def follow(self, step: jax.Array) -> None:
         """Keeps the temperature above the least, as the authors of CLIP do after each update."""
         del step
-        self.log_scale[...] = jnp.minimum(self.log_scale[...], -math.log(LEAST_TEMPERATURE))
+        matching.keep_temperature(self.log_scale)
 
     def read(self, tokens: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
         """Features of texts, int32 [B, S]: [B, text_width]."""
         attend = tokens != self.pad_id
         return self.text(tokens, jnp.zeros_like(tokens), attend, train=train, key=key)[:, 0]
+
+    def project_texts(self, tokens: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
+        """Texts, int32 [B, S], in the common space: [B, joint_width]."""
+        return self.text_map(self.read(tokens, train=train, key=key))
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Features of the backbone of sounds as they are: [B, F]."""
@@ -116,19 +104,3 @@ class CLAP(nnx.Module):
     def project(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Sounds in the common space, for the diagnosis of collapse: [B, joint_width]."""
         return self.sound_map(self.embed(inputs))
-
-
-def retrieved(sounds: jax.Array, texts: jax.Array, tokens: jax.Array) -> dict[str, jax.Array]:
-    """The share of sounds whose nearest text is theirs, and the other way round, among those of the batch.
-
-    Beside it, what chance would find.
-    """
-    similarities = unit_length(sounds) @ unit_length(texts).T
-    same = jnp.all(tokens[:, None] == tokens[None, :], axis=-1)
-    right = lambda found: jnp.mean(jnp.take_along_axis(same, found[:, None], axis=1).astype(jnp.float32))
-    by_chance = dict.fromkeys(("sound_to_text_chance", "text_to_sound_chance"), same.mean())
-    return {
-        "sound_to_text": right(similarities.argmax(1)),
-        "text_to_sound": right(similarities.argmax(0)),
-        **by_chance,
-    }

@@ -19,7 +19,8 @@ class TextTransformer(nnx.Module):
     - RoBERTa, data2vec: `segments=1, epsilon=1e-5`.
     - ALBERT: `embedding_width=128, share_layers=True` (and `gelu='tanh'` in its second version).
     - ELECTRA-small: `embedding_width=128, width=256, heads=4, mlp_dim=1024`.
-    - GPT-2: `segments=0, causal=True, norm_first=True, gelu='tanh', epsilon=1e-5`.
+    - GPT-2: `segments=0, causal=True, norm_first=True, gelu='tanh', epsilon=1e-5`; CLIP: the same with `gelu='quick'`.
+    - SigLIP: `segments=0, norm_first=True, gelu='tanh', epsilon=1e-6`.
 
     Args:
       vocab_size: number of tokens.
@@ -34,7 +35,7 @@ class TextTransformer(nnx.Module):
         (Radford et al. 2019, GPT-2, section 2.3); the last matrix of a branch then starts smaller by the root of the
         number of branches.
       dropout: rate after the embedding, on attention weights and after each branch (section A.2 of BERT's paper).
-      gelu: 'exact', or 'tanh', an approximation.
+      gelu: 'exact', or an approximation, 'tanh' or 'quick'.
       epsilon: of the layer normalisations.
       initializer_range: deviation at the start. BERT's 0.02 suits a width of 768; a narrow network learns sooner from a
         larger one, about 1 / sqrt(width).

@@ -1,7 +1,7 @@
 """Transformer blocks, and the stack that runs them one by one or as one scan."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,17 @@ from ssl_jax.models.normalization import layer_norm
 
 Initializer = Callable[..., jax.Array]
 Remat = bool | Literal["elementwise"]
-GELU = Literal["exact", "tanh"]
+GELU = Literal["exact", "tanh", "quick"]
 
 
 def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
     """Zeroes each element with probability `rate` and divides the rest by 1 - rate; no key, no change."""
     return x if key is None or rate == 0 else _drop(x, rate, key, x.shape)
+
+
+def activation(x: jax.Array, gelu: GELU) -> jax.Array:
+    """The GELU of `x`, in the form called `gelu`; see `MLP`."""
+    return x * jax.nn.sigmoid(1.702 * x) if gelu == "quick" else jax.nn.gelu(x, approximate=gelu == "tanh")
 
 
 def drop_path(x: jax.Array, rate: float | jax.Array | None, key: jax.Array | None) -> jax.Array:
@@ -84,14 +89,14 @@ class Attention(nnx.Module):
         batch, tokens, width = x.shape
         qkv = self.qkv(_rows(x)).reshape(batch, tokens, 3, self.heads, width // self.heads)
         queries, keys, values = (qkv[:, :, part].swapaxes(1, 2) for part in range(3))
-        weights = _attention_weights(queries, keys, mask)
+        weights = attention_weights(queries, keys, mask)
         weights = dropout(weights, self.dropout, key).astype(qkv.dtype)
         mixed = jnp.matmul(weights, values).swapaxes(1, 2)
         return self.out(mixed.reshape(batch * tokens, width)).reshape(x.shape)
 
 
-def _attention_weights(queries, keys, mask):
-    """softmax(q k / sqrt(d)) in float32, [B, heads, queries, keys]."""
+def attention_weights(queries: jax.Array, keys: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """softmax(q k / sqrt(d)) in float32, [B, heads, queries, keys], of queries and keys [B, heads, n, d]."""
     scale = jnp.asarray(queries.shape[-1] ** -0.5, queries.dtype)
     scores = jnp.matmul(queries * scale, keys.swapaxes(2, 3), preferred_element_type=jnp.float32)
     if mask is not None and mask.dtype != bool:
@@ -108,7 +113,8 @@ class MLP(nnx.Module):
     Args:
       width, hidden: features of a token, and between the two layers.
       dropout: rate after the GELU.
-      gelu: 'exact', by the error function, or 'tanh', its approximation in GPT-2 and ALBERT.
+      gelu: 'exact', by the error function, or an approximation: 'tanh', that of GPT-2 and ALBERT, or 'quick', a
+        sigmoid, that of CLIP (Hendrycks and Gimpel 2016, section 2, for both).
       dtype: of the computation.
       kernel_init: for both matrices.
       out_init: for the second one; None: `kernel_init`.
@@ -127,15 +133,14 @@ class MLP(nnx.Module):
         out_init: Initializer | None = None,
         rngs: nnx.Rngs,
     ):
-        settings.one_of("gelu", gelu, ("exact", "tanh"))
         self.dropout = dropout
-        self.gelu = gelu
+        self.gelu = settings.one_of("gelu", gelu, get_args(GELU))
         self.hidden = _linear(dtype, kernel_init, rngs)(width, hidden)
         self.out = _linear(dtype, out_init or kernel_init, rngs)(hidden, width)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """[..., width] -> [..., width]."""
-        hidden = jax.nn.gelu(self.hidden(_rows(x)), approximate=self.gelu == "tanh")
+        hidden = activation(self.hidden(_rows(x)), self.gelu)
         return self.out(dropout(hidden, self.dropout, key)).reshape(x.shape)
 
 

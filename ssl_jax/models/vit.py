@@ -10,7 +10,7 @@ from ssl_jax.models import patches, settings
 from ssl_jax.models.initializers import torch_start
 from ssl_jax.models.normalization import layer_norm
 from ssl_jax.models.positions import relative_count, relative_places, resize_positions, sincos2d
-from ssl_jax.models.transformer import PreNormBlock, Remat, Stack, dropout
+from ssl_jax.models.transformer import GELU, PreNormBlock, Remat, Stack, dropout
 
 
 class Size(NamedTuple):
@@ -55,6 +55,9 @@ class ViT(nnx.Module):
         each head by how patches lie to each other, shared by all blocks, as in BEiT (Bao et al. 2022): then all patches
         of pictures of `image_size` must be there, seen or masked.
       pooling: 'cls' puts a class token in front and returns it; 'mean' has none and averages the patches.
+      pre_norm: normalise what goes into the first block too, as in CLIP (Radford et al. 2021, section 2.4).
+      gelu: of the MLPs, 'exact', or an approximation: 'tanh', as in SigLIP, or 'quick', as in OpenAI's CLIP.
+      epsilon: of the layer normalisations.
       drop_path: stochastic depth of the last block, growing linearly from 0.
       drop_path_uniform: all blocks have the rate of the last, as in DINOv2.
       dropout: rate after the embedding and in each block (not on attention weights), as in the ViT paper.
@@ -74,7 +77,8 @@ class ViT(nnx.Module):
       grid: (rows, columns) of patches.
       num_patches: rows * columns.
       patch_dim: numbers in a patch, patch_size ** 2 * channels.
-      patch_size, scan, remat, accumulate, dtype: as given.
+      heads, mlp_dim: of its blocks.
+      patch_size, gelu, epsilon, scan, remat, accumulate, dtype: as given.
     """
 
     reads = "image"
@@ -93,6 +97,9 @@ class ViT(nnx.Module):
         mlp_dim: int | None = None,
         positions: Literal["learned", "relative", "sincos2d"] = "sincos2d",
         pooling: Literal["cls", "mean"] = "cls",
+        pre_norm: bool = False,
+        gelu: GELU = "exact",
+        epsilon: float = 1e-6,
         drop_path: float = 0.0,
         drop_path_uniform: bool = False,
         dropout: float = 0.0,
@@ -113,12 +120,15 @@ class ViT(nnx.Module):
         settings.one_of("positions", positions, ("learned", "relative", "sincos2d"))
         settings.one_of("pooling", pooling, ("cls", "mean"))
         settings.probability(dropout=dropout, attention_dropout=attention_dropout)
+        settings.positive(epsilon=epsilon)
         if initializer_range is not None:
             settings.positive(initializer_range=initializer_range)
         elif depth_scaled:
             raise ValueError("depth_scaled needs an initializer_range, such as 0.02")
         sizes = _sizes(size, width=width, depth=depth, heads=heads, mlp_dim=mlp_dim)
         self.features = sizes.width
+        self.heads, self.mlp_dim = sizes.heads, sizes.mlp_dim
+        self.gelu, self.epsilon = gelu, epsilon
         self.patch_size = patch_size
         self.patch_dim = patch_size**2 * channels
         self.image_size, self.image_width = image_size, image_width
@@ -135,7 +145,7 @@ class ViT(nnx.Module):
         self.dtype = dtype
         self._build_embedding(positions, sizes.heads, initializer_range, depth_scaled, rngs)
 
-        shape = dict(heads=sizes.heads, mlp_dim=sizes.mlp_dim, layer_scale=layer_scale)
+        shape = dict(heads=sizes.heads, mlp_dim=sizes.mlp_dim, layer_scale=layer_scale, gelu=gelu, epsilon=epsilon)
         if initializer_range is not None:
             shape["kernel_init"] = nnx.initializers.normal(initializer_range)
 
@@ -149,7 +159,8 @@ class ViT(nnx.Module):
         self.stack = Stack(block, depth=sizes.depth, rngs=rngs, **run)
         if depth_scaled:
             shrink_branches(self.stack)
-        self.norm = layer_norm(sizes.width, epsilon=1e-6, rngs=rngs)
+        self.norm = layer_norm(sizes.width, epsilon=epsilon, rngs=rngs)
+        self.pre_norm = layer_norm(sizes.width, epsilon=epsilon, rngs=rngs) if pre_norm else nnx.data(None)
 
     def _build_embedding(self, positions, heads, initializer_range, depth_scaled, rngs):
         normal = nnx.initializers.normal(0.02)
@@ -251,6 +262,8 @@ class ViT(nnx.Module):
             mask = self._relative_bias()
         if self.class_token is not None:
             tokens = jnp.concatenate([self._class_tokens(tokens), tokens], axis=1)
+        if self.pre_norm is not None:
+            tokens = self.pre_norm(tokens).astype(self.dtype)
         if key is not None:
             key, first = jax.random.split(key)
             tokens = dropout(tokens, self.dropout, first)

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from ssl_jax.errors import UserError
-from ssl_jax.methods import clap
+from ssl_jax.models import matching
 from tests import probe
 
 
@@ -62,9 +62,9 @@ def test_retrieval_counts_any_of_equal_texts():
         for way in ("sound_to_text", "text_to_sound")
         for name, value in (("", share), ("_chance", chance))
     }
-    assert clap.retrieved(sounds, texts, tokens) == found(1.0, 6 / 16)
+    assert matching.retrieved("sound", sounds, texts, tokens) == found(1.0, 6 / 16)
     other = jnp.array([[5, 1], [5, 4], [5, 2], [5, 3]])
-    assert clap.retrieved(sounds, texts, other) == found(0.5, 4 / 16)
+    assert matching.retrieved("sound", sounds, texts, other) == found(0.5, 4 / 16)
 
 
 def test_blocks_change_nothing(made, data_dir):

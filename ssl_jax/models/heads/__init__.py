@@ -1,5 +1,6 @@
 """What sits on an encoder while it is pretrained, and is thrown away afterwards."""
 
+from ssl_jax.models.heads.attention_pool import AttentionPool
 from ssl_jax.models.heads.bert import MLMHead, NextSentenceHead, Pooler
 from ssl_jax.models.heads.dino import DINOHead, WeightNormLinear
 from ssl_jax.models.heads.electra import ReplacedTokenHead
@@ -9,6 +10,7 @@ from ssl_jax.models.heads.projector import Projector
 from ssl_jax.models.heads.prototypes import Prototypes
 
 __all__ = [
+    "AttentionPool",
     "DINOHead",
     "JEPAPredictor",
     "MAEDecoder",

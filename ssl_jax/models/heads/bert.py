@@ -1,12 +1,14 @@
 """The heads of BERT (Devlin et al. 2019, section 3.1 and the released code)."""
 
+from typing import get_args
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax.models import settings
 from ssl_jax.models.normalization import layer_norm
-from ssl_jax.models.transformer import GELU
+from ssl_jax.models.transformer import GELU, activation
 
 
 def _linear(inputs, outputs, initializer_range, dtype, rngs):
@@ -21,7 +23,7 @@ class MLMHead(nnx.Module):
       width: features of the encoder.
       vocab_size: number of tokens.
       embedding_width: features of the embedding, to which the linear layer brings the states; None: `width`.
-      gelu: 'exact', or 'tanh', an approximation.
+      gelu: 'exact', or an approximation, 'tanh' or 'quick'.
       epsilon: of the layer normalisation.
       initializer_range: deviation of the matrices at the start, truncated normal.
       dtype: of the computation.
@@ -42,8 +44,7 @@ class MLMHead(nnx.Module):
     ):
         embedding_width = width if embedding_width is None else embedding_width
         settings.at_least(1, width=width, vocab_size=vocab_size, embedding_width=embedding_width)
-        settings.one_of("gelu", gelu, ("exact", "tanh"))
-        self.gelu = gelu
+        self.gelu = settings.one_of("gelu", gelu, get_args(GELU))
         self.dense = _linear(width, embedding_width, initializer_range, dtype, rngs)
         self.norm = layer_norm(embedding_width, epsilon=epsilon, rngs=rngs)
         self.bias = nnx.Param(jnp.zeros((vocab_size,), jnp.float32))
@@ -59,7 +60,7 @@ class MLMHead(nnx.Module):
           logits float32 [..., vocab_size].
         """
         x = self.dense(hidden)
-        x = self.norm(jax.nn.gelu(x, approximate=self.gelu == "tanh")).astype(x.dtype)
+        x = self.norm(activation(x, self.gelu)).astype(x.dtype)
         logits = jnp.einsum("...d,vd->...v", x, embedding.astype(x.dtype), preferred_element_type=jnp.float32)
         return logits + self.bias[...].reshape((1,) * (logits.ndim - 1) + (-1,))
 

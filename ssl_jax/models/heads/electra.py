@@ -1,11 +1,13 @@
 """The head of ELECTRA's discriminator (Clark et al. 2020, section 2 and the released code)."""
 
+from typing import get_args
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax.models import settings
-from ssl_jax.models.transformer import GELU
+from ssl_jax.models.transformer import GELU, activation
 
 
 class ReplacedTokenHead(nnx.Module):
@@ -13,7 +15,7 @@ class ReplacedTokenHead(nnx.Module):
 
     Args:
       width: features of the encoder.
-      gelu: 'exact', or 'tanh', an approximation.
+      gelu: 'exact', or an approximation, 'tanh' or 'quick'.
       initializer_range: deviation of the matrices at the start, truncated normal.
       dtype: of the computation.
       rngs: stream `params`.
@@ -29,7 +31,7 @@ class ReplacedTokenHead(nnx.Module):
         rngs: nnx.Rngs,
     ):
         settings.at_least(1, width=width)
-        settings.one_of("gelu", gelu, ("exact", "tanh"))
+        settings.one_of("gelu", gelu, get_args(GELU))
         start = nnx.initializers.truncated_normal(initializer_range)
         make = dict(dtype=settings.computation_dtype(dtype), kernel_init=start, rngs=rngs)
         self.gelu = gelu
@@ -38,5 +40,5 @@ class ReplacedTokenHead(nnx.Module):
 
     def __call__(self, hidden: jax.Array) -> jax.Array:
         """[B, S, width] -> logits float32 [B, S], above 0 for a replaced token."""
-        x = jax.nn.gelu(self.dense(hidden), approximate=self.gelu == "tanh")
+        x = activation(self.dense(hidden), self.gelu)
         return self.prediction(x)[..., 0].astype(jnp.float32)
