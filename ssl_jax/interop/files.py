@@ -26,5 +26,5 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
 
 def write(path: str | Path, weights: Mapping[str, np.ndarray]) -> None:
     """Writes arrays under their names to a .safetensors file, marked as transformers asks."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
     save_file(arrays, path, metadata={"format": "pt"})
