@@ -14,6 +14,7 @@ Sound is one recording: int16 [T] and how many of its samples are real (`ssl_jax
 
 A view maker has `train(key, example)`, one random view of one example, `evaluate(example)`, the fixed one,
 `shape`, the (size, size, channels) of both, and `displayable(images)`, which undoes the normalisation for figures.
+Those of pictures have `evaluation`, what `evaluate` does in numbers, so that it can be done elsewhere (`Evaluation`).
 `gives` says what a backbone reads of it, where that is not what the data is.
 """
 
@@ -36,7 +37,7 @@ from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 from ssl_jax.augment.spec_augment import spec_augment
 from ssl_jax.augment.spectrogram import cepstra, deltas, frame_count, kaldi_log_mel, log_mel, mel_filters
 from ssl_jax.augment.turns import draw_quarter_turn, quarter_turn, quarter_turns
-from ssl_jax.augment.views import AffineView, MAEView, PhotoView
+from ssl_jax.augment.views import AffineView, Evaluation, MAEView, PhotoView
 from ssl_jax.augment.waveform import to_samples
 
 VIEWS = {
@@ -60,6 +61,7 @@ __all__ = [
     "AffineView",
     "BYOLAView",
     "Box",
+    "Evaluation",
     "Jigsaw",
     "Jitter",
     "LogMelFramesView",

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,22 @@ from ssl_jax.augment.erase import draw_erasing, erase
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 from ssl_jax.augment.policies import POLICIES
 from ssl_jax.augment.presets import IMAGENET_MEAN, IMAGENET_STD
+
+
+class Evaluation(NamedTuple):
+    """What `evaluate` does to a picture, for those who do it elsewhere.
+
+    Attributes:
+      crop: side of the central square that is resized, relative to the shorter side; None: the whole, stretched to one.
+      interpolation: of the resize.
+      mean: subtracted by channel, from pixels in 0..1.
+      std: divided by.
+    """
+
+    crop: float | None
+    interpolation: Interpolation
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 class PhotoView:
@@ -71,6 +87,7 @@ class PhotoView:
       shape: (size, size, channels) of a large view.
       local_crops: as given.
       local_shape: (size, size, channels) of a small view.
+      evaluation: what `evaluate` does.
 
     Raises:
       ValueError: a setting is impossible or does not fit the images.
@@ -127,8 +144,8 @@ class PhotoView:
         )
         _check_probabilities(second_blur=second_blur, second_solarize=second_solarize)
         _check_probabilities(local_blur=local_blur, local_solarize=local_solarize)
-        self._interpolation, self._eval_crop = interpolation, _eval_crop(eval_crop, self.shape)
         self._normalize = Normalize(self.shape[-1], mean, std)
+        self.evaluation = _evaluation(_eval_crop(eval_crop, self.shape), interpolation, self._normalize)
         draw = functools.partial(
             _PhotoDraw,
             ratio=crop_ratio,
@@ -150,7 +167,7 @@ class PhotoView:
 
     def evaluate(self, example: dict[str, jax.Array]) -> jax.Array:
         """The central crop of one example, float32 [S, S, C]."""
-        return self._normalize(_center(example, self.shape, self._interpolation, self._eval_crop))
+        return self._normalize(_center(example, self.shape, self.evaluation))
 
     def displayable(self, images: jax.Array) -> jax.Array:
         """Views [..., S, S, C] with the normalisation undone, in 0..1."""
@@ -247,20 +264,20 @@ class MAEView:
         self.spec, self.shape = spec, _view_shape(spec, out_size)
         _check_crop(crop_scale, crop_ratio, interpolation)
         _check_probabilities(flip=flip)
-        self._crop = {"scale": crop_scale, "ratio": crop_ratio}
-        self._interpolation, self._flip = interpolation, flip
-        self._eval_crop = _eval_crop(eval_crop, self.shape)
+        self._crop = {"scale": crop_scale, "ratio": crop_ratio, "interpolation": interpolation}
+        self._flip = flip
         self._normalize = Normalize(self.shape[-1], mean, std)
+        self.evaluation = _evaluation(_eval_crop(eval_crop, self.shape), interpolation, self._normalize)
 
     def train(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
         """One random view of one example, float32 [S, S, C]."""
         crop_key, flip_key = jax.random.split(key)
         flip = jax.random.uniform(flip_key) < self._flip
-        return self._normalize(_crop(crop_key, example, self.shape, self._interpolation, flip, **self._crop))
+        return self._normalize(_crop(crop_key, example, self.shape, flip=flip, **self._crop))
 
     def evaluate(self, example: dict[str, jax.Array]) -> jax.Array:
         """The central crop of one example, float32 [S, S, C]."""
-        return self._normalize(_center(example, self.shape, self._interpolation, self._eval_crop))
+        return self._normalize(_center(example, self.shape, self.evaluation))
 
     def displayable(self, images: jax.Array) -> jax.Array:
         """Views [..., S, S, C] with the normalisation undone, in 0..1."""
@@ -311,6 +328,7 @@ class AffineView:
         self._affine = {"degrees": degrees, "translate": translate, "scale": scale, "shear": shear}
         self._noise, self._fill = noise, fill
         self._normalize = Normalize(self.shape[-1], mean, std)
+        self.evaluation = _evaluation(None, "bilinear", self._normalize)
 
     def train(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
         """One random view of one example, float32 [S, S, C]."""
@@ -335,10 +353,10 @@ def _crop(key, example, shape, interpolation, flip, scale, ratio):
     return crop_and_resize(image, box, out_size=shape[0], interpolation=interpolation, flip=flip)
 
 
-def _center(example, shape, interpolation, proportion):
+def _center(example, shape, evaluation):
     image, size = to_float(example["image"]), example.get("size")
-    box = on_canvas(center_box(original_size(image, size), proportion), image, size)
-    return crop_and_resize(image, box, out_size=shape[0], interpolation=interpolation)
+    box = on_canvas(center_box(original_size(image, size), evaluation.crop), image, size)
+    return crop_and_resize(image, box, out_size=shape[0], interpolation=evaluation.interpolation)
 
 
 def _whole(example, shape):
@@ -366,6 +384,12 @@ def _eval_crop(proportion, shape):
     if not 0 < proportion <= 1:
         raise ValueError(f"eval_crop {proportion} is not in (0, 1]")
     return proportion
+
+
+def _evaluation(crop, interpolation, normalize):
+    """Numbers as they were given, not as float32 has them."""
+    given = lambda array: tuple(float(str(number)) for number in array)
+    return Evaluation(crop, interpolation, given(normalize.mean), given(normalize.std))
 
 
 def _local_shape(count, size, shape):

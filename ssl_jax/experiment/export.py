@@ -18,11 +18,12 @@ def export(workdir: str | os.PathLike, out: str | os.PathLike, *, data_dir: str 
       data_dir: where TFDS data lies, None for TFDS's own default.
 
     Returns:
-      The files: config.json, model.safetensors and, of texts, tokenizer.json and tokenizer_config.json, of sound
-      preprocessor_config.json.
+      The files: config.json, model.safetensors and, of texts, tokenizer.json and tokenizer_config.json, of sound and
+      pictures preprocessor_config.json.
 
     Raises:
-      UserError: there is no run or no checkpoint, its method has no counterpart there, or `out` holds something.
+      UserError: there is no run or no checkpoint, its method or its network has no counterpart there, or `out` holds
+        something.
     """
     config, out = trained.config_of(workdir), pathlib.Path(out).expanduser().absolute()
     if config["method"]["name"] not in interop.EXPORTERS:

@@ -30,7 +30,7 @@ def read(folder: str, network: nnx.Module, config: Mapping[str, Any], view: Any)
       folder: `config.init_from`.
       network: abstract; its parameters are set.
       config: plain; texts must be spelled by the tokenizer of these weights.
-      view: hears sound as these weights are used to.
+      view: hears sound, or normalises pictures, as these weights are used to.
 
     Raises:
       UserError: there is no such folder, its network or processing of pictures or sound are others, or texts are
@@ -44,6 +44,8 @@ def read(folder: str, network: nnx.Module, config: Mapping[str, Any], view: Any)
     interop.load_folder(network, path)
     if network.reads == "waveform":
         _check_sound(folder, interop.front_end(path), view)
+    if hasattr(view, "evaluation"):
+        _check_pictures(folder, interop.front_end(path), view.evaluation)
     _check_tokenizer(folder, config["data"])
     return nnx.state(network, LOADED)
 
@@ -99,3 +101,13 @@ def _of_run(folder: pathlib.Path, method: str, network: nnx.Module) -> nnx.State
         return arrays[f"params.{name}" if f"params.{name}" in arrays else f"variables.{name}"].astype(leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(saved, nnx.state(network, LOADED))
+
+
+def _check_pictures(folder: str, theirs: Mapping[str, Any], ours: Any) -> None:
+    """Pixels are normalised alike; `ours` is an `augment.Evaluation`."""
+    if not theirs.get("do_normalize", True):
+        theirs = {"image_mean": [0.0] * len(ours.mean), "image_std": [1.0] * len(ours.std)}
+    for name, leaf, here in (("image_mean", "mean", ours.mean), ("image_std", "std", ours.std)):
+        there = tuple(theirs.get(name) or here)
+        if len(there) != len(here) or not np.allclose(there, here, atol=1e-4):
+            raise UserError(f"config.init_from {folder} has {name} {there}: set config.views.{leaf} to {there}.")

@@ -8,6 +8,7 @@ left out of what is written. Their layer normalisations add 1e-12 to the varianc
 """
 
 import re
+from typing import Any
 
 import numpy as np
 from flax import nnx
@@ -15,13 +16,13 @@ from flax import nnx
 from ssl_jax.errors import UserError
 from ssl_jax.interop.layouts import ROW, patches
 from ssl_jax.interop.table import Parts, Row, Weights, load, rename, save
-from ssl_jax.interop.vit import TRANSFORMERS_RENAMED, transformers_blocks
+from ssl_jax.interop.vit import TRANSFORMERS_RENAMED, common_settings, transformers_blocks
 from ssl_jax.models import ViT
 
 _KEY_BIAS = "encoder.layer.{i}.attention.attention.key.bias"
 _ROWS = (
     Row("encoder.class_token", "embeddings.cls_token", ROW),
-    Row("mask.token", "embeddings.mask_token", ROW),
+    Row("mask_token", "embeddings.mask_token", ROW),
     Row("encoder.patch_embedding.bias", "embeddings.patch_embeddings.projection.bias"),
     Row("encoder.relative", "encoder.relative_position_bias.relative_position_bias_table"),
     *(Row(f"encoder.{row.ours}", row.theirs, row.layout) for row in transformers_blocks("encoder.layer")),
@@ -38,13 +39,6 @@ _RENAMED = (
 )
 
 
-class _Mask(nnx.Module):
-    """A mask token, as a module."""
-
-    def __init__(self, token):
-        self.token = token
-
-
 def from_transformers(encoder: ViT, weights: Weights, *, mask_token: nnx.Param | None = None) -> None:
     """Sets the parameters of the encoder, and of a mask token where one is given.
 
@@ -57,16 +51,32 @@ def from_transformers(encoder: ViT, weights: Weights, *, mask_token: nnx.Param |
     for index in range(encoder.stack.depth):
         weights.setdefault(_KEY_BIAS.format(i=index), np.zeros(width, np.float32))
     unused = "(?!)" if mask_token is not None else r"mask_token$"
-    parts = Parts(encoder=encoder, mask=None if mask_token is None else _Mask(mask_token))
+    parts = Parts(encoder=encoder, mask_token=mask_token)
     load(parts, weights, _rows(encoder), ignored=rf"{unused}|relative_position_index$|^(lm_head|pooler|classifier)\.")
 
 
 def to_transformers(encoder: ViT, *, mask_token: nnx.Param | None = None) -> dict[str, np.ndarray]:
     """The weights under the names of published files."""
     _check_form(encoder)
-    parts = Parts(encoder=encoder, mask=None if mask_token is None else _Mask(mask_token))
-    named = save(parts, _rows(encoder))
+    named = save(Parts(encoder=encoder, mask_token=mask_token), _rows(encoder))
     return {name: array for name, array in named.items() if not re.fullmatch(r".*\.attention\.key\.bias", name)}
+
+
+def settings(encoder: ViT) -> dict[str, Any]:
+    """What a `BeitConfig` or a `Data2VecVisionConfig` says of this encoder, but for its `model_type`.
+
+    Raises:
+      UserError: it has other positions, or no class token.
+    """
+    _check_form(encoder)
+    return common_settings(encoder) | {
+        "use_absolute_position_embeddings": False,
+        "use_relative_position_bias": False,
+        "use_shared_relative_position_bias": True,
+        "use_mean_pooling": False,  # where it is, the states come without their last normalisation
+        "layer_scale_init_value": encoder.layer_scale or 0.0,
+        "drop_path_rate": encoder.drop_path,
+    }
 
 
 def _rows(encoder):

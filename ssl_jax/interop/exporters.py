@@ -9,8 +9,28 @@ import numpy as np
 from flax import nnx
 
 from ssl_jax.data.spec import Spec
-from ssl_jax.interop import albert, bert, data2vec_audio, data2vec_text, electra, gpt2, hubert, roberta, t5, wav2vec2
+from ssl_jax.errors import UserError
+from ssl_jax.interop import (
+    albert,
+    beit,
+    bert,
+    data2vec_audio,
+    data2vec_text,
+    dinov2,
+    electra,
+    gpt2,
+    hubert,
+    i_jepa,
+    mae,
+    resnet,
+    roberta,
+    simmim,
+    t5,
+    vit,
+    wav2vec2,
+)
 from ssl_jax.interop.files import write
+from ssl_jax.models import ResNet, ViT
 
 
 class Exported(NamedTuple):
@@ -19,7 +39,7 @@ class Exported(NamedTuple):
     Attributes:
       config: of config.json.
       weights: of model.safetensors.
-      front_end: of preprocessor_config.json, what is done to sound before; None for text.
+      front_end: of preprocessor_config.json, what is done to sound or pictures before; None for text.
     """
 
     config: dict[str, Any]
@@ -130,6 +150,142 @@ def _front_end(method: nnx.Module) -> dict[str, Any]:
     return kind | heard | {"padding_value": 0.0, "return_attention_mask": told}
 
 
+def of_backbone(method: nnx.Module, spec: Spec) -> Exported:
+    """The network of methods of pictures that are evaluated with the one that is trained: `_network` says which."""
+    del spec
+    return _network(method.backbone, method.view)
+
+
+def of_target(method: nnx.Module, spec: Spec) -> Exported:
+    """The network of methods of pictures that are evaluated with the one that follows."""
+    del spec
+    return _network(method.target_backbone, method.view)
+
+
+def of_simclr(method: nnx.Module, spec: Spec) -> Exported:
+    """The backbone, where features are its own.
+
+    Raises:
+      UserError: they pass through layers of the projector.
+    """
+    if method.embed_layers:
+        behind = f"config.method.embed_layers is {method.embed_layers}, and features come from within the projector"
+        raise UserError(f"transformers has no such network: {behind}.")
+    return of_backbone(method, spec)
+
+
+def of_msn(method: nnx.Module, spec: Spec) -> Exported:
+    """`ViTMSNModel`, where that is what the network is."""
+    exported = of_target(method, spec)
+    if exported.config["model_type"] != "vit":
+        return exported
+    return exported._replace(config=exported.config | _class("vit_msn", "ViTMSNModel"))
+
+
+def of_mae(method: nnx.Module, spec: Spec) -> Exported:
+    """`ViTMAEForPreTraining`, or the encoder alone where there is no class token, which that has."""
+    network, decoder = method.backbone, method.decoder
+    if network.class_token is None or network.layer_scale is not None:
+        return of_backbone(method, spec)
+    config = mae.pretraining_settings(network, decoder) | {"architectures": ["ViTMAEForPreTraining"]}
+    config |= {"mask_ratio": method.mask_ratio, "norm_pix_loss": method.normalize_targets}
+    return Exported(config, mae.to_transformers(network, decoder), image_processor(method.view))
+
+
+def of_simmim(method: nnx.Module, spec: Spec) -> Exported:
+    """`ViTForMaskedImageModeling`, which has a class token and positions that are added; else the encoder alone."""
+    network = method.backbone
+    if network.class_token is None or network.relative is not None or network.layer_scale is not None:
+        return _network(network, method.view, method.mask_token)
+    heads = dict(mask_token=method.mask_token, prediction=method.prediction)
+    config = simmim.settings(network) | {"architectures": ["ViTForMaskedImageModeling"]}
+    return Exported(config, simmim.to_transformers(network, **heads), image_processor(method.view))
+
+
+def of_data2vec_vision(method: nnx.Module, spec: Spec) -> Exported:
+    """The student, `Data2VecVisionModel` where its positions are relative, as in the paper."""
+    del spec
+    exported = _network(method.backbone, method.view, method.mask_token)
+    if exported.config["model_type"] != "beit":
+        return exported
+    return exported._replace(config=exported.config | _class("data2vec-vision", "Data2VecVisionModel"))
+
+
+def _network(network: nnx.Module, view: Any, mask_token: nnx.Param | None = None) -> Exported:
+    """The model of transformers that a network of pictures is.
+
+    `ResNetModel`; of ViTs, `BeitModel` with relative positions, `Dinov2Model` with scaled branches, `IJepaModel`
+    without a class token, else `ViTModel`, whose pooler transformers then starts at random.
+
+    Args:
+      network: a ResNet or a ViT.
+      view: its pictures'.
+      mask_token: what a `BeitModel` shows in place of hidden patches; others have none.
+
+    Raises:
+      UserError: it is none of these, or reads no pictures.
+    """
+    processor = image_processor(view)
+    model_type, architecture, module = _kind(network)
+    config = module.settings(network) | _class(model_type, architecture)
+    if module is beit:
+        config |= {"use_mask_token": mask_token is not None}
+        return Exported(config, beit.to_transformers(network, mask_token=mask_token), processor)
+    return Exported(config, module.to_transformers(network), processor)
+
+
+def _kind(network: nnx.Module) -> tuple[str, str, Any]:
+    """The `model_type`, the class and the table."""
+    if isinstance(network, ResNet):
+        return "resnet", "ResNetModel", resnet
+    if not isinstance(network, ViT):
+        raise UserError(f"transformers has no {type(network).__name__}: config.model.name can be 'vit' or 'resnet'.")
+    if network.relative is not None:
+        return "beit", "BeitModel", beit
+    if network.layer_scale is not None:
+        return "dinov2", "Dinov2Model", dinov2
+    if network.class_token is None:
+        return "ijepa", "IJepaModel", i_jepa
+    return "vit", "ViTModel", vit
+
+
+def image_processor(view: Any) -> dict[str, Any]:
+    """What transformers' image processor does to pictures to get what `view.evaluate` gives.
+
+    Theirs rounds to whole grey levels where it resizes, and resizes before it crops, with what lies outside of the crop
+    at its edges: ours are the same where nothing is resized, and else as near as that.
+
+    Raises:
+      UserError: the view is of no pictures.
+    """
+    shown = getattr(view, "evaluation", None)
+    if shown is None:
+        raise UserError("transformers' image processors know no spectrograms: export a method whose data are pictures.")
+    side, channels = view.shape[0], view.shape[-1]
+    square = {"height": side, "width": side}
+    return {
+        "image_processor_type": "BitImageProcessor",
+        "do_convert_rgb": channels == 3,
+        "do_resize": True,
+        "size": square if shown.crop is None else {"shortest_edge": round(side / shown.crop)},
+        "resample": _RESAMPLE[shown.interpolation],
+        "do_center_crop": shown.crop is not None,
+        "crop_size": square,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(shown.mean),
+        "image_std": list(shown.std),
+    }
+
+
+_RESAMPLE = {"bilinear": 2, "bicubic": 3}  # PIL's numbers
+
+
+def _class(model_type: str, architecture: str) -> dict[str, Any]:
+    return {"model_type": model_type, "architectures": [architecture]}
+
+
 def _named(architecture: str, spec: Spec) -> dict[str, Any]:
     """The class that reads the weights, and the tokens that a configuration names."""
     tokens = {"pad_token_id": spec.pad_id, "bos_token_id": spec.cls_id, "eos_token_id": spec.sep_id}
@@ -138,15 +294,40 @@ def _named(architecture: str, spec: Spec) -> dict[str, Any]:
 
 EXPORTERS: dict[str, Callable[[nnx.Module, Spec], Exported]] = {
     "albert": of_albert,
+    "barlow_twins": of_backbone,
     "bert": of_bert,
+    "byol": of_backbone,
     "data2vec": of_data2vec,
     "data2vec_text": of_data2vec_text,
+    "data2vec_vision": of_data2vec_vision,
+    "dcl": of_backbone,
+    "dino": of_target,
+    "dinov2": of_target,
     "electra": of_electra,
     "hubert": of_hubert,
+    "i_jepa": of_target,
+    "ibot": of_target,
+    "jigsaw": of_backbone,
+    "lejepa": of_backbone,
+    "mae": of_mae,
+    "mask_feat": of_backbone,
+    "moco_v2": of_backbone,
+    "moco_v3": of_backbone,
+    "msn": of_msn,
     "next_token": of_next_token,
+    "nnclr": of_backbone,
+    "relative_position": of_backbone,
     "roberta": of_roberta,
+    "rotation": of_backbone,
+    "simclr": of_simclr,
     "simcse": of_simcse,
+    "simmim": of_simmim,
+    "simsiam": of_backbone,
+    "sup_con": of_backbone,
+    "supervised": of_backbone,
+    "swav": of_backbone,
     "t5": of_t5,
+    "vicreg": of_backbone,
     "wav2vec2": of_wav2vec2,
 }
 """By method. Each takes the trained method and the description of its data."""

@@ -10,12 +10,30 @@ import numpy as np
 from flax import nnx
 
 from ssl_jax.errors import UserError, unknown
-from ssl_jax.interop import albert, bert, data2vec_audio, data2vec_text, electra, gpt2, hubert, roberta, t5, wav2vec2
+from ssl_jax.interop import (
+    albert,
+    beit,
+    bert,
+    data2vec_audio,
+    data2vec_text,
+    dinov2,
+    electra,
+    gpt2,
+    hubert,
+    i_jepa,
+    mae,
+    resnet,
+    roberta,
+    t5,
+    vit,
+    wav2vec2,
+)
 from ssl_jax.interop.files import read
-from ssl_jax.models import EncoderDecoder, TextTransformer, WaveformTransformer
+from ssl_jax.models import EncoderDecoder, ResNet, TextTransformer, ViT, WaveformTransformer
 
 Settings = Mapping[str, Any]
-_NOT_COMPARED = ("drop", "initializer_range", "tie_word")  # what names of settings that change no feature hold
+# What names of settings hold that change no feature, or that show in the names of the weights.
+_NOT_COMPARED = ("drop", "initializer_range", "tie_word", "init_value", "layerscale", "use_mask_token", "mean_pooling")
 _TAKEN = {
     "position_embedding_type": "absolute",
     "is_decoder": False,
@@ -59,16 +77,35 @@ def _padded(module: Any) -> Importer:
     )
 
 
+def _patches(module: Any, settings: Callable[[ViT], dict[str, Any]] | None = None) -> Importer:
+    """Of vision transformers; many of their files say 1e-12 of layer normalisations that were trained with 1e-6."""
+    of_network = settings or module.settings
+
+    def needed(network, theirs):
+        told = {"layer_norm_eps": 1e-12} if theirs.get("layer_norm_eps") == 1e-12 else {}
+        return of_network(network) | told
+
+    return Importer(ViT, needed, lambda network, weights, theirs: module.from_transformers(network, weights))
+
+
 IMPORTERS: dict[str, Importer] = {
     "albert": _plain(albert, TextTransformer),
+    "beit": _patches(beit),
     "bert": _plain(bert, TextTransformer),
     "data2vec-audio": _plain(data2vec_audio, WaveformTransformer),
     "data2vec-text": _padded(data2vec_text),
+    "data2vec-vision": _patches(beit),
+    "dinov2": _patches(dinov2),
     "electra": _plain(electra, TextTransformer),
     "gpt2": _plain(gpt2, TextTransformer),
     "hubert": _plain(hubert, WaveformTransformer),
+    "ijepa": _patches(i_jepa),
+    "resnet": _plain(resnet, ResNet),
     "roberta": _padded(roberta),
     "t5": _plain(t5, EncoderDecoder),
+    "vit": _patches(vit),
+    "vit_mae": _patches(vit, mae.settings),
+    "vit_msn": _patches(vit),
     "wav2vec2": _plain(wav2vec2, WaveformTransformer),
 }
 """By `model_type`."""
@@ -99,7 +136,7 @@ def load_folder(network: nnx.Module, folder: pathlib.Path) -> None:
 
 
 def front_end(folder: pathlib.Path) -> Settings:
-    """What preprocessor_config.json says is done to sound; empty without that file."""
+    """What preprocessor_config.json says is done to sound or to pictures; empty without that file."""
     name = "preprocessor_config.json"
     return _settings(folder, name) if (folder / name).exists() else {}
 

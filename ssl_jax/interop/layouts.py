@@ -30,6 +30,24 @@ def after(count: int) -> Layout:
     return Layout(lambda x: x[count:], lambda x: np.concatenate([np.zeros((count, *x.shape[1:]), x.dtype), x]))
 
 
+def pixels(patch_size: int) -> Layout:
+    """What PyTorch's `PixelShuffle` makes patches of, as patches: (C * p * p, ...) -> (p * p * C, ...)."""
+
+    def to_ours(x):
+        return np.moveaxis(x.reshape(-1, patch_size, patch_size, *x.shape[1:]), 0, 2).reshape(x.shape)
+
+    def to_theirs(x):
+        return np.moveaxis(x.reshape(patch_size, patch_size, -1, *x.shape[1:]), 2, 0).reshape(x.shape)
+
+    return Layout(to_ours, to_theirs)
+
+
+def pixel_kernel(patch_size: int) -> Layout:
+    """The kernel of a 1x1 convolution before it: (C * p * p, in, 1, 1) -> (in, p * p * C)."""
+    rows = pixels(patch_size)
+    return Layout(lambda x: rows.to_ours(x[:, :, 0, 0]).T, lambda x: rows.to_theirs(x.T)[:, :, None, None])
+
+
 def patches(patch_size: int) -> Layout:
     """A convolution with stride `patch_size` as a matrix: (out, in, p, p) -> (p * p * in, out)."""
     return Layout(

@@ -3,6 +3,8 @@
 Their layer normalisations add 1e-12 to the variance by default, ours and the paper's code 1e-6.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ssl_jax.errors import UserError
@@ -45,11 +47,36 @@ def to_transformers(encoder: ViT, decoder: MAEDecoder) -> dict[str, np.ndarray]:
     Raises:
       UserError: there is no class token, without which these checkpoints cannot be.
     """
-    if encoder.class_token is None:
-        raise UserError("ViTMAE of transformers has a class token: export a ViT with config.model.pooling='cls'.")
+    _check_form(encoder)
     theirs = save(Parts(encoder=encoder, decoder=decoder), _rows(encoder))
     theirs |= vit.give_positions(encoder, "vit.embeddings.position_embeddings")
     return theirs | {_POSITIONS: _positions(decoder)}
+
+
+def settings(encoder: ViT) -> dict[str, Any]:
+    """What a `ViTMAEConfig` says of this encoder, but for its `model_type`.
+
+    Raises:
+      UserError: it has no class token, relative positions or scaled branches.
+    """
+    _check_form(encoder)
+    return vit.settings(encoder)
+
+
+def pretraining_settings(encoder: ViT, decoder: MAEDecoder) -> dict[str, Any]:
+    """What it says of both."""
+    return settings(encoder) | {
+        "model_type": "vit_mae",
+        "decoder_hidden_size": decoder.width,
+        "decoder_num_hidden_layers": decoder.stack.depth,
+        "decoder_num_attention_heads": decoder.heads,
+        "decoder_intermediate_size": decoder.mlp_dim,
+    }
+
+
+def _check_form(encoder):
+    if encoder.class_token is None:
+        raise UserError("ViTMAE of transformers has a class token: export a ViT with config.model.pooling='cls'.")
 
 
 def _rows(encoder):

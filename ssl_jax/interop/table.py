@@ -11,9 +11,10 @@ from flax import nnx
 
 from ssl_jax.errors import UserError
 from ssl_jax.interop.layouts import SAME, Layout
+from ssl_jax.models.targets import TargetWeight
 
 Weights = Mapping[str, np.ndarray]
-LOADED = nnx.Any(nnx.Param, nnx.BatchStat)  # of a module's variables, those that files hold
+LOADED = nnx.Any(nnx.Param, TargetWeight, nnx.BatchStat)  # of a module's variables, those that files hold
 
 
 class Row(NamedTuple):
@@ -32,9 +33,9 @@ class Row(NamedTuple):
 
 
 class Parts(nnx.Module):
-    """The modules that one checkpoint holds, so that it is loaded as a whole or not at all."""
+    """The modules and single parameters that one checkpoint holds, so that it is loaded as a whole or not at all."""
 
-    def __init__(self, **parts: nnx.Module | None):
+    def __init__(self, **parts: nnx.Module | nnx.Param | None):
         for name, part in parts.items():
             if part is not None:
                 setattr(self, name, part)
@@ -58,7 +59,7 @@ class Match(NamedTuple):
 
 
 def load(module: nnx.Module, weights: Weights, rows: Sequence[Row], *, ignored: str = "(?!)") -> None:
-    """Sets every parameter and batch statistic of `module`, in place.
+    """Sets every parameter (or target's weight) and batch statistic of `module`, in place.
 
     Args:
       module: holds its blocks unrolled or stacked (`scan`). It may be abstract, from `nnx.eval_shape`.
@@ -80,7 +81,7 @@ def load(module: nnx.Module, weights: Weights, rows: Sequence[Row], *, ignored: 
 
 
 def save(module: nnx.Module, rows: Sequence[Row]) -> dict[str, np.ndarray]:
-    """The parameters and batch statistics of `module` under their names and in their layout: the inverse of `load`."""
+    """What `load` sets of `module`, under their names and in their layout: its inverse."""
     weights = {}
     for path, array in _by_block(module, lambda variable: np.asarray(variable[...])).items():
         weights |= _match(path, rows).to_theirs(array)

@@ -1,9 +1,13 @@
 """Weights of vision transformers, from and to timm and Hugging Face.
 
+`ViTModel`, `ViTMSNModel` and `IJepaModel` have the same names; only the last has no class token, and only the first may
+have a pooler, which ours have not: transformers starts one at random, unless it is told `add_pooling_layer=False`.
 timm's models that average patches need `class_token=False, fc_norm=False`: ours have no class token then, and normalise
 before they average.
 Hugging Face's layer normalisations add 1e-12 to the variance where ours add 1e-6 (set `layer_norm_eps=1e-6` there).
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +40,17 @@ _TIMM = (
 )
 
 
+def transformers_attention(ours: str, theirs: str) -> tuple[Row, ...]:
+    """The table of a block's attention in Hugging Face's vision transformers; `ours` and `theirs` name the block."""
+    parts = [f"{theirs}.attention.attention.{name}" for name in ("query", "key", "value")]
+    return (
+        Row(f"{ours}.attention.qkv.kernel", tuple(f"{name}.weight" for name in parts), LINEAR),
+        Row(f"{ours}.attention.qkv.bias", tuple(f"{name}.bias" for name in parts)),
+        Row(f"{ours}.attention.out.kernel", f"{theirs}.attention.output.dense.weight", LINEAR),
+        Row(f"{ours}.attention.out.bias", f"{theirs}.attention.output.dense.bias"),
+    )
+
+
 def transformers_blocks(theirs: str) -> tuple[Row, ...]:
     """The table of one of Hugging Face's stacks of blocks, in the names of published checkpoints.
 
@@ -43,14 +58,10 @@ def transformers_blocks(theirs: str) -> tuple[Row, ...]:
       theirs: what their names begin with, up to the block's number: 'encoder.layer'.
     """
     ours, theirs = "stack.blocks.{i}", theirs + ".{i}"
-    attention = [f"{theirs}.attention.attention.{name}" for name in ("query", "key", "value")]
     return (
         Row(f"{ours}.norm1.scale", f"{theirs}.layernorm_before.weight"),
         Row(f"{ours}.norm1.bias", f"{theirs}.layernorm_before.bias"),
-        Row(f"{ours}.attention.qkv.kernel", tuple(f"{name}.weight" for name in attention), LINEAR),
-        Row(f"{ours}.attention.qkv.bias", tuple(f"{name}.bias" for name in attention)),
-        Row(f"{ours}.attention.out.kernel", f"{theirs}.attention.output.dense.weight", LINEAR),
-        Row(f"{ours}.attention.out.bias", f"{theirs}.attention.output.dense.bias"),
+        *transformers_attention(ours, theirs),
         Row(f"{ours}.norm2.scale", f"{theirs}.layernorm_after.weight"),
         Row(f"{ours}.norm2.bias", f"{theirs}.layernorm_after.bias"),
         Row(f"{ours}.mlp.hidden.kernel", f"{theirs}.intermediate.dense.weight", LINEAR),
@@ -70,10 +81,13 @@ _TRANSFORMERS = (
 )
 
 # transformers 5 holds the weights under new names in memory; published files keep the old ones.
-TRANSFORMERS_RENAMED = (
-    (r"(^|\.)layers\.(\d+)", r"\1encoder.layer.\2"),
+ATTENTION_RENAMED = (
     (r"attention\.([qkv])_proj", lambda m: "attention.attention." + {"q": "query", "k": "key", "v": "value"}[m[1]]),
     (r"attention\.o_proj", "attention.output.dense"),
+)
+TRANSFORMERS_RENAMED = (
+    (r"(^|\.)layers\.(\d+)", r"\1encoder.layer.\2"),
+    *ATTENTION_RENAMED,
     (r"mlp\.fc1", "intermediate.dense"),
     (r"mlp\.fc2", "output.dense"),
 )
@@ -98,9 +112,10 @@ def from_transformers(model: ViT, weights: Weights) -> None:
     """Sets the parameters of `model` to those of Hugging Face's `ViTModel`, or the encoder of a model that holds one.
 
     Raises:
-      UserError: as for `from_timm`.
+      UserError: as for `from_timm`, or one has a class token and the other none.
     """
-    weights = rename(weights, ((r"^vit\.", ""), *TRANSFORMERS_RENAMED))
+    weights = rename(weights, ((r"^(vit|ijepa)\.", ""), *TRANSFORMERS_RENAMED))
+    check_class_token(model, "embeddings.cls_token" in weights)
     weights = take_positions(model, weights, "embeddings.position_embeddings")
     load(model, weights, transformers_rows(model), ignored=r"^(decoder|pooler|classifier)\.|mask_token")
 
@@ -108,6 +123,51 @@ def from_transformers(model: ViT, weights: Weights) -> None:
 def to_transformers(model: ViT) -> dict[str, np.ndarray]:
     """The weights of `model` under the names that published `ViTModel` checkpoints have."""
     return save(model, transformers_rows(model)) | give_positions(model, "embeddings.position_embeddings")
+
+
+def common_settings(model: ViT) -> dict[str, Any]:
+    """The settings of a ViT under the names that they have in the configurations of all of Hugging Face's."""
+    return {
+        "hidden_size": model.features,
+        "num_hidden_layers": model.stack.depth,
+        "num_attention_heads": model.heads,
+        "intermediate_size": model.mlp_dim,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": model.dropout,
+        "attention_probs_dropout_prob": model.attention_dropout,
+        "layer_norm_eps": model.norm.epsilon,
+        "image_size": model.image_size if model.image_size == model.image_width else list(model.image_shape[:2]),
+        "patch_size": model.patch_size,
+        "num_channels": model.channels,
+        "qkv_bias": True,
+    }
+
+
+def settings(model: ViT) -> dict[str, Any]:
+    """What a `ViTConfig` or a `ViTMSNConfig` says of this network, or without a class token an `IJepaConfig`.
+
+    Its `model_type` is not among it.
+
+    Raises:
+      UserError: its positions are relative, or its branches are scaled.
+    """
+    if model.relative is not None:
+        raise UserError("A ViT of transformers adds positions to patches: config.model.positions is 'relative' here.")
+    if model.layer_scale is not None:
+        raise UserError(f"A ViT of transformers has no config.model.layer_scale, here it is {model.layer_scale}.")
+    return common_settings(model)
+
+
+def check_class_token(model: ViT, given: bool) -> None:
+    """Refuses weights with a class token for a network that has none, and the other way round.
+
+    Raises:
+      UserError: so it is.
+    """
+    if given and model.class_token is None:
+        raise UserError("These weights have a class token: set config.model.pooling to 'cls'.")
+    if not given and model.class_token is not None:
+        raise UserError("These weights have no class token (embeddings.cls_token): set config.model.pooling to 'mean'.")
 
 
 def transformers_rows(model: ViT) -> tuple[Row, ...]:

@@ -77,8 +77,7 @@ class ViT(nnx.Module):
       grid: (rows, columns) of patches.
       num_patches: rows * columns.
       patch_dim: numbers in a patch, patch_size ** 2 * channels.
-      heads, mlp_dim: of its blocks.
-      patch_size, gelu, epsilon, scan, remat, accumulate, dtype: as given.
+      patch_size, heads, mlp_dim, gelu, epsilon, layer_scale, scan, remat, accumulate, dtype: as given.
     """
 
     reads = "image"
@@ -126,8 +125,7 @@ class ViT(nnx.Module):
         elif depth_scaled:
             raise ValueError("depth_scaled needs an initializer_range, such as 0.02")
         sizes = _sizes(size, width=width, depth=depth, heads=heads, mlp_dim=mlp_dim)
-        self.features = sizes.width
-        self.heads, self.mlp_dim = sizes.heads, sizes.mlp_dim
+        self.features, self.heads, self.mlp_dim = sizes.width, sizes.heads, sizes.mlp_dim
         self.gelu, self.epsilon = gelu, epsilon
         self.patch_size = patch_size
         self.patch_dim = patch_size**2 * channels
@@ -138,7 +136,7 @@ class ViT(nnx.Module):
         self.num_patches = self.grid[0] * self.grid[1]
         self.pooling = pooling
         self.dropout, self.attention_dropout = dropout, attention_dropout
-        self.drop_path = drop_path
+        self.drop_path, self.layer_scale = drop_path, layer_scale
         self.scan = scan
         self.remat = remat
         self.accumulate = accumulate

@@ -2,9 +2,10 @@
 
 import json
 
+import ml_collections
 import pytest
 
-from ssl_jax import experiment
+from ssl_jax import experiment, interop
 from ssl_jax.errors import UserError
 from tests import tiny
 
@@ -18,11 +19,37 @@ def write(folder, method):
 def test_no_run_no_checkpoint_no_counterpart(data_dir, tmp_path):
     with pytest.raises(UserError, match="is no run's folder: it has no config.json"):
         experiment.export(tmp_path, tmp_path / "out")
-    with pytest.raises(UserError, match="config.method.name: 'simclr' does not exist.* Valid: .*bert"):
-        experiment.export(write(tmp_path / "simclr", "simclr"), tmp_path / "out")
+    with pytest.raises(UserError, match="config.method.name: 'apc' does not exist.* Valid: .*bert"):
+        experiment.export(write(tmp_path / "apc", "apc"), tmp_path / "out")
     bert = write(tmp_path / "bert", "bert")
     with pytest.raises(UserError, match="has no checkpoint yet"):
         experiment.export(bert, tmp_path / "out", data_dir=data_dir)
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="bert holds something already; give --out a new folder"):
         experiment.export(bert, bert)
+
+
+# Of pictures: the method, what is set, and what is said of it.
+WITHOUT = (
+    ("simclr", dict(), "begins with a 7x7 convolution and a maximum: config.model.stem must be 'imagenet'"),
+    ("simclr", dict(method=dict(embed_layers=1)), "config.method.embed_layers is 1, and features come from within"),
+    ("simmim", dict(), "has relative positions and a class token: set .* config.model.pooling to 'cls'"),
+    ("i_jepa", dict(model=dict(layer_scale=0.1)), "DINOv2 of transformers has scaled branches, a class token"),
+    ("ibot", dict(model=dict(layer_scale=0.1, mlp_dim=36)), "mlp_dim is a multiple of the width 24, here it is 36"),
+)
+
+
+@pytest.mark.parametrize("method, leaves, message", WITHOUT)
+def test_networks_of_pictures_without_counterpart(method, leaves, message, data_dir):
+    built = experiment.build(tiny.config(method, **leaves), data_dir=data_dir)
+    with pytest.raises(UserError, match=message) as error:
+        interop.EXPORTERS[method](built.method, built.data.spec)
+    assert "\n" not in str(error.value)
+
+
+def test_spectrograms_are_no_pictures(data_dir):
+    of_sound = {name: tiny.config("clap")[name] for name in ("data", "evaluate")}
+    heard = dict(views=ml_collections.ConfigDict(dict(name="byol_a")), model=dict(stem="small"))
+    built = experiment.build(tiny.config("byol", **of_sound, **heard), data_dir=data_dir)
+    with pytest.raises(UserError, match="image processors know no spectrograms"):
+        interop.EXPORTERS["byol"](built.method, built.data.spec)

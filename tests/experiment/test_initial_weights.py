@@ -18,7 +18,15 @@ from tests import tiny
 
 TEXT = ("albert", "bert", "data2vec_text", "electra", "next_token", "roberta", "t5")
 SOUND = ("data2vec", "hubert", "wav2vec2")
-CHANGED = {"data2vec": dict(conv_norm="layer", position_depth=2)}
+# Two kinds of ViTs in transformers differ in the class of their files alone: msn's, and those of all others.
+PICTURES = ("mae", "simmim", "data2vec_vision", "dino", "dinov2", "i_jepa", "msn", "simclr")
+CHANGED = {
+    "data2vec": dict(conv_norm="layer", position_depth=2),
+    "mae": dict(pooling="cls"),
+    "simmim": dict(pooling="cls", positions="learned", scan=True),
+    "dinov2": dict(layer_scale=0.1),
+    "simclr": dict(stem="imagenet"),
+}
 
 
 def settings(method, **leaves):
@@ -54,7 +62,7 @@ def same(one, other):
     return jax.tree.map(lambda a, b: bool(np.array_equal(a, b)), one, other)
 
 
-@pytest.mark.parametrize("method", (*TEXT, *SOUND))
+@pytest.mark.parametrize("method", (*TEXT, *SOUND, *PICTURES))
 def test_the_weights_of_each_model_are_read(method, data_dir, tmp_path):
     theirs = published(method, data_dir, tmp_path / "weights")
     read = experiment.build(beginning(method, tmp_path / "weights"), data_dir=data_dir).initial_weights()
@@ -223,3 +231,49 @@ def test_runs_that_do_not_fit(data_dir, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             experiment.build(begins | changes, data_dir=data_dir).initial_weights()
+
+
+def test_a_teacher_of_pictures_begins_with_them_too(data_dir, tmp_path):
+    theirs = published("data2vec_vision", data_dir, tmp_path / "weights")
+    ours = first_method(beginning("data2vec_vision", tmp_path / "weights"), data_dir)
+    for network in (ours.backbone, ours.target_backbone):
+        arrays = jax.tree.leaves(nnx.state(network))
+        assert all(map(np.array_equal, arrays, jax.tree.leaves(nnx.state(theirs.backbone))))
+    assert not np.array_equal(ours.mask_token, theirs.mask_token)
+
+
+def test_pictures_are_normalised_as_these_weights_are_used_to(data_dir, tmp_path):
+    folder = tmp_path / "weights"
+    published("mae", data_dir, folder)
+    built = experiment.build(beginning("mae", folder), data_dir=data_dir)
+    for settings_, message in (
+        ({"image_mean": [0.5]}, r"has image_mean \(0.5,\): set config.views.mean to \(0.5,\)"),
+        ({"image_mean": [0.3, 0.3, 0.3]}, "set config.views.mean to"),
+        ({"image_mean": [0.3], "do_normalize": False}, r"set config.views.mean to \(0.0,\)"),
+        ({"do_normalize": True, "image_std": [0.2]}, r"set config.views.std to \(0.2,\)"),
+    ):
+        changed(folder, "preprocessor_config.json", **settings_)
+        with pytest.raises(UserError, match=message):
+            built.initial_weights()
+    (folder / "preprocessor_config.json").unlink()
+    built.initial_weights()
+
+
+def test_other_forms_of_a_vit_do_not_fit(data_dir, tmp_path):
+    folder = tmp_path / "weights"
+    published("mae", data_dir, folder)
+    config = beginning("mae", folder)
+    for changes, message in (
+        (dict(pooling="mean"), "ViTMAE of transformers has a class token"),
+        (dict(heads=2), "num_attention_heads 3 is 2 here"),
+        (dict(patch_size=4), "patch_size 2 is 4 here"),
+        (dict(layer_scale=0.1), "has no config.model.layer_scale, here it is 0.1"),
+    ):
+        with pytest.raises(UserError, match=message):
+            experiment.build(config | {"model": config["model"] | changes}, data_dir=data_dir).initial_weights()
+    built = experiment.build(config, data_dir=data_dir)
+    changed(folder, "config.json", layer_norm_eps=1e-12)
+    built.initial_weights()
+    changed(folder, "config.json", layer_norm_eps=1e-5)
+    with pytest.raises(UserError, match="layer_norm_eps 1e-05 is 1e-06 here"):
+        built.initial_weights()

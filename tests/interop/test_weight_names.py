@@ -37,6 +37,56 @@ def test_missing_unexpected_and_misshapen_are_told_together():
     assert "\n" not in message
 
 
+@cache
+def linear(width, numbers):
+    return nnx.Linear(width, numbers, rngs=nnx.Rngs(0))
+
+
+def resnet(**settings):
+    return nnx.jit(lambda: ResNet(stage_sizes=(1, 1), base_width=4, **settings, rngs=nnx.Rngs(0)))()
+
+
+# By table: our network, what it is written and read with, and one of their names.
+TABLES = {
+    "vit": (vit, lambda: {}, "encoder.layer.1.intermediate.dense.bias"),
+    "i_jepa": (lambda: vit(pooling="mean"), lambda: {}, "encoder.layer.1.attention.attention.key.bias"),
+    "dinov2": (lambda: vit(layer_scale=0.1), lambda: {}, "encoder.layer.1.layer_scale2.lambda1"),
+    "beit": (lambda: vit(positions="relative"), lambda: {}, "encoder.layer.1.attention.output.dense.bias"),
+    "simmim": (
+        vit,
+        lambda: dict(mask_token=nnx.Param(np.zeros(16, np.float32)), prediction=linear(16, 48)),
+        "decoder.0.bias",
+    ),
+    "resnet": (resnet, lambda: {}, "encoder.stages.1.layers.0.shortcut.normalization.running_var"),
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_table_of_pictures_tells_what_does_not_fit(table):
+    build, parts, missing = TABLES[table]
+    module = getattr(interop, table)
+    weights = module.to_transformers(build(), **parts())
+    module.from_transformers(build(), weights, **parts())
+    first = next(name for name in weights if name.endswith("weight"))
+    shape = weights[first].shape
+    weights |= {"extra.weight": np.zeros(3), first: np.zeros((*shape[:-1], shape[-1] + 1), np.float32)}
+    del weights[missing]
+    with pytest.raises(UserError) as error:
+        module.from_transformers(build(), weights, **parts())
+    message = str(error.value)
+    assert f"missing: {missing}" in message and "unexpected: extra.weight" in message and "\n" not in message
+    assert f"misshapen: {first} {(*shape[:-1], shape[-1] + 1)} instead of {shape}" in message
+
+
+def test_a_class_token_too_many_or_too_few_is_told():
+    weights = interop.vit.to_transformers(vit())
+    with pytest.raises(UserError, match="have a class token: set config.model.pooling to 'cls'"):
+        interop.vit.from_transformers(vit(pooling="mean"), weights)
+    del weights["embeddings.cls_token"]
+    with pytest.raises(UserError, match="have no class token .* set config.model.pooling to 'mean'"):
+        interop.vit.from_transformers(vit(), weights)
+
+
 def test_nothing_is_set_when_something_is_wrong():
     model, weights = vit(), interop.vit.to_timm(vit())
     weights = {name: array + 1 for name, array in weights.items()}

@@ -49,7 +49,7 @@ class MAEDecoder(nnx.Module):
         sincos2d(grid, width)  # so that an impossible width is refused now
         self.grid = tuple(grid)
         self.num_patches = self.grid[0] * self.grid[1]
-        self.width = width
+        self.width, self.heads, self.mlp_dim = width, heads, mlp_dim or 4 * width
         self.class_token = class_token
         xavier = nnx.initializers.xavier_uniform()
         options = dict(dtype=settings.computation_dtype(dtype), kernel_init=xavier, rngs=rngs)
@@ -57,7 +57,7 @@ class MAEDecoder(nnx.Module):
         self.mask_token = nnx.Param(nnx.initializers.normal(0.02)(rngs.params(), (width,)))
 
         def block(rngs):
-            return PreNormBlock(width, heads=heads, mlp_dim=mlp_dim or 4 * width, dtype=dtype, rngs=rngs)
+            return PreNormBlock(width, heads=heads, mlp_dim=self.mlp_dim, dtype=dtype, rngs=rngs)
 
         self.stack = Stack(block, depth=depth, scan=scan, remat=remat, accumulate=accumulate, rngs=rngs)
         self.norm = layer_norm(width, epsilon=1e-6, rngs=rngs)
