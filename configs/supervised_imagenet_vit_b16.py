@@ -1,8 +1,8 @@
 """Fine-tuning of the ViT-B/16 of an MAE, ImageNet-1k, 100 epochs: He et al. 2021 (arXiv:2111.06377), table 9.
 
 Expected: 83.6 % top-1 (table 3), `pretrained/accuracy` of the classifier on the central crops of the validation split.
-It begins with what a run has learnt (README.md, `init_from`); without, it trains a random network with a recipe that is
-not for that.
+FINETUNE.md of the official code has 83.57 ± 0.08 % over four runs, 7 h 11 min each on 32 V100 GPUs. It begins with what
+a run has learnt (README.md, `init_from`); without, it trains a random network with a recipe that is not for that.
 
     python launch.py --config=configs/mae_imagenet_vit_b16.py
     python launch.py --config=configs/supervised_imagenet_vit_b16.py --config.init_from=runs/mae_imagenet_vit_b16
@@ -10,9 +10,9 @@ not for that.
 
 Where the numbers come from: table 9 and the official code's FINETUNE.md for ViT-B: AdamW, learning rate 5e-4 for a
 batch of 256, batch 1024, 5 epochs of warm-up, then a cosine down to 1e-6, weight decay 0.05, rates that fall by 0.65
-from block to block, drop path 0.1, label smoothing 0.1, mixup 0.8, CutMix 1.0, a quarter of the pictures erased in part.
+from block to block, drop path 0.1, label smoothing 0.1, mixup 0.8, CutMix 1.0, a quarter of pictures erased in part.
 Known differences: AutoAugment in the place of RandAugment (9, 0.5); the class token is read, and not the mean of the
-patches, which the paper finds as good; what is erased is grey and not noise. Held-out batches are whole: the last 848
+patches, which that file says performs similarly; what is erased is grey and not noise. Held-out batches are whole: the last 848
 of the 50,000 pictures are left out of the accuracy.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
@@ -58,5 +58,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         source="He et al. 2021 (MAE), tables 3 and 9, ViT-B",
         parameters=86_000_000,  # Dosovitskiy et al. 2021, table 1, ViT-B
         multiply_adds=17_600_000_000,  # timm, deit_base_patch16_224
+        hardware="32 V100 GPUs",
+        duration="7 h 11 min",
     )
     return trial.variant(config, variant)
