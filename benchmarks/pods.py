@@ -51,7 +51,7 @@ SLICES = {
     "simsiam_imagenet_rn50": ("v5e:2x4",),
     "sup_con_imagenet_rn50": ("v3:8x8",),
     "supervised_imagenet_rn50": ("v5e:2x4",),
-    "supervised_imagenet_vit_b16": ("v5e:4x4",),
+    "supervised_imagenet_vit_b16": ("v5e:4x8",),
     "swav_imagenet_rn50": ("v5e:8x8",),
     "vicreg_imagenet_rn50": ("v5e:4x8",),
 }

@@ -12,8 +12,8 @@ Where the numbers come from: table 9 and the official code's FINETUNE.md for ViT
 batch of 256, batch 1024, 5 epochs of warm-up, then a cosine down to 1e-6, weight decay 0.05, rates that fall by 0.65
 from block to block, drop path 0.1, label smoothing 0.1, mixup 0.8, CutMix 1.0, a quarter of pictures erased in part.
 Known differences: AutoAugment in the place of RandAugment (9, 0.5); the class token is read, and not the mean of the
-patches, which that file says performs similarly; what is erased is grey and not noise. Held-out batches are whole: the last 848
-of the 50,000 pictures are left out of the accuracy.
+patches, which that file says performs similarly; what is erased is grey and not noise. Held-out batches are whole: the
+last 848 of the 50,000 pictures are left out of the accuracy.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
@@ -43,7 +43,6 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.model = dict(
         name="vit", size="B", patch_size=16, image_size=224, positions="sincos2d", pooling="cls", drop_path=0.1,
         dtype="bfloat16", scan=True, depth=None,
-        remat="elementwise",  # 64 images fit a device of 16 GiB (docs/pods.md)
     )  # fmt: skip
     config.method = dict(name="supervised", label_smoothing=0.1, mixup=0.8, cutmix=1.0)
     config.optimizer = dict(
