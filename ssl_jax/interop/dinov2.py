@@ -1,7 +1,7 @@
 """Weights of DINOv2's form of a ViT (layer scale), from and to Hugging Face's `Dinov2Model`.
 
-Where images are of another size than `config.model.image_size`, positions are resized there without the tenth that
-ours add, as in the official code (`models.positions.resize_positions`).
+Pictures of another size than `config.model.image_size` differ: positions are resized there without the tenth that ours
+and the official code add (`models.positions.resize_positions`).
 """
 
 from typing import Any
