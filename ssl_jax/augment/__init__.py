@@ -13,7 +13,8 @@ Mixup and CutMix work on batches, with one drawn number or box a row (`ssl_jax.a
 Sound is one recording: int16 [T] and how many of its samples are real (`ssl_jax.augment.waveform`, `spectrogram`).
 
 A view maker has `train(key, example)`, one random view of one example, `evaluate(example)`, the fixed one,
-`shape`, the (size, size, channels) of both, and `displayable(images)`, which undoes the normalisation for figures.
+`shape`, the (size, size, channels) of both, and `displayable(images)`, which undoes the normalisation for figures;
+those of pictures have its inverse too, `normalized(pixels)`.
 `gives` says what a backbone reads of it, where that is not what the data is.
 """
 
