@@ -14,8 +14,8 @@ from ssl_jax.train.state import TrainState
 
 STEPS = 50
 # By method, the least that a loss is divided by: a mean of cosines passes 0, where float32 still rounds it as the
-# numbers up to 1 that it is made of.
-SIZE = {"simsiam": 1.0}
+# numbers up to 1 that it is made of, and so does the logarithm of a density.
+SIZE = {"simsiam": 1.0, "dvae": 1.0}
 
 
 def relative_difference(method: str, one: np.ndarray, other: np.ndarray) -> np.ndarray:

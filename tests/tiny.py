@@ -3,6 +3,12 @@
 Temperatures and rates are such that training does not amplify rounding: for 50 steps, one device and eight agree.
 """
 
+import atexit
+import functools
+import json
+import pathlib
+import shutil
+import tempfile
 from typing import Any
 
 import ml_collections
@@ -16,6 +22,8 @@ def config(method: str, /, **leaves: Any) -> dict[str, Any]:
     A ConfigDict in place of a dict replaces a whole part.
     """
     node = _COMMON | _PARTS[method]
+    if method == "beit":
+        node["method"] = {"tokenizer": tokenizer_folder()} | node["method"]
     node["evaluate"] = {"map_limit": 30} | node["evaluate"]
     for name, value in leaves.items():
         node[name] = node.get(name, {}) | value if isinstance(value, dict) else value
@@ -124,6 +132,17 @@ _PARTS = dict(
         _HIDDEN,
         model=dict(_VIT, pooling="cls", positions="relative", layer_scale=0.5),
         method=dict(name="data2vec_vision", top=2, min_block=2, momentum=0.99, mask_ratio=0.5),
+    ),
+    dvae=dict(
+        _HIDDEN,
+        model=dict(name="visual_tokenizer", vocab_size=12, width=8, blocks=1, factor=2, channels=1),
+        method=dict(name="dvae", code_width=8, gumbel_steps=40, kl_weight=0.2, kl_warmup_steps=10),
+        optimizer=_FAST,
+    ),
+    beit=dict(
+        _HIDDEN,
+        model=dict(_VIT, pooling="cls", positions="relative", layer_scale=0.5),
+        method=dict(name="beit", min_block=2),
     ),
     i_jepa=dict(
         _HIDDEN,
@@ -288,6 +307,34 @@ _PARTS = dict(
     ),
 )
 METHODS = tuple(_PARTS)
+
+
+@functools.cache
+def tokenizer_folder() -> str:
+    """What BEiT reads of a run of `dvae`: its config, and a checkpoint of its encoder.
+
+    Its weights are random, but for the biases of the logits: of noise, all tokens have the same on average.
+    """
+    import jax
+    import jax.numpy as jnp
+    from flax import nnx
+
+    from ssl_jax.models import VisualTokenizer
+    from ssl_jax.train.checkpoints import Checkpoints
+    from ssl_jax.train.state import TrainState
+
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="ssl_jax_tests_"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    node = config("dvae")
+    (folder / "config.json").write_text(json.dumps(node))
+    sizes = {name: value for name, value in node["model"].items() if name != "name"}
+    network, noise = VisualTokenizer(**sizes, rngs=nnx.Rngs(0)), jax.random.uniform(jax.random.key(0), (16, 8, 8, 1))
+    network.output.bias[...] -= network.logits(noise).mean((0, 1, 2))
+    step, weights = jnp.zeros((), jnp.int32), nnx.State({"backbone": nnx.state(network, nnx.Param)})
+    saver = Checkpoints(folder, every=1)
+    saver.save(1, TrainState(step, weights, nnx.State({}), (), step), {})
+    saver.close()
+    return str(folder)
 
 
 def get_config(variant: str = "simclr") -> ml_collections.ConfigDict:

@@ -14,7 +14,8 @@ Sound is one recording: int16 [T] and how many of its samples are real (`ssl_jax
 
 A view maker has `train(key, example)`, one random view of one example, `evaluate(example)`, the fixed one,
 `shape`, the (size, size, channels) of both, and `displayable(images)`, which undoes the normalisation for figures.
-Those of pictures have `evaluation`, what `evaluate` does in numbers, so that it can be done elsewhere (`Evaluation`).
+Those of pictures have its inverse too, `normalized(pixels)`, and `evaluation`, what `evaluate` does in numbers, so that
+it can be done elsewhere (`Evaluation`).
 `gives` says what a backbone reads of it, where that is not what the data is.
 """
 

@@ -173,6 +173,10 @@ class PhotoView:
         """Views [..., S, S, C] with the normalisation undone, in 0..1."""
         return self._normalize.invert(images)
 
+    def normalized(self, pixels: jax.Array) -> jax.Array:
+        """The inverse of `displayable`: pixels [..., S, S, C] in 0..1 as views have them."""
+        return self._normalize(pixels)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class _PhotoDraw:
@@ -283,6 +287,10 @@ class MAEView:
         """Views [..., S, S, C] with the normalisation undone, in 0..1."""
         return self._normalize.invert(images)
 
+    def normalized(self, pixels: jax.Array) -> jax.Array:
+        """The inverse of `displayable`: pixels [..., S, S, C] in 0..1 as views have them."""
+        return self._normalize(pixels)
+
 
 class AffineView:
     """A view for written characters: rotation, shift, scale, shear and noise; no flip, which would change what it says.
@@ -344,6 +352,10 @@ class AffineView:
     def displayable(self, images: jax.Array) -> jax.Array:
         """Views [..., S, S, C] with the normalisation undone, in 0..1."""
         return self._normalize.invert(images)
+
+    def normalized(self, pixels: jax.Array) -> jax.Array:
+        """The inverse of `displayable`: pixels [..., S, S, C] in 0..1 as views have them."""
+        return self._normalize(pixels)
 
 
 def _crop(key, example, shape, interpolation, flip, scale, ratio):

@@ -30,7 +30,7 @@ SUPPLIED = {
     "optimizer": ("steps",),
 }  # by part, parameters of its constructors that are no settings
 BEGINNINGS = {
-    "method": ("freeze_prototypes_steps", "warmup_teacher_steps"),
+    "method": ("freeze_prototypes_steps", "gumbel_steps", "kl_warmup_steps", "warmup_teacher_steps"),
     "optimizer": ("late_steps",),
 }  # by part, settings that count steps from the start of the run, after which something changes
 FEWEST_EXAMPLES = 3  # of which a map can be drawn
@@ -109,9 +109,9 @@ class Experiment:
     sharding: meshes.Sharding
 
     def initial_state(self) -> states.TrainState:
-        """The state at step 0; of a method that prepares itself (`prepare`), once it has seen the training split."""
+        """The state at step 0, once a method that learns from more than the data as it comes has that (`preparing`)."""
         state = self.unprepared_state()
-        return preparing.prepared(self, state) if hasattr(self.method, "prepare") else state
+        return preparing.prepared(self, state) if preparing.needed(self.method) else state
 
     def unprepared_state(self) -> states.TrainState:
         """The state at step 0 without that: all that an untrained network needs."""

@@ -20,6 +20,10 @@ class Drawn:
         """One random view of one example."""
         return self.view.train(example["key"], example)
 
+    def displayable(self, images: jax.Array) -> jax.Array:
+        """As that of the view maker."""
+        return self.view.displayable(images)
+
 
 def can_draw(method: nnx.Module) -> bool:
     """Whether the method reads images, of which views can be drawn."""

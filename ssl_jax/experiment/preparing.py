@@ -1,4 +1,4 @@
-"""What a method makes of the training split before its first step: HuBERT's clusters."""
+"""What a method gets before its first step: HuBERT's clusters, and the weights of an earlier run's network."""
 
 import dataclasses
 import pathlib
@@ -18,60 +18,75 @@ from ssl_jax.train.checkpoints import Checkpoints
 from ssl_jax.train.state import TrainState
 from ssl_jax.train.workdir import Workdir, read_json
 
-_TEACHER = "teacher"
+_EARLIER = ("teacher", "tokenizer")  # settings of methods that name an earlier run; its network is called so too
+
+
+def needed(method: nnx.Module) -> bool:
+    """Whether the method at step 0 is more than its random weights."""
+    return hasattr(method, "prepare") or bool(_folders(method))
 
 
 def prepared(experiment: Any, state: TrainState) -> TrainState:
-    """`state` after the method's `prepare(source, seed)`, which sets variables and no parameters.
+    """`state` with the weights of earlier runs, and after the method's `prepare(source, seed)`, if it has one.
 
-    Where the method has a `teacher_folder`, its `teacher` first gets the weights of the run there. Each process
-    prepares by itself on one device, and what the first one finds is what all of them have.
+    Both set variables and no parameters. Where the method has a `teacher_folder` (or a `tokenizer_folder`), its
+    `teacher` gets the weights of the run there. Each process prepares by itself on one device, and what the first one
+    finds is what all of them have.
 
     Args:
       experiment: whose method, training split and seed these are.
       state: at step 0.
 
     Raises:
-      UserError: the teacher has no checkpoint, or the split is too small.
+      UserError: the earlier run has no checkpoint, or the split is too small.
     """
     method = experiment.module(meshes.on_one_device(state))
-    if getattr(method, "teacher_folder", None) is not None:
-        _set_weights(method.teacher, method.teacher_folder)
-    with progress.announced(f"Computing what {experiment.config['method']['name']} learns from, before the first step"):
-        method.prepare(experiment.data.train, experiment.recipe.seed)
+    for name, folder in _folders(method).items():
+        _set_weights(getattr(method, name), folder)
+    if hasattr(method, "prepare"):
+        what = f"Computing what {experiment.config['method']['name']} learns from, before the first step"
+        with progress.announced(what):
+            method.prepare(experiment.data.train, experiment.recipe.seed)
     found = processes.of_first(jax.device_get(nnx.state(method, nnx.Not(nnx.Param))))
     return dataclasses.replace(state, variables=jax.tree.map(_placed, found, state.variables))
 
 
-def keep_teacher(method: nnx.Module, folder: Workdir) -> None:
-    """Keeps in a run's folder what its teacher's network is, whose weights are in the run's own checkpoints."""
-    if getattr(method, "teacher_folder", None) is not None and folder.writes:
-        (folder.path / _TEACHER).mkdir(exist_ok=True)
-        config = read_json(pathlib.Path(method.teacher_folder).expanduser() / "config.json")
-        folder.write_json(f"{_TEACHER}/config.json", config)
+def keep_earlier(method: nnx.Module, folder: Workdir) -> None:
+    """Keeps in a run's folder what the network of an earlier run is, whose weights are in the run's own checkpoints."""
+    if not folder.writes:
+        return
+    for name, earlier in _folders(method).items():
+        (folder.path / name).mkdir(exist_ok=True)
+        folder.write_json(f"{name}/config.json", read_json(pathlib.Path(earlier).expanduser() / "config.json"))
 
 
-def with_kept_teacher(config: Mapping[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-    """The config of the run in `folder`, which names no other run where this one keeps its teacher's config."""
-    kept = folder / _TEACHER
-    return config | {"method": config["method"] | {"teacher": str(kept)}} if kept.exists() else dict(config)
+def with_kept(config: Mapping[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+    """The config of the run in `folder`, which names no earlier run where this one keeps its config."""
+    kept = {name: str(folder / name) for name in _EARLIER if (folder / name).exists()}
+    return config | {"method": config["method"] | kept}
 
 
-def _set_weights(teacher: nnx.Module, folder: str) -> None:
+def _folders(method: nnx.Module) -> dict[str, str]:
+    """By name, the folders of the earlier runs whose networks the method has."""
+    found = {name: getattr(method, f"{name}_folder", None) for name in _EARLIER}
+    return {name: folder for name, folder in found.items() if folder is not None}
+
+
+def _set_weights(network: nnx.Module, folder: str) -> None:
     """The weights of a run's network, from its newest checkpoint."""
     checkpoints = Checkpoints(pathlib.Path(folder).expanduser())
     try:
         arrays = checkpoints.newest_arrays()
     finally:
         checkpoints.close()
-    weights = nnx.state(teacher, targets.TargetWeight)
+    weights = nnx.state(network, targets.TargetWeight)
 
     def of_run(path: tuple, leaf: jax.Array) -> np.ndarray:
-        """Of blocks that are stacked, those that the teacher has."""
+        """Of blocks that are stacked, those that the network has."""
         array = arrays[f"params.backbone.{path_name(path)}"].astype(leaf.dtype)
         return array if array.shape == leaf.shape else array[: len(leaf)]
 
-    nnx.update(teacher, jax.tree_util.tree_map_with_path(of_run, weights))
+    nnx.update(network, jax.tree_util.tree_map_with_path(of_run, weights))
 
 
 def _placed(array: np.ndarray, like: jax.Array) -> jax.Array:

@@ -62,7 +62,7 @@ def run(
             if folder.read_json("config.json") is None:
                 experiment.initial_weights()
             folder.write_json("config.json", experiment.config)  # not before: one that cannot run owns no folder
-            preparing.keep_teacher(experiment.method, folder)
+            preparing.keep_earlier(experiment.method, folder)
             _check_shared(folder)
             return _run(experiment, scorer, folder, stop)
     finally:

@@ -146,7 +146,8 @@ def _reconstructions(experiment: Experiment, method, figures) -> None:
     batch, view = _first(experiment.data.eval, EXAMPLES + 2), experiment.method.view
     parts = jax.jit(lambda method, batch, key: method.reconstruct(batch, key))(method, batch, jax.random.key(0))
     turned = (lambda images: images) if "image" in batch else spectrograms.upright
-    original, seen, painted = (np.asarray(turned(view.displayable(part))) for part in parts)
+    shown = lambda part: None if part is None else np.asarray(turned(view.displayable(part)))
+    original, seen, painted = map(shown, parts)
     report.reconstructions(original, seen, painted, figures / "reconstructions.png")
 
 

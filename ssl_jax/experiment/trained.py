@@ -59,7 +59,7 @@ def load(workdir: str | os.PathLike, *, data_dir: str | None = None, **changes: 
     config, own = config_of(workdir), Workdir(pathlib.Path(workdir).expanduser().absolute())
     try:
         mesh = meshes.make_mesh(jax.devices()[:1])
-        config = preparing.with_kept_teacher(config | {"sharding": {}, "on_collapse": "warn"}, own.path)
+        config = preparing.with_kept(config | {"sharding": {}, "on_collapse": "warn"}, own.path)
         config |= {part: config[part] | leaves for part, leaves in changes.items()}
         experiment = build(config, data_dir=data_dir, mesh=mesh)
         checkpoints = configs.construct(Checkpoints, config["checkpoint"], "config.checkpoint", own.path)

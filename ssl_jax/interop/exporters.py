@@ -150,16 +150,10 @@ def _front_end(method: nnx.Module) -> dict[str, Any]:
     return kind | heard | {"padding_value": 0.0, "return_attention_mask": told}
 
 
-def of_backbone(method: nnx.Module, spec: Spec) -> Exported:
-    """The network of methods of pictures that are evaluated with the one that is trained: `_network` says which."""
+def of_pictures(method: nnx.Module, spec: Spec) -> Exported:
+    """The network that a method of pictures is evaluated by: `_network` says which."""
     del spec
-    return _network(method.backbone, method.view)
-
-
-def of_target(method: nnx.Module, spec: Spec) -> Exported:
-    """The network of methods of pictures that are evaluated with the one that follows."""
-    del spec
-    return _network(method.target_backbone, method.view)
+    return _network(getattr(method, getattr(method, "evaluated", "backbone")), method.view)
 
 
 def of_simclr(method: nnx.Module, spec: Spec) -> Exported:
@@ -171,12 +165,12 @@ def of_simclr(method: nnx.Module, spec: Spec) -> Exported:
     if method.embed_layers:
         behind = f"config.method.embed_layers is {method.embed_layers}, and features come from within the projector"
         raise UserError(f"transformers has no such network: {behind}.")
-    return of_backbone(method, spec)
+    return of_pictures(method, spec)
 
 
 def of_msn(method: nnx.Module, spec: Spec) -> Exported:
     """`ViTMSNModel`, where that is what the network is."""
-    exported = of_target(method, spec)
+    exported = of_pictures(method, spec)
     if exported.config["model_type"] != "vit":
         return exported
     return exported._replace(config=exported.config | _class("vit_msn", "ViTMSNModel"))
@@ -186,7 +180,7 @@ def of_mae(method: nnx.Module, spec: Spec) -> Exported:
     """`ViTMAEForPreTraining`, or the encoder alone where there is no class token, which that has."""
     network, decoder = method.backbone, method.decoder
     if network.class_token is None or network.layer_scale is not None:
-        return of_backbone(method, spec)
+        return of_pictures(method, spec)
     config = mae.pretraining_settings(network, decoder) | {"architectures": ["ViTMAEForPreTraining"]}
     config |= {"mask_ratio": method.mask_ratio, "norm_pix_loss": method.normalize_targets}
     return Exported(config, mae.to_transformers(network, decoder), image_processor(method.view))
@@ -294,40 +288,41 @@ def _named(architecture: str, spec: Spec) -> dict[str, Any]:
 
 EXPORTERS: dict[str, Callable[[nnx.Module, Spec], Exported]] = {
     "albert": of_albert,
-    "barlow_twins": of_backbone,
+    "attentive_probe": of_pictures,
+    "barlow_twins": of_pictures,
     "bert": of_bert,
-    "byol": of_backbone,
+    "byol": of_pictures,
     "data2vec": of_data2vec,
     "data2vec_text": of_data2vec_text,
     "data2vec_vision": of_data2vec_vision,
-    "dcl": of_backbone,
-    "dino": of_target,
-    "dinov2": of_target,
+    "dcl": of_pictures,
+    "dino": of_pictures,
+    "dinov2": of_pictures,
     "electra": of_electra,
     "hubert": of_hubert,
-    "i_jepa": of_target,
-    "ibot": of_target,
-    "jigsaw": of_backbone,
-    "lejepa": of_backbone,
+    "i_jepa": of_pictures,
+    "ibot": of_pictures,
+    "jigsaw": of_pictures,
+    "lejepa": of_pictures,
     "mae": of_mae,
-    "mask_feat": of_backbone,
-    "moco_v2": of_backbone,
-    "moco_v3": of_backbone,
+    "mask_feat": of_pictures,
+    "moco_v2": of_pictures,
+    "moco_v3": of_pictures,
     "msn": of_msn,
     "next_token": of_next_token,
-    "nnclr": of_backbone,
-    "relative_position": of_backbone,
+    "nnclr": of_pictures,
+    "relative_position": of_pictures,
     "roberta": of_roberta,
-    "rotation": of_backbone,
+    "rotation": of_pictures,
     "simclr": of_simclr,
     "simcse": of_simcse,
     "simmim": of_simmim,
-    "simsiam": of_backbone,
-    "sup_con": of_backbone,
-    "supervised": of_backbone,
-    "swav": of_backbone,
+    "simsiam": of_pictures,
+    "sup_con": of_pictures,
+    "supervised": of_pictures,
+    "swav": of_pictures,
     "t5": of_t5,
-    "vicreg": of_backbone,
+    "vicreg": of_pictures,
     "wav2vec2": of_wav2vec2,
 }
 """By method. Each takes the trained method and the description of its data."""

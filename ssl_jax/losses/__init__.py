@@ -4,6 +4,7 @@ Each takes `axis_name=None`. With a name it returns, on every device, the loss o
 spread in equal parts over that axis of `jax.pmap` or `jax.shard_map`; see `ssl_jax.losses.across` for gradients.
 """
 
+from ssl_jax.losses.autoencoding import logit_laplace, map_pixels, uniform_divergence, unmap_pixels
 from ssl_jax.losses.capacity import mmcr
 from ssl_jax.losses.clustering import deepcluster_v2, swav
 from ssl_jax.losses.contrastive import dcl, dclw, info_nce, moco, moco_v3, nnclr, nt_xent, sim_cse
@@ -64,6 +65,8 @@ __all__ = [
     "keep_probability",
     "koleo",
     "lejepa",
+    "logit_laplace",
+    "map_pixels",
     "mask_feat",
     "masked_lm",
     "masked_patches",
@@ -96,8 +99,10 @@ __all__ = [
     "swav",
     "tico",
     "triplet",
+    "uniform_divergence",
     "uniformity",
     "unigram_noise",
+    "unmap_pixels",
     "update_center",
     "update_covariance",
     "update_queue",

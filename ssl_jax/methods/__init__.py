@@ -4,6 +4,7 @@ from ssl_jax.methods.albert import ALBERT
 from ssl_jax.methods.apc import APC
 from ssl_jax.methods.attentive_probe import AttentiveProbe
 from ssl_jax.methods.barlow_twins import BarlowTwins
+from ssl_jax.methods.beit import BEiT
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.best_rq import BestRQ
 from ssl_jax.methods.byol import BYOL
@@ -16,6 +17,7 @@ from ssl_jax.methods.data2vec_vision import Data2VecVision
 from ssl_jax.methods.dcl import DCL
 from ssl_jax.methods.dino import DINO
 from ssl_jax.methods.dinov2 import DINOv2
+from ssl_jax.methods.dvae import DVAE
 from ssl_jax.methods.electra import ELECTRA
 from ssl_jax.methods.hubert import HuBERT
 from ssl_jax.methods.i_jepa import IJEPA
@@ -50,6 +52,7 @@ METHODS = {
     "apc": APC,
     "attentive_probe": AttentiveProbe,
     "barlow_twins": BarlowTwins,
+    "beit": BEiT,
     "bert": BERT,
     "best_rq": BestRQ,
     "byol": BYOL,
@@ -62,6 +65,7 @@ METHODS = {
     "dcl": DCL,
     "dino": DINO,
     "dinov2": DINOv2,
+    "dvae": DVAE,
     "electra": ELECTRA,
     "hubert": HuBERT,
     "i_jepa": IJEPA,

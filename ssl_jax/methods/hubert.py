@@ -3,8 +3,6 @@ arXiv:2106.07447.
 """
 
 import inspect
-import json
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,7 +14,7 @@ from ssl_jax import augment, losses, models
 from ssl_jax.augment import spectrogram
 from ssl_jax.data import progress
 from ssl_jax.errors import UserError
-from ssl_jax.models import hearing, mean_square, settings, targets
+from ssl_jax.models import earlier_run, hearing, mean_square, settings, targets
 from ssl_jax.models.convolutions import real
 from ssl_jax.models.initializers import torch_start
 
@@ -212,24 +210,18 @@ def _check_hops(teacher, hop):
 
 def _network(folder: str, layer: int, view: Any, rngs: nnx.Rngs) -> nnx.Module:
     """The network of a run up to a block, whose weights are yet to be read, as one that is not trained."""
-    path = Path(folder).expanduser() / "config.json"
-    if not path.exists():
-        before = f"train the first iteration with --workdir={folder} before, or write None for cepstra"
-        raise ValueError(f"teacher {folder!r} is no folder of a run, it has no config.json: {before}")
-    config = json.loads(path.read_text())
-    node = config.get("model", {"name": None})
-    if node["name"] != "waveform_transformer":
-        raise ValueError(f"teacher {folder!r} is no run of a waveform_transformer; its config.model is {node['name']}")
+    before = f"train the first iteration with --workdir={folder} before, or write None for cepstra"
+    config = earlier_run.read_config("teacher", folder, before)
+    given = earlier_run.check_network("teacher", folder, config, "waveform_transformer")
     heard, now = config["views"].get("standardize", True), getattr(view, "standardized", True)
     if heard != now:
         raise ValueError(f"teacher {folder!r} was trained with config.views.standardize {heard}, and here it is {now}")
     rate = config["data"].get("sample_rate") or view.sample_rate
     if rate != view.sample_rate:
         raise ValueError(f"teacher {folder!r} heard {rate} samples a second, and here there are {view.sample_rate}")
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in node.items() if name != "name"}
-    make = models.MODELS[node["name"]]
-    depth = given.get("depth", inspect.signature(make.__init__).parameters["depth"].default)
+    default = inspect.signature(models.WaveformTransformer.__init__).parameters["depth"].default
+    depth = given.get("depth", default)
     if layer > depth:
         raise ValueError(f"layer {layer} is above the teacher's {depth} blocks")
     given |= {"depth": layer}  # later blocks say nothing of what is clustered
-    return targets.target_copy(make(**given, rngs=rngs))
+    return targets.target_copy(earlier_run.network("waveform_transformer", given, rngs))

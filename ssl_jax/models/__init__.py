@@ -15,6 +15,7 @@ from ssl_jax.models.quantizer import GumbelQuantizer
 from ssl_jax.models.recurrent import FrameGRU, WaveformGRU
 from ssl_jax.models.resnet import ResNet
 from ssl_jax.models.text_transformer import TextTransformer
+from ssl_jax.models.visual_tokenizer import PixelDecoder, VisualTokenizer
 from ssl_jax.models.vit import ViT
 from ssl_jax.models.waveform_transformer import WaveformTransformer
 from ssl_jax.models.word_vectors import WordVectors
@@ -22,6 +23,7 @@ from ssl_jax.models.word_vectors import WordVectors
 MODELS = {
     "resnet": ResNet,
     "vit": ViT,
+    "visual_tokenizer": VisualTokenizer,
     "text_transformer": TextTransformer,
     "encoder_decoder": EncoderDecoder,
     "word_vectors": WordVectors,
@@ -43,12 +45,14 @@ __all__ = [
     "MAEDecoder",
     "MLMHead",
     "NextSentenceHead",
+    "PixelDecoder",
     "Pooler",
     "Projector",
     "ReplacedTokenHead",
     "ResNet",
     "TextTransformer",
     "ViT",
+    "VisualTokenizer",
     "WaveformGRU",
     "WaveformTransformer",
     "WordVectors",

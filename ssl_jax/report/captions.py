@@ -11,9 +11,9 @@ _KNOWN = {
         "common. Where a method compares several views, each is numbered by its place, and 'again' is another draw.",
     ),
     "reconstructions": (
-        "Reconstructions of hidden patches",
-        "Shapes and colours should carry on across the hidden patches. Blur is normal; a grey or striped filling is "
-        "not.",
+        "Reconstructions",
+        "Shapes and colours should carry on across hidden patches, and where none was hidden, in all of the picture. "
+        "Blur is normal; a grey or striped filling is not.",
     ),
     "masked_tokens": (
         "Hidden words and what the network guessed",

@@ -82,17 +82,18 @@ class _Column:
     share: float
 
 
-def reconstructions(original: np.ndarray, masked: np.ndarray, reconstructed: np.ndarray, target: Target) -> None:
+def reconstructions(original: np.ndarray, masked: np.ndarray | None, reconstructed: np.ndarray, target: Target) -> None:
     """What was there, what the network saw, and what it made of it; one column a picture.
 
     Args:
       original: [N, H, W, C], uint8 or float in 0..1.
-      masked: the same with the hidden patches painted over.
+      masked: the same with the hidden patches painted over; None: the network saw all.
       reconstructed: the network's picture.
       target: where the picture goes.
     """
-    rows = np.stack([np.stack([_shown(image) for image in part]) for part in (masked, reconstructed, original)])
-    image_grid(rows, target, rows=("seen", "rebuilt", "original"))
+    parts = {"seen": masked, "rebuilt": reconstructed, "original": original}
+    given = {name: np.stack([_shown(image) for image in part]) for name, part in parts.items() if part is not None}
+    image_grid(np.stack(list(given.values())), target, rows=tuple(given))
 
 
 def nearest_neighbours_images(

@@ -49,6 +49,7 @@ def test_evaluation_at_its_own_size_is_the_image(name):
     spec, example = data()
     view = augment.VIEWS[name](spec, **NORMALISED)
     expected = (np.asarray(example["image"]) / 255 - 0.5) / 0.25
+    np.testing.assert_allclose(view.normalized(view.displayable(expected)), expected, atol=1e-5)
     np.testing.assert_allclose(view.evaluate(example), expected, atol=1e-5)
 
 

@@ -116,5 +116,7 @@ def test_a_saved_state_is_the_whole_state(alone, tmp_path):
     reader.close()
     for (path, leaf), other in zip(jax.tree_util.tree_leaves_with_path(whole), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(leaf, other, err_msg=jax.tree_util.keystr(path))
-    moved = [np.any(np.asarray(a) != np.asarray(b)) for a, b in zip(jax.tree.leaves(begun), jax.tree.leaves(whole))]
+    before, after = (jax.tree_util.tree_leaves_with_path(state) for state in (begun, whole))
+    given = lambda path: "tokenizer" in jax.tree_util.keystr(path)  # BEiT's, which stays as it comes
+    moved = [np.any(np.asarray(a) != np.asarray(b)) for (path, a), (_, b) in zip(before, after) if not given(path)]
     assert np.mean(moved) >= 0.9, "nearly everything changes when a method trains"

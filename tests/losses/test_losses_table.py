@@ -20,7 +20,7 @@ NO_LOSSES = {
     *("codebook_perplexity", "random_projection_quantizer", "sinkhorn_knopp"),
     *("update_center", "update_covariance", "update_queue"),
     # Compared as part of the loss that uses them.
-    *("codeword_logits", "normalize_patches"),
+    *("codeword_logits", "map_pixels", "normalize_patches", "unmap_pixels"),
     # Random draws.
     *("init_random_projection_quantizer", "random_directions"),
 }

@@ -1,4 +1,4 @@
-"""What SimMIM, MaskFeat, data2vec (vision) and I-JEPA hide, and what settings they refuse."""
+"""What SimMIM, MaskFeat, BEiT, data2vec (vision) and I-JEPA hide, and what settings they refuse."""
 
 import re
 
@@ -12,7 +12,7 @@ from ssl_jax.errors import UserError
 from tests import probe, tiny
 
 RESNET = dict(name="resnet", stage_sizes=(1,), base_width=8, stem="small", channels=1)
-COUNTS = {"simmim": 12, "mask_feat": 8, "data2vec_vision": 8}  # of 16 patches
+COUNTS = {"simmim": 12, "mask_feat": 8, "data2vec_vision": 8, "beit": 6}  # of 16 patches
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -10,9 +10,11 @@ from ssl_jax.models import (
     EncoderDecoder,
     MLMHead,
     NextSentenceHead,
+    PixelDecoder,
     Pooler,
     ResNet,
     TextTransformer,
+    VisualTokenizer,
     ViT,
     WaveformTransformer,
 )
@@ -55,6 +57,13 @@ def test_vit(size, patch_size, scan, expected):
 
 def test_vit_with_fixed_positions():
     assert count(lambda rngs: ViT(rngs=rngs)) == 85_798_656 - 197 * 768
+
+
+def test_discrete_vae():
+    """What openai/DALL-E's `Encoder()` and `Decoder()` count."""
+    assert count(lambda rngs: VisualTokenizer(rngs=rngs)) == 53_786_240
+    sizes = dict(vocab_size=8192, width=256, blocks=2, factor=8, channels=3, code_width=128, dtype="float32")
+    assert count(lambda rngs: PixelDecoder(**sizes, rngs=rngs)) == 43_829_766
 
 
 class BERT(nnx.Module):

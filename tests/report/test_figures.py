@@ -71,6 +71,13 @@ def test_reconstructions_have_three_rows():
     assert 1.6 < width / height < 2.4
 
 
+def test_reconstructions_of_what_is_seen_whole_have_two_rows():
+    stream = io.BytesIO()
+    report.reconstructions(random(5, 8, 8, 3), None, random(5, 8, 8, 3), stream)
+    height, width, _ = pixels(stream).shape
+    assert 2.2 < width / height < 3.2
+
+
 @pytest.mark.parametrize("labels", [{}, dict(query_labels=[0, 1], neighbour_labels=np.array([[0, 1, 1], [1, 1, 0]]))])
 def test_neighbours_of_pictures(labels):
     report.nearest_neighbours_images(random(2, 8, 8, 3), random(2, 3, 8, 8, 3), io.BytesIO(), **labels)
