@@ -33,6 +33,12 @@ METHODS = dict(
         steps=780,
         method=dict(least_visible=8, predictor_width=48, predictor_depth=2, predictor_heads=3, momentum=0.99),
     ),
+    # After a run of configs/dvae_fashion_mnist.py, whose tokens it predicts.
+    beit=dict(
+        steps=1000,
+        model=dict(pooling="cls", layer_scale=0.1),
+        method=dict(tokenizer="runs/dvae_fashion_mnist", min_block=6),
+    ),
     rotation=dict(steps=1000, batch_size=32),
     jigsaw=dict(steps=1950, method=dict(tiles=4, tile_size=12, orders=24, tile_features=64, hidden=256)),
     relative_position=dict(steps=3850, method=dict(crop_size=12, gap=4, jitter=2, hidden=256)),

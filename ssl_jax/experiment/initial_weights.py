@@ -13,7 +13,7 @@ from ssl_jax import config as configs
 from ssl_jax.errors import UserError
 from ssl_jax.interop.table import LOADED
 from ssl_jax.models.paths import path_name
-from ssl_jax.train.checkpoints import Checkpoints
+from ssl_jax.train.checkpoints import arrays_of
 from ssl_jax.train.workdir import read_json
 
 _ANY = ("accumulate", "attention_dropout", "depth_scaled", "drop_path", "drop_path_uniform", "dropout", "dtype")
@@ -89,12 +89,7 @@ def _check_run(folder: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) 
 
 def _of_run(folder: pathlib.Path, method: str, network: nnx.Module) -> nnx.State:
     """The weights and statistics of the network that a method is evaluated by, from a run's newest checkpoint."""
-    checkpoints = Checkpoints(folder)
-    try:
-        arrays = checkpoints.newest_arrays()
-    finally:
-        checkpoints.close()
-    evaluated = getattr(methods.METHODS.get(method), "evaluated", "backbone")
+    arrays, evaluated = arrays_of(folder), getattr(methods.METHODS.get(method), "evaluated", "backbone")
 
     def saved(path: tuple, leaf: jax.Array) -> np.ndarray:
         name = f"{evaluated}.{path_name(path)}"

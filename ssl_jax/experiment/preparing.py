@@ -14,7 +14,7 @@ from ssl_jax.models import targets
 from ssl_jax.models.paths import path_name
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import processes
-from ssl_jax.train.checkpoints import Checkpoints
+from ssl_jax.train.checkpoints import arrays_of
 from ssl_jax.train.state import TrainState
 from ssl_jax.train.workdir import Workdir, read_json
 
@@ -74,11 +74,7 @@ def _folders(method: nnx.Module) -> dict[str, str]:
 
 def _set_weights(network: nnx.Module, folder: str) -> None:
     """The weights of a run's network, from its newest checkpoint."""
-    checkpoints = Checkpoints(pathlib.Path(folder).expanduser())
-    try:
-        arrays = checkpoints.newest_arrays()
-    finally:
-        checkpoints.close()
+    arrays = arrays_of(folder)
     weights = nnx.state(network, targets.TargetWeight)
 
     def of_run(path: tuple, leaf: jax.Array) -> np.ndarray:

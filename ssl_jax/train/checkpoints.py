@@ -256,6 +256,15 @@ def check_settings(*, every: int = 1000, keep: int = 2, best: str | None = None)
         raise ValueError("best '' must be the name of an evaluation metric, or None")
 
 
+def arrays_of(folder: str | pathlib.Path) -> dict[str, np.ndarray]:
+    """`Checkpoints.newest_arrays` of the run in a folder."""
+    checkpoints = Checkpoints(pathlib.Path(folder).expanduser())
+    try:
+        return checkpoints.newest_arrays()
+    finally:
+        checkpoints.close()
+
+
 def to_flat(state: TrainState) -> dict[str, jax.Array]:
     """The state as one dict from path to array."""
     return {path_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]}
