@@ -190,6 +190,9 @@ def metric_order(key: str) -> tuple[int, int, str]:
         return 0, int(shots[1]), name
     if layer := _LAYER.fullmatch(name):
         return 2, int(layer[1]), name
+    if found := _FOUND.fullmatch(name):  # after what is found in batches: chance behind each, then kinds of text
+        kind, chance = (found[3], "") if found[3] != "chance" else ("", "chance")
+        return 3, 0, f"{found[1]}~{kind} {found[2]:>3}{chance}"
     rank = {"knn_full": 1, "linear": 2}.get(name, 3 if is_share(name) else 4)
     return rank, 0, name
 

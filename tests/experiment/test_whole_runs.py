@@ -11,7 +11,19 @@ from tests import tiny
 
 # One of each kind that no other test runs as a whole: with a teacher, a second network, clusters, a queue,
 # other data or other evaluations. A run of any method takes half a minute.
-METHODS = ("clap", "data2vec", "data2vec_text", "dinov2", "electra", "hubert", "nnclr", "simcse", "t5", "word2vec")
+METHODS = (
+    "clap",
+    "clip",
+    "data2vec",
+    "data2vec_text",
+    "dinov2",
+    "electra",
+    "hubert",
+    "nnclr",
+    "simcse",
+    "t5",
+    "word2vec",
+)
 
 
 @pytest.mark.slow

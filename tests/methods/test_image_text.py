@@ -1,5 +1,8 @@
 """CLIP and SigLIP: pictures and texts find each other."""
 
+import math
+import types
+
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -10,7 +13,8 @@ from flax import nnx
 from ssl_jax.errors import UserError
 from ssl_jax.experiment import build
 from ssl_jax.experiment.scores import Scorer
-from ssl_jax.models import matching
+from ssl_jax.methods import METHODS
+from ssl_jax.models import ViT, matching
 from ssl_jax.train import mesh as meshes
 from tests import probe, tiny
 
@@ -80,6 +84,26 @@ def test_siglip_starts_where_the_paper_does(data_dir):
     experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
     method = experiment.module(experiment.initial_state())
     np.testing.assert_allclose([method.log_scale[...], method.bias[...]], [np.log(10), -10], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "length", "model", "expected"),
+    [
+        ("clip", 49408, 77, dict(patch_size=32, pre_norm=True), 151_277_313 + 768),
+        ("siglip", 32000, 64, dict(patch_size=16, pooling="mean"), 203_155_970),
+    ],
+)
+def test_base_networks_have_the_published_number_of_parameters(name, words, length, model, expected):
+    """Those of openai/clip-vit-base-patch32, whose patches have no bias, and google/siglip-base-patch16-224."""
+    spec = types.SimpleNamespace(shapes={"image": (), "tokens": (1, length)}, vocab_size=words, pad_id=0, sep_id=1)
+    view = types.SimpleNamespace(spec=spec)
+
+    def make():
+        backbone = ViT(positions="learned", scan=True, **model, rngs=nnx.Rngs(0))
+        return METHODS[name](backbone, view, rngs=nnx.Rngs(0))
+
+    weights = jax.tree.leaves(nnx.state(nnx.eval_shape(make), nnx.Param))
+    assert sum(math.prod(weight.shape) for weight in weights) == expected
 
 
 def test_a_text_is_drawn_anew_each_step_among_those_with_words():
