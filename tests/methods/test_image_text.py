@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ssl_jax.data import Spec
 from ssl_jax.errors import UserError
-from ssl_jax.experiment import build
+from ssl_jax.experiment import build, class_texts
 from ssl_jax.experiment.scores import Scorer
 from ssl_jax.methods import METHODS
 from ssl_jax.models import ViT, matching
@@ -167,6 +168,16 @@ def test_a_run_is_scored_by_names_of_classes_and_by_retrieval(name, data_dir):
         assert 0 <= scores[way] <= 1 and 1 / 32 <= scores[f"{way}_chance"] < 1
     raw = scorer.raw_tasks()
     assert not [key for key in raw if key.startswith(("zero", *ways))] and "knn_full" in raw
+
+
+def test_classes_of_which_the_same_is_said_are_refused():
+    spec = Spec(shapes={}, num_classes=2, class_names=("red cat", "red dog"))
+    first_words = lambda texts: np.array([[2, *text.encode()[:3], 3] for text in texts])
+    opened = types.SimpleNamespace(name="pets", mock=0, text_length=5, spec=spec, spelling=first_words)
+    with pytest.raises(UserError, match="'{}' says the same of 'red cat' and 'red dog' in 5 tokens; raise config.data"):
+        class_texts.check(opened, ("{}",))
+    opened.mock = 8
+    class_texts.check(opened, ("{}",))
 
 
 @pytest.mark.parametrize(
