@@ -60,6 +60,15 @@ _CROPS = dict(
     model=dict(_VIT, pooling="cls", positions="learned", drop_path=0.1),
 )  # fmt: skip
 _HIDDEN = dict(data=dict(modality="image", name="digits"), views=dict(name="mae", flip=0.0, mean=(0.3,), std=(0.37,)))
+_CAPTIONED = dict(
+    data=dict(
+        modality="image", name="openmoji", text_keys=("caption_en", "caption_de"), text_length=8, vocab_size=200,
+        image_size=16, mock=64,
+    ),
+    views=dict(name="mae", flip=0.0),
+    evaluate=dict(batch_size=32, during=("knn_full",), tasks=("knn_full", "zero_shot", "retrieval")),
+)  # fmt: skip
+_CAPTIONED_VIT = dict(_VIT, image_size=16, patch_size=8, channels=3, positions="learned")
 _SPEECH = dict(
     data=dict(modality="audio", name="asterisk_sounds", seconds=0.4, label_key="language", mock=64),
     views=dict(name="waveform"),
@@ -182,6 +191,17 @@ _PARTS = dict(
         model=dict(_VIT, image_size=40, image_width=16, patch_size=8, pooling="mean"),
         method=dict(name="clap", text_width=16, text_depth=1, text_heads=2, joint_width=8, temperature=0.1),
         evaluate=dict(batch_size=32, during=("knn_full",), tasks=("knn_full",)),
+    ),
+    clip=dict(
+        _CAPTIONED,
+        model=dict(_CAPTIONED_VIT, pooling="cls", pre_norm=True, gelu="quick"),
+        method=dict(name="clip", text_width=16, text_depth=1, text_heads=2, joint_width=8, temperature=0.1),
+    ),
+    siglip=dict(
+        _CAPTIONED,
+        model=dict(_CAPTIONED_VIT, pooling="mean", gelu="tanh"),
+        # In tiles: small numbers that are added one by one to a large sum, as without XLA's optimisations, are rounded.
+        method=dict(name="siglip", text_width=16, text_depth=1, text_heads=2, block_size=8),
     ),
     wav2vec2=dict(
         _SPEECH,

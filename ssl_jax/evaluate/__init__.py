@@ -6,13 +6,16 @@ from ssl_jax.evaluate.likelihood import masked_log_likelihoods, next_log_likelih
 from ssl_jax.evaluate.linear import linear_probe
 from ssl_jax.evaluate.neighbours import knn, nearest
 from ssl_jax.evaluate.ngrams import ngram_accuracy
-from ssl_jax.evaluate.retrieval import neighbouring_sentences, tf_idf
-from ssl_jax.evaluate.suite import NEIGHBOURS, Evaluation, check_tasks, prefixed, score_names
+from ssl_jax.evaluate.retrieval import Matched, matching_texts, neighbouring_sentences, tf_idf, zero_shot
+from ssl_jax.evaluate.suite import MATCHING, NEIGHBOURS, ZERO_SHOT, Evaluation, check_tasks, prefixed, score_names
 from ssl_jax.evaluate.words import word_scores
 
 __all__ = [
+    "MATCHING",
     "NEIGHBOURS",
+    "ZERO_SHOT",
     "Evaluation",
+    "Matched",
     "check_tasks",
     "draw_shots",
     "embed",
@@ -20,6 +23,7 @@ __all__ = [
     "knn",
     "linear_probe",
     "masked_log_likelihoods",
+    "matching_texts",
     "nearest",
     "neighbouring_sentences",
     "next_log_likelihoods",
@@ -29,4 +33,5 @@ __all__ = [
     "score_names",
     "tf_idf",
     "word_scores",
+    "zero_shot",
 ]

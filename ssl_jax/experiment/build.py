@@ -14,8 +14,8 @@ from jax.sharding import Mesh
 from ssl_jax import augment, data, masking, methods, models
 from ssl_jax import config as configs
 from ssl_jax.errors import UserError
-from ssl_jax.evaluate import NEIGHBOURS, Evaluation, check_tasks
-from ssl_jax.experiment import initial_weights, preparing
+from ssl_jax.evaluate import MATCHING, NEIGHBOURS, ZERO_SHOT, Evaluation, check_tasks
+from ssl_jax.experiment import class_texts, initial_weights, preparing
 from ssl_jax.train import checkpoints, optimizers, parts
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import state as states
@@ -49,6 +49,7 @@ class EvaluationPlan(Evaluation):
         `embed_layers`.
       likelihood_limit: of so many held-out texts, spread evenly, the (pseudo-)perplexity is measured at the end; 0: of
         none. Where tokens are masked, it takes as many passes as a text has tokens.
+      templates: what is said of a class in `zero_shot`, with {} in place of its name; one a language, for example.
       map_limit: at most so many held-out examples, chosen at random, are drawn on the map of embeddings at the end; 0:
         there is no map.
       collapse_patience: for how many steps evaluations must have found a collapse, without a healthy one between them,
@@ -61,6 +62,7 @@ class EvaluationPlan(Evaluation):
     limit: int | None = None
     layers: bool = False
     likelihood_limit: int = 0
+    templates: tuple[str, ...] = ("{}",)
     map_limit: int = 1500
     collapse_patience: int | None = None
 
@@ -75,6 +77,10 @@ class EvaluationPlan(Evaluation):
             raise ValueError(f"limit {self.limit} must be at least 1, or None for all examples")
         if self.likelihood_limit < 0:
             raise ValueError(f"likelihood_limit {self.likelihood_limit} must be at least 0 texts")
+        if not self.templates or any(template.count("{}") != 1 for template in self.templates):
+            raise ValueError(
+                f"templates {tuple(self.templates)} must be texts with one {{}} each, such as 'picture of {{}}'"
+            )
         if self.map_limit and self.map_limit < FEWEST_EXAMPLES:
             raise ValueError(f"map_limit {self.map_limit} must be at least {FEWEST_EXAMPLES} examples, or 0 for no map")
         if self.collapse_patience is not None and self.collapse_patience < 0:
@@ -224,6 +230,11 @@ def _check_asked_for(plan: EvaluationPlan, config: Mapping[str, Any], method_tab
     name = config["method"]["name"]
     if plan.layers and not hasattr(method_table[name], "embed_layers"):
         raise UserError(f"config.evaluate.layers: {name} does not give the features of its layers; leave it out.")
+    for setting in ("during", "tasks"):
+        matching = next((task for task in getattr(plan, setting) if task in MATCHING), None)
+        if matching and not hasattr(method_table[name], "project_texts"):
+            lacking = f"{matching!r} needs texts, and {name} reads none; leave it out"
+            raise UserError(f"config.evaluate.{setting}: {lacking}.")
     guesses = any(hasattr(method_table[name], guess) for guess in ("logits_at", "next_logits"))
     if plan.likelihood_limit and not guesses:
         raise UserError(f"config.evaluate.likelihood_limit: {name} does not say how likely a text is; set it to 0.")
@@ -277,6 +288,8 @@ def build(
     _check_views_are_used(config, method, opened)
     schedule, optimizer = _optimizer(config)
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
+    if ZERO_SHOT in (*plan.during, *plan.tasks):
+        class_texts.check(opened, plan.templates)
     recipe = Recipe(
         graphdef=nnx.split(method)[0],
         optimizer=optimizer,

@@ -12,8 +12,9 @@ from ssl_jax import diagnostics, evaluate
 from ssl_jax.data.feed import Source
 from ssl_jax.data.order import row_keys
 from ssl_jax.errors import unknown
-from ssl_jax.experiment import collapse, drawn_views
+from ssl_jax.experiment import class_texts, collapse, drawn_views
 from ssl_jax.experiment.build import Experiment
+from ssl_jax.models import matching
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import processes
 from ssl_jax.train import state as states
@@ -23,6 +24,7 @@ Split = tuple[np.ndarray, np.ndarray]
 NGRAM_TOKENS = 20_000_000  # that n-grams are counted in; their table is in memory
 WEIGHTED = ("knn_full", evaluate.NEIGHBOURS)  # tasks that are tried on TF-IDF too
 DIAGNOSTICS = ("rank_me", "embedding_std")
+KINDS = {"image": "image", "audio": "sound"}  # modality -> how what is matched with texts is called
 COMPARED = {"projections": "project", "prototypes": "assign"}  # what is diagnosed beside features: name -> who gives it
 
 
@@ -36,9 +38,10 @@ class Scorer:
     def __init__(self, experiment: Experiment, between: Callable[[], None] = lambda: None):
         """Args: between: is called before each batch that is embedded, and may end the run."""
         self.experiment, self._between = experiment, between
-        self._embed, self._held_out, self._compared, self._of_views, self._of_layers, self._likely = _compiled(
-            experiment
+        self._embed, self._held_out, self._compared, self._of_views, self._of_layers, self._likely, *matched = (
+            _compiled(experiment)
         )
+        self._matched, self._described = matched
 
     def splits(self, state: TrainState) -> tuple[Split, Split]:
         """Embeddings [N, F] and labels [N] of the labelled training split and of the test split."""
@@ -51,15 +54,48 @@ class Scorer:
     def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
         """All tasks of the plan (on `splits`, where they are embedded already), LiDAR, and the method's own metrics."""
         splits = splits or self.splits(state)
-        scores = self._tasks(self.experiment.plan, splits) | self.layers(state) | self.lidar(state)
+        plan = self.experiment.plan
+        scores = self._tasks(plan, splits, self.matched(state, plan.tasks)) | self.layers(state) | self.lidar(state)
         scores |= self.words(state) | self.held_out(state) | self.likelihood(state)
         return processes.scores_of_first(scores)
 
-    def _tasks(self, plan: evaluate.Evaluation, splits: tuple[Split, Split]) -> dict[str, float]:
-        """The tasks of `plan` on embedded splits."""
+    def _tasks(
+        self, plan: evaluate.Evaluation, splits: tuple[Split, Split], matched: evaluate.Matched | None = None
+    ) -> dict[str, float]:
+        """The tasks of `plan` on embedded splits, and on what is in a space with texts."""
         source = self.experiment.data.eval
         document = getattr(source, "document", None)
-        return plan(*splits, None if document is None else document(np.arange(len(source))))
+        return plan(*splits, None if document is None else document(np.arange(len(source))), matched)
+
+    def matched(self, state: TrainState, tasks: Iterable[str]) -> evaluate.Matched | None:
+        """The test split and its texts in the common space, where one of `tasks` asks for it."""
+        tasks, opened = set(tasks), self.experiment.data
+        if not tasks & set(evaluate.MATCHING):
+            return None
+
+        def of_pairs(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
+            return self._matched(state.params, state.variables, self._read(source, rows))
+
+        found = self._through(of_pairs, opened.eval, np.arange(len(opened.eval)))
+        written = matching.written(found["tokens"], opened.spec.sep_id)
+        classes = self._classes(state) if evaluate.ZERO_SHOT in tasks else None
+        about = dict(kind=KINDS[opened.spec.modality], names=opened.text_keys, written=written, classes=classes)
+        return evaluate.Matched(**found, **about)
+
+    def _classes(self, state: TrainState) -> np.ndarray:
+        """What is said of each class in each template, in the common space: [classes, templates, D]."""
+        plan, mesh = self.experiment.plan, self.experiment.recipe.mesh
+        tokens = class_texts.written(self.experiment.data, plan.templates)
+        flat = tokens.reshape(-1, tokens.shape[-1])
+        size = min(plan.batch_size, len(flat))
+        parts = (flat[start : start + size] for start in range(0, len(flat), size))
+        chunks = ({"tokens": part, "row": np.arange(len(part))} for part in parts)
+
+        def describe(chunk: dict[str, np.ndarray]) -> jax.Array:
+            return self._described(state.params, state.variables, meshes.put_all(chunk, mesh))
+
+        found, _ = evaluate.embed(describe, chunks, batch_size=size, label_key="row")
+        return found.reshape(*tokens.shape[:2], -1)
 
     def words(self, state: TrainState) -> dict[str, float]:
         """Analogies and likeness of words, where the method has a vector for each."""
@@ -117,7 +153,7 @@ class Scorer:
         """The tasks that are run on a schedule, as 'eval/NAME', and the diagnosis where the plan has diagnostics."""
         plan = dataclasses.replace(self.experiment.plan, tasks=self.experiment.plan.during)
         splits = self.splits(state)
-        scores, found = self._tasks(plan, splits) | self.held_out(state), None
+        scores, found = self._tasks(plan, splits, self.matched(state, plan.tasks)) | self.held_out(state), None
         if plan.diagnostics:
             rows = _spread(len(splits[1][0]), collapse.EXAMPLES)
             held = getattr(self.experiment.method, "held_deviation", None)
@@ -147,7 +183,8 @@ class Scorer:
         _, params, variables = nnx.split(self.experiment.method, nnx.Param, ...)
         own = jax.eval_shape(self._held_out, params, variables, self._held_out_shapes(), 0)
         labelled = bool(self.experiment.data.spec.num_classes)
-        during = evaluate.score_names(self.experiment.plan.during, labelled=labelled)
+        kind = KINDS.get(self.experiment.data.spec.modality, "")
+        during = evaluate.score_names(self.experiment.plan.during, labelled=labelled, kind=kind)
         figures = (*DIAGNOSTICS, *collapse.figure_names(self.experiment.method))
         figures = figures if self.experiment.plan.diagnostics else ()
         names = evaluate.prefixed("eval", dict.fromkeys([*during, *own, *figures]))
@@ -186,7 +223,8 @@ class Scorer:
             found = {"features": raw, "label": batch["label"]}
             return processes.all_rows(found) if self._even(len(rows)) else found
 
-        plan = dataclasses.replace(plan, diagnostics=False)
+        tasks = tuple(task for task in plan.tasks if task not in evaluate.MATCHING)
+        plan = dataclasses.replace(plan, diagnostics=False, tasks=tasks)
         if not evaluate.score_names(plan.tasks, labelled=bool(spec.num_classes)):
             return {}
         splits = self._both(features)
@@ -322,8 +360,17 @@ def _compiled(experiment: Experiment) -> tuple[Callable, ...]:
             total, count = evaluate.next_log_likelihoods(method.next_logits(views), views)
         return {"log_likelihood": total, "count": count}
 
+    def matched(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
+        method = nnx.merge(graphdef, params, variables, copy=True)
+        tokens = batch["tokens"].reshape(len(batch["tokens"]), -1, batch["tokens"].shape[-1])  # sound has one text
+        texts = method.project_texts(tokens.reshape(-1, tokens.shape[-1])).reshape(*tokens.shape[:2], -1)
+        return {"examples": method.project(batch), "texts": texts, "tokens": tokens}
+
+    def described(params: nnx.State, variables: nnx.State, batch: dict) -> jax.Array:
+        return nnx.merge(graphdef, params, variables, copy=True).project_texts(batch["tokens"])
+
     everywhere = meshes.replicated(experiment.recipe.mesh)
-    functions = (embed, held_out, compared, of_views, of_layers, likely)
+    functions = (embed, held_out, compared, of_views, of_layers, likely, matched, described)
     return tuple(jax.jit(function, out_shardings=everywhere) for function in functions)
 
 

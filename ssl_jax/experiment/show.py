@@ -128,7 +128,7 @@ def _neighbours(experiment: Experiment, splits: tuple[Split, Split], figures) ->
     rows = labelled_rows(experiment)
     near = [experiment.data.eval_train.read(rows[row]) for row in found]
     names, target = experiment.data.spec.class_names, figures / "neighbours.png"
-    if "tokens" not in queries:
+    if "image" in queries or "tokens" not in queries:
         images = np.stack([_originals(experiment, batch) for batch in near])
         labels = dict(query_labels=test_y[chosen], neighbour_labels=train_y[found], class_names=names) if names else {}
         report.nearest_neighbours_images(_originals(experiment, queries), images, target, **labels)

@@ -14,6 +14,7 @@ _METHODS = {
     "best_rq": "BEST-RQ",
     "byol": "BYOL",
     "clap": "CLAP",
+    "clip": "CLIP",
     "cpc": "CPC",
     "data2vec": "data2vec (speech)",
     "data2vec_text": "data2vec (text)",
@@ -38,6 +39,7 @@ _METHODS = {
     "relative_position": "Context prediction",
     "roberta": "RoBERTa",
     "rotation": "RotNet",
+    "siglip": "SigLIP",
     "simclr": "SimCLR",
     "simcse": "SimCSE",
     "simmim": "SimMIM",
@@ -130,7 +132,14 @@ METRICS = {
     "sound_to_text_chance": "… by chance",
     "text_to_sound": "Sound found for a text",
     "text_to_sound_chance": "… by chance",
+    "image_to_text": "Text found for a picture",
+    "image_to_text_chance": "… by chance",
+    "text_to_image": "Picture found for a text",
+    "text_to_image_chance": "… by chance",
+    "zero_shot": "Classes told by their names",
+    "zero_shot_commonest": "… by the commonest class alone",
     "temperature": "Temperature",
+    "bias": "Bias of similarities",
     "rotation_accuracy": "Turns told",
     "jigsaw_accuracy": "Orders of tiles told",
     "position_accuracy": "Sides of patches told",
@@ -155,9 +164,10 @@ METRICS = {
 }
 """What is logged or scored, without prefix, and how people read it; `metric` knows few-shot kNN and layers too."""
 _SHOTS = re.compile(r"knn_(\d+)shot")
+_FOUND = re.compile(r"(sound_to_text|text_to_sound|image_to_text|text_to_image)_top_(\d+)_?(.*)")
 _LAYER = re.compile(r"linear_layer_(\d+)")
 _SHARE = re.compile(
-    r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|.*_skill|.*_to_text.*|.*_to_sound.*|.*top_?\d.*"
+    r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|.*_skill|.*_to_text.*|.*_to_(sound|image).*|.*top_?\d.*|zero_shot.*"
 )
 
 
@@ -169,7 +179,17 @@ def metric(key: str) -> str:
         return f"{shots[1]}-shot kNN"
     if layer := _LAYER.fullmatch(name):
         return f"Linear probe of layer {layer[1]}"
+    if found := _FOUND.fullmatch(name):
+        return _found(found[1], found[2], found[3])
     return METRICS.get(name, _spaced(name))
+
+
+def _found(way: str, top: str, kind: str) -> str:
+    """Of what is found among the first so many of all; `kind` of text, or 'chance'."""
+    if kind == "chance":
+        return METRICS[f"{way}_chance"]
+    first = "first of all" if top == "1" else f"among the first {top} of all"
+    return f"{METRICS[way]} {first}" + (f" ({_spaced(kind)})" if kind else "")
 
 
 def metric_order(key: str) -> tuple[int, int, str]:
@@ -180,6 +200,9 @@ def metric_order(key: str) -> tuple[int, int, str]:
         return 0, int(shots[1]), name
     if layer := _LAYER.fullmatch(name):
         return 2, int(layer[1]), name
+    if found := _FOUND.fullmatch(name):  # after what is found in batches: chance behind each, then kinds of text
+        kind, chance = (found[3], "") if found[3] != "chance" else ("", "chance")
+        return 3, 0, f"{found[1]}~{kind} {found[2]:>3}{chance}"
     rank = {"knn_full": 1, "linear": 2}.get(name, 3 if is_share(name) else 4)
     return rank, 0, name
 

@@ -7,8 +7,10 @@ import pytest
 from flax import nnx
 
 from ssl_jax.errors import UserError
+from ssl_jax.experiment import build
+from ssl_jax.experiment.scores import Scorer
 from ssl_jax.models import matching
-from tests import probe
+from tests import probe, tiny
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,21 @@ def test_what_does_not_fit(parts, message, data_dir):
     method = parts.pop("method", {})
     with pytest.raises(UserError, match=message):
         probe.made("clap", data_dir, parts, **method)
+
+
+def test_retrieval_over_the_test_split_is_a_task(data_dir):
+    config = tiny.config("clap", evaluate=dict(tasks=("retrieval",), diagnostics=False))
+    experiment = build(config, data_dir=data_dir)
+    scorer, state = Scorer(experiment), experiment.initial_state()
+    matched = scorer.matched(state, ("retrieval",))
+    assert (matched.kind, matched.names, matched.classes) == ("sound", ("text",), None)
+    assert matched.texts.shape == (64, 1, 8) and matched.tokens.shape == (64, 1, 8)
+    method, batch = experiment.module(state), experiment.data.eval.read(np.arange(64))
+    np.testing.assert_allclose(matched.examples, method.project(batch), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(matched.texts[:, 0], method.project_texts(batch["tokens"]), rtol=1e-4, atol=1e-5)
+    scores = scorer.full(state)
+    assert 0 <= scores["sound_to_text_top_1"] <= scores["sound_to_text_top_10"] <= 1
+    assert 1 / 64 <= scores["text_to_sound_top_1_chance"] < 0.1
 
 
 def test_it_learns_pairs(made):

@@ -14,6 +14,9 @@ from ssl_jax.report import names
         ("eval/knn_full", "Full kNN"),
         ("train/grad_norm", "Norm of the gradient"),
         ("train/of_your_own", "Of your own"),
+        ("pretrained/image_to_text_top_1", "Text found for a picture first of all"),
+        ("text_to_image_top_10_caption_de", "Picture found for a text among the first 10 of all (Caption de)"),
+        ("text_to_sound_top_5_chance", "… by chance"),
     ],
 )
 def test_metrics(key, readable):
@@ -35,6 +38,25 @@ def test_order_counts_shots_as_numbers():
         "masked_accuracy",
         "loss",
     ]
+
+
+def test_chance_stands_behind_what_is_found_and_kinds_of_text_last():
+    keys = [
+        "linear",
+        "image_to_text",
+        "image_to_text_chance",
+        "image_to_text_top_1",
+        "image_to_text_top_1_chance",
+        "image_to_text_top_5",
+        "image_to_text_top_10",
+        "image_to_text_top_10_chance",
+        "image_to_text_top_5_caption_de",
+        "image_to_text_top_10_caption_de",
+        "text_to_image",
+        "text_to_image_top_1",
+    ]
+    assert sorted(reversed(keys), key=names.metric_order) == keys
+    assert all(map(names.is_share, keys))
 
 
 def test_pretrained_comes_last():

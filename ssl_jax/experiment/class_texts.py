@@ -1,0 +1,40 @@
+"""What is said of the classes of a data set, for telling them without training."""
+
+from typing import Any
+
+import numpy as np
+
+from ssl_jax.errors import UserError
+
+
+def written(opened: Any, templates: tuple[str, ...]) -> np.ndarray:
+    """The names of the classes in each template, as tokens.
+
+    Args:
+      opened: the data, with texts and labels.
+      templates: texts with {} in place of a name.
+
+    Returns:
+      int32 [classes, templates, text_length].
+    """
+    texts = [template.replace("{}", name) for name in opened.spec.class_names for template in templates]
+    return opened.spelling(texts).reshape(opened.spec.num_classes, len(templates), -1)
+
+
+def check(opened: Any, templates: tuple[str, ...]) -> None:
+    """Classes have texts that differ. Made-up data, whose words are others, is not looked at.
+
+    Raises:
+      UserError: there are no labels, or what is said of two classes is cut to the same tokens.
+    """
+    if not opened.spec.num_classes:
+        raise UserError(f"config.evaluate: 'zero_shot' tells classes, and {opened.name!r} has none; leave it out.")
+    for number, template in enumerate(templates if not opened.mock else ()):
+        seen = {}
+        for name, tokens in zip(opened.spec.class_names, written(opened, templates)[:, number]):
+            other = seen.setdefault(tokens.tobytes(), name)
+            if other != name:
+                raise UserError(
+                    f"config.evaluate.templates: {template!r} says the same of {other!r} and {name!r} in "
+                    f"{opened.text_length} tokens; raise config.data.text_length, or shorten it."
+                )

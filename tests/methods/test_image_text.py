@@ -1,0 +1,208 @@
+"""CLIP and SigLIP: pictures and texts find each other."""
+
+import math
+import types
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+from flax import nnx
+
+from ssl_jax.data import Spec
+from ssl_jax.errors import UserError
+from ssl_jax.experiment import build, class_texts
+from ssl_jax.experiment.scores import Scorer
+from ssl_jax.methods import METHODS
+from ssl_jax.models import ViT, matching
+from ssl_jax.train import mesh as meshes
+from tests import probe, tiny
+
+NAMES = ("clip", "siglip")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def made(request, data_dir):
+    return probe.made(request.param, data_dir)
+
+
+def unit(x):
+    return x / jnp.linalg.norm(x, axis=1, keepdims=True)
+
+
+def test_loss_of_clip_is_figure_3(data_dir):
+    method, views = probe.made("clip", data_dir)
+    images = method.image_map(method.backbone(views["image"]))
+    logits = unit(images) @ unit(method.project_texts(views["tokens"])).T * jnp.exp(method.log_scale[...])
+    there, back = (jnp.diag(jax.nn.log_softmax(x, axis=1)).mean() for x in (logits, logits.T))
+    np.testing.assert_allclose(probe.loss(method, views, train=False), -(there + back) / 2, rtol=1e-4)
+
+
+def test_loss_of_siglip_is_algorithm_1(data_dir):
+    method, views = probe.made("siglip", data_dir)
+    images, texts = method.look(views["image"]), method.project_texts(views["tokens"])
+    logits = unit(images) @ unit(texts).T * jnp.exp(method.log_scale[...]) + method.bias[...]
+    signs = 2 * jnp.eye(len(logits)) - 1
+    expected = -jax.nn.log_sigmoid(signs * logits).sum() / len(logits)
+    np.testing.assert_allclose(probe.loss(method, views, train=False), expected, rtol=1e-4)
+
+
+def test_every_parameter_learns(made):
+    probe.check_gradients(*made)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_change_nothing(name, data_dir):
+    whole, views = probe.made(name, data_dir, block_size=None)
+    blocks, _ = probe.made(name, data_dir, block_size=8)
+    np.testing.assert_allclose(probe.loss(blocks, views, train=False), probe.loss(whole, views, train=False), rtol=1e-5)
+
+
+def test_clip_reads_up_to_the_end_of_a_text(data_dir):
+    method, _ = probe.made("clip", data_dir)
+    tokens = np.full((2, 8), method.pad_id, np.int32)
+    tokens[:, :4] = 7, 9, 8, method.sep_id
+    tokens[1, 5:] = 11  # behind the end
+    read = np.asarray(method.read(jnp.asarray(tokens)))
+    np.testing.assert_allclose(read[0], read[1], atol=1e-6)
+    np.testing.assert_allclose(read[0], method.read(jnp.asarray(tokens[:1, :4]))[0], atol=1e-5)
+
+
+def test_the_temperature_of_clip_is_learnt_and_stays_above_a_hundredth(data_dir):
+    method, views = probe.made("clip", data_dir, temperature=0.007)
+    method.log_scale[...] = jnp.log(100.0) + 1
+    method.follow(jnp.int32(0))
+    np.testing.assert_allclose(method.loss(views, probe.KEY, train=False)[1]["temperature"], 0.01, rtol=1e-5)
+    method.log_scale[...] -= 1
+    method.follow(jnp.int32(0))
+    np.testing.assert_allclose(method.log_scale[...], np.log(100) - 1, rtol=1e-5)
+    assert probe.gradients(method, views)["log_scale"] != 0
+
+
+def test_siglip_starts_where_the_paper_does(data_dir):
+    config = tiny.config("siglip")
+    experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
+    method = experiment.module(experiment.initial_state())
+    np.testing.assert_allclose([method.log_scale[...], method.bias[...]], [np.log(10), -10], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "length", "model", "expected"),
+    [
+        ("clip", 49408, 77, dict(patch_size=32, pre_norm=True), 151_277_313 + 768),
+        ("siglip", 32000, 64, dict(patch_size=16, pooling="mean"), 203_155_970),
+    ],
+)
+def test_base_networks_have_the_published_number_of_parameters(name, words, length, model, expected):
+    """Those of openai/clip-vit-base-patch32, whose patches have no bias, and google/siglip-base-patch16-224."""
+    spec = types.SimpleNamespace(shapes={"image": (), "tokens": (1, length)}, vocab_size=words, pad_id=0, sep_id=1)
+    view = types.SimpleNamespace(spec=spec)
+
+    def make():
+        backbone = ViT(positions="learned", scan=True, **model, rngs=nnx.Rngs(0))
+        return METHODS[name](backbone, view, rngs=nnx.Rngs(0))
+
+    weights = jax.tree.leaves(nnx.state(nnx.eval_shape(make), nnx.Param))
+    assert sum(math.prod(weight.shape) for weight in weights) == expected
+
+
+def test_a_text_is_drawn_anew_each_step_among_those_with_words():
+    sep, cls = 3, 2
+    tokens = jnp.array([[cls, 7, sep], [cls, sep, 0], [cls, 9, sep]])
+    draw = jax.jit(jax.vmap(lambda key: matching.draw_text(key, tokens, sep)))
+    drawn = np.asarray(draw(jax.random.split(jax.random.key(0), 400)))
+    np.testing.assert_array_equal(np.unique(drawn[:, 1]), [7, 9])
+    assert abs(np.mean(drawn[:, 1] == 7) - 0.5) < 0.1
+    none = jnp.array([[cls, sep, 0], [cls, sep, 0]])
+    np.testing.assert_array_equal(matching.draw_text(jax.random.key(0), none, sep), [cls, sep, 0])
+
+
+def test_examples_of_a_batch_draw_texts_of_their_own(made, data_dir):
+    method, _ = made
+    experiment = build(tiny.config("clip"), data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
+    batch = experiment.batch_at(0)
+    views = jax.jit(method.views)
+    first, second = (np.asarray(views(batch, jax.random.key(n))["tokens"]) for n in range(2))
+    which = [(tokens[:, None] == batch["tokens"]).all(-1) for tokens in (first, second)]
+    assert all(one.any(1).all() for one in which)
+    assert 0 < which[0][:, 0].mean() < 1 and (which[0] != which[1]).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_learns_pairs(name, data_dir):
+    """Twenty steps on one batch."""
+    method, views = probe.made(name, data_dir)
+    before = float(probe.loss(method, views, train=False))
+    assert descended(method, views) < before - 0.1
+
+
+def descended(method, views):
+    """The loss after twenty steps of gradient descent."""
+    graphdef, params, rest = nnx.split(method, nnx.Param, ...)
+
+    @jax.jit
+    def step(params):
+        loss = lambda params: nnx.merge(graphdef, params, rest, copy=True).loss(views, probe.KEY, train=False)[0]
+        value, gradients = jax.value_and_grad(loss)(params)
+        return value, jax.tree.map(lambda w, g: w - 0.1 * g, params, gradients)
+
+    for _ in range(20):
+        value, params = step(params)
+    return float(value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_is_scored_by_names_of_classes_and_by_retrieval(name, data_dir):
+    """On eight devices and 64 examples: shares, chance beside them, and each language; held out, within batches."""
+    experiment = build(tiny.config(name), data_dir=data_dir)
+    scorer, state = Scorer(experiment), experiment.initial_state()
+    scores = scorer.full(state)
+    assert 0 <= scores["zero_shot"] <= 1 and 1 / 9 <= scores["zero_shot_commonest"] < 1
+    ways = ("image_to_text", "text_to_image")
+    for way in ways:
+        assert 0 <= scores[f"{way}_top_1"] <= scores[f"{way}_top_5"] <= scores[f"{way}_top_10"] <= 1
+        languages = [scores[f"{way}_top_10_{key}"] for key in ("caption_en", "caption_de")]
+        assert scores[f"{way}_top_10"] == pytest.approx(np.mean(languages))
+        assert scores[f"{way}_top_1_chance"] == pytest.approx(1 / 64, rel=0.5)
+        assert 0 <= scores[way] <= 1 and 1 / 32 <= scores[f"{way}_chance"] < 1
+    raw = scorer.raw_tasks()
+    assert not [key for key in raw if key.startswith(("zero", *ways))] and "knn_full" in raw
+
+
+def test_classes_of_which_the_same_is_said_are_refused():
+    spec = Spec(shapes={}, num_classes=2, class_names=("red cat", "red dog"))
+    first_words = lambda texts: np.array([[2, *text.encode()[:3], 3] for text in texts])
+    opened = types.SimpleNamespace(name="pets", mock=0, text_length=5, spec=spec, spelling=first_words)
+    with pytest.raises(UserError, match="'{}' says the same of 'red cat' and 'red dog' in 5 tokens; raise config.data"):
+        class_texts.check(opened, ("{}",))
+    opened.mock = 8
+    class_texts.check(opened, ("{}",))
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "message"),
+    [
+        ("clip", dict(data=dict(text_keys=())), "'clip' learns from pictures and texts: .* config.data.text_keys to"),
+        ("siglip", dict(data=dict(text_keys=())), "'siglip' learns from pictures and texts: .* config.data.text_keys"),
+        ("clip", dict(method=dict(temperature=0.0)), "temperature 0.0 must be positive"),
+        ("clip", dict(method=dict(joint_width=0)), "joint_width 0 is below 1"),
+        ("siglip", dict(method=dict(text_depth=0)), "text_depth 0 is below 1"),
+        ("siglip", dict(model=dict(pooling="cls")), "pools patches by attention alone: set config.model.pooling to"),
+        ("clip", dict(views=dict(name="dino", flip=0.0, local_crops=2)), "config.views.*takes no small views"),
+        ("simclr", dict(evaluate=dict(tasks=("zero_shot",))), "evaluate.tasks: 'zero_shot' needs texts, and simclr"),
+        ("clip", dict(evaluate=dict(templates=("drawn",))), r"templates \('drawn',\) must be texts with one {}"),
+        ("clip", dict(data=dict(label_key=None)), "'zero_shot' tells classes, and 'openmoji' has none; leave it out"),
+        (
+            "siglip",
+            dict(model=ml_collections.ConfigDict(dict(name="resnet", stage_sizes=(1,), base_width=8))),
+            "siglip needs config.model.name 'vit', not a ResNet",
+        ),
+    ],
+)
+def test_what_does_not_fit(name, parts, message, data_dir):
+    method = parts.get("method", {})
+    parts = {part: leaves for part, leaves in parts.items() if part != "method"}
+    with pytest.raises(UserError, match=message) as caught:
+        probe.made(name, data_dir, parts, **method)
+    assert "\n" not in str(caught.value)
