@@ -13,6 +13,7 @@ from ssl_jax.models import settings
 from ssl_jax.models.text_transformer import TextTransformer
 
 LEAST_TEMPERATURE = 0.01  # Radford et al. 2021, section 2.5: the scale is kept below 100
+_ROWS = 256  # that are compared with all others at once
 PICTURES_AND_TEXTS = (
     "learns from pictures and texts: set config.data.modality to 'image' and config.data.text_keys to the features that"
     " hold the texts, such as ('caption_en',)"
@@ -45,18 +46,22 @@ def check_settings(*, temperature: float, block_size: int | None, **sizes: int) 
 
 
 def text_transformer(
-    spec: Any, *, width: int, depth: int, heads: int, dropout: float, rngs: nnx.Rngs, **form: Any
+    spec: Any, backbone: nnx.Module, *, width: int, depth: int, heads: int, dropout: float, rngs: nnx.Rngs, **form: Any
 ) -> TextTransformer:
     """A reader of the texts of `spec`, without segments; its matrices start with a deviation of 1 / sqrt(width).
 
     Args:
       spec: of the data.
+      backbone: the other tower, whose `dtype`, `scan`, `remat` and `accumulate` are those of this one too, if it has
+        them.
       width, depth, heads, dropout: of the blocks, whose MLPs are 4 times as wide.
       rngs: source of the parameters.
       form: other settings of a `TextTransformer`.
     """
     words = dict(vocab_size=spec.vocab_size, max_length=spec.shapes["tokens"][-1], segments=0)
     sizes = dict(width=width, depth=depth, heads=heads, mlp_dim=4 * width, dropout=dropout)
+    same = ("dtype", "scan", "remat", "accumulate")
+    form |= {name: getattr(backbone, name) for name in same if hasattr(backbone, name)}
     return TextTransformer(**words, **sizes, initializer_range=width**-0.5, rngs=rngs, **form)
 
 
@@ -120,9 +125,20 @@ def retrieved(kind: str, examples: jax.Array, texts: jax.Array, tokens: jax.Arra
     Returns:
       The shares `KIND_to_text` and `text_to_KIND`, and beside each, with `_chance`, what chance would find.
     """
-    similarities = unit_length(examples) @ unit_length(texts).T
-    same = jnp.all(tokens[:, None] == tokens[None, :], axis=-1)
-    right = lambda found: jnp.mean(jnp.take_along_axis(same, found[:, None], axis=1).astype(jnp.float32))
+    examples, texts = unit_length(examples), unit_length(texts)
     there, back = f"{kind}_to_text", f"text_to_{kind}"
-    by_chance = dict.fromkeys((f"{there}_chance", f"{back}_chance"), same.mean())
-    return {there: right(similarities.argmax(1)), back: right(similarities.argmax(0)), **by_chance}
+    right, alike = _nearest_is_right(examples, texts, tokens)
+    by_chance = dict.fromkeys((f"{there}_chance", f"{back}_chance"), alike)
+    return {there: right, back: _nearest_is_right(texts, examples, tokens)[0], **by_chance}
+
+
+def _nearest_is_right(asked: jax.Array, others: jax.Array, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """How often the nearest of `others` [B, D] has the tokens of what is `asked`, and how many of all have; in rows."""
+
+    def of_row(row):
+        vector, text = row
+        same = jnp.all(tokens == text[None], axis=-1).astype(jnp.float32)
+        return same[jnp.argmax(others @ vector)], jnp.mean(same)
+
+    right, alike = jax.lax.map(of_row, (asked, tokens), batch_size=_ROWS)
+    return jnp.mean(right), jnp.mean(alike)
