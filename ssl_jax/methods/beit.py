@@ -34,7 +34,7 @@ class BEiT(nnx.Module):
     ):
         """
         Args:
-          backbone: a ViT; with relative positions, as in the official code, it can be exported to transformers.
+          backbone: a ViT; the official code's has relative positions, and so `interop.beit` needs them.
           view: draws one view of one image (`augment.VIEWS`).
           tokenizer: folder of a run of `dvae` (`evaluate` and `export` take what the run itself keeps of that one's
             config, WORKDIR/tokenizer, in its place).
@@ -102,8 +102,8 @@ def _network(folder: str, channels: int, rngs: nnx.Rngs) -> VisualTokenizer:
     method = config.get("method", {"name": None})["name"]
     if method != "dvae":
         raise ValueError(f"tokenizer {folder!r} is no run of dvae; its config.method is {method}")
-    given = earlier_run.check_network("tokenizer", folder, config, "visual_tokenizer")
-    network = earlier_run.network("visual_tokenizer", given, rngs)
+    given = earlier_run.network_settings("tokenizer", folder, config, "visual_tokenizer")
+    network = VisualTokenizer(**given, rngs=rngs)
     if network.channels != channels:
         raise ValueError(f"tokenizer {folder!r} reads {network.channels} channels, and config.model {channels}")
     return targets.target_copy(network)

@@ -212,7 +212,7 @@ def _network(folder: str, layer: int, view: Any, rngs: nnx.Rngs) -> nnx.Module:
     """The network of a run up to a block, whose weights are yet to be read, as one that is not trained."""
     before = f"train the first iteration with --workdir={folder} before, or write None for cepstra"
     config = earlier_run.read_config("teacher", folder, before)
-    given = earlier_run.check_network("teacher", folder, config, "waveform_transformer")
+    given = earlier_run.network_settings("teacher", folder, config, "waveform_transformer")
     heard, now = config["views"].get("standardize", True), getattr(view, "standardized", True)
     if heard != now:
         raise ValueError(f"teacher {folder!r} was trained with config.views.standardize {heard}, and here it is {now}")
@@ -224,4 +224,4 @@ def _network(folder: str, layer: int, view: Any, rngs: nnx.Rngs) -> nnx.Module:
     if layer > depth:
         raise ValueError(f"layer {layer} is above the teacher's {depth} blocks")
     given |= {"depth": layer}  # later blocks say nothing of what is clustered
-    return targets.target_copy(earlier_run.network("waveform_transformer", given, rngs))
+    return targets.target_copy(models.WaveformTransformer(**given, rngs=rngs))

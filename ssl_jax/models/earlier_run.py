@@ -8,10 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flax import nnx
-
-from ssl_jax import models
-
 
 def read_config(setting: str, folder: str, otherwise: str) -> dict[str, Any]:
     """The resolved config of the run in `folder`.
@@ -30,8 +26,14 @@ def read_config(setting: str, folder: str, otherwise: str) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def check_network(setting: str, folder: str, config: Mapping[str, Any], wanted: str) -> dict[str, Any]:
-    """`config.model` of such a run without its name.
+def network_settings(setting: str, folder: str, config: Mapping[str, Any], wanted: str) -> dict[str, Any]:
+    """What the network of such a run is made with: its `config.model` without the name.
+
+    Args:
+      setting: as above.
+      folder: likewise.
+      config: of the run.
+      wanted: the name that the network must have in `models.MODELS`.
 
     Raises:
       ValueError: the network is not called `wanted`.
@@ -40,8 +42,3 @@ def check_network(setting: str, folder: str, config: Mapping[str, Any], wanted: 
     if node["name"] != wanted:
         raise ValueError(f"{setting} {folder!r} is no run of a {wanted}; its config.model is {node['name']}")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in node.items() if name != "name"}
-
-
-def network(name: str, given: Mapping[str, Any], rngs: nnx.Rngs) -> nnx.Module:
-    """The network `name` with these settings, and random weights."""
-    return models.MODELS[name](**given, rngs=rngs)
