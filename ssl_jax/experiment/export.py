@@ -34,7 +34,7 @@ def export(workdir: str | os.PathLike, out: str | os.PathLike, *, data_dir: str 
     exported = interop.EXPORTERS[config["method"]["name"]](method, experiment.data.spec)
     out.mkdir(parents=True, exist_ok=True)
     exported.save(out)
-    if config["data"]["modality"] == "text":
+    if config["data"]["modality"] == "text" or "text_config" in exported.config:
         _write_tokenizer(experiment, out, segments=exported.config.get("type_vocab_size", 0) > 1)
     return sorted(out.iterdir())
 
@@ -53,6 +53,6 @@ def _write_tokenizer(experiment: Experiment, out: pathlib.Path, *, segments: boo
     roles = {role: getattr(spec, f"{role}_id") for role in ("pad", "unk", "cls", "sep", "mask")}
     named = {f"{role}_token": tokenizer.id_to_token(number) for role, number in roles.items() if number is not None}
     inputs = ["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"]
-    length = experiment.config["data"]["sequence_length"]
+    *_, length = spec.shapes["tokens"]
     kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": length, "model_input_names": inputs}
     interop.write_json(out / "tokenizer_config.json", kind | named)

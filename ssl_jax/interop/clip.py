@@ -4,7 +4,10 @@ Theirs embeds patches without a bias. Ours has one, which adds the same to all p
 a part of their positions.
 """
 
+from typing import Any
+
 import numpy as np
+from flax import nnx
 
 from ssl_jax.errors import UserError
 from ssl_jax.interop.layouts import LINEAR, patches
@@ -12,6 +15,7 @@ from ssl_jax.interop.table import Row, Weights, load, save
 from ssl_jax.methods import CLIP
 from ssl_jax.models import ViT
 
+ACTIVATIONS = {"exact": "gelu", "tanh": "gelu_pytorch_tanh", "quick": "quick_gelu"}
 _VISION, _TEXT = "vision_model", "text_model"
 _PATCHES, _POSITIONS = f"{_VISION}.embeddings.patch_embedding", f"{_VISION}.embeddings.position_embedding.weight"
 _PATCH_BIAS = f"{_PATCHES}.bias"  # ours alone
@@ -56,6 +60,48 @@ _ROWS = (
     Row("log_scale", "logit_scale"),
 )
 _CONSTANTS = r"\.position_ids$"
+
+
+def settings(method: CLIP) -> dict[str, Any]:
+    """What a `CLIPConfig` says of both towers.
+
+    Raises:
+      UserError: the ViT is of another form.
+    """
+    _check_form(method.backbone)
+    joint = {"projection_dim": method.text_map.out_features}
+    towers = {"text_config": reader_settings(method) | joint, "vision_config": viewer_settings(method.backbone) | joint}
+    return towers | joint
+
+
+def reader_settings(method: nnx.Module) -> dict[str, Any]:
+    """What theirs say of a text tower."""
+    text = method.text
+    return {
+        "vocab_size": text.vocab_size,
+        "hidden_size": text.features,
+        "intermediate_size": text.mlp_dim,
+        "num_hidden_layers": text.depth,
+        "num_attention_heads": text.heads,
+        "max_position_embeddings": text.max_length,
+        "hidden_act": ACTIVATIONS[text.gelu],
+        "layer_norm_eps": text.epsilon,
+    }
+
+
+def viewer_settings(backbone: ViT) -> dict[str, Any]:
+    """What theirs say of a tower of pictures."""
+    return {
+        "hidden_size": backbone.features,
+        "intermediate_size": backbone.mlp_dim,
+        "num_hidden_layers": backbone.stack.depth,
+        "num_attention_heads": backbone.heads,
+        "image_size": backbone.image_size,
+        "patch_size": backbone.patch_size,
+        "num_channels": backbone.channels,
+        "hidden_act": ACTIVATIONS[backbone.gelu],
+        "layer_norm_eps": backbone.epsilon,
+    }
 
 
 def from_transformers(method: CLIP, weights: Weights) -> None:

@@ -14,6 +14,7 @@ from ssl_jax.interop import (
     albert,
     beit,
     bert,
+    clip,
     data2vec_audio,
     data2vec_text,
     dinov2,
@@ -24,6 +25,7 @@ from ssl_jax.interop import (
     mae,
     resnet,
     roberta,
+    siglip,
     simmim,
     t5,
     vit,
@@ -205,6 +207,34 @@ def of_data2vec_vision(method: nnx.Module, spec: Spec) -> Exported:
     return exported._replace(config=exported.config | _class("data2vec-vision", "Data2VecVisionModel"))
 
 
+def of_beit(method: nnx.Module, spec: Spec) -> Exported:
+    """`BeitForMaskedImageModeling`, or the encoder alone where its positions are others than that has."""
+    network = method.backbone
+    if network.relative is None or network.class_token is None:
+        return of_pictures(method, spec)
+    config = beit.settings(network) | _class("beit", "BeitForMaskedImageModeling")
+    # Its network has no last normalisation of its own then, and there is one alone.
+    config |= {"use_mask_token": True, "use_mean_pooling": True, "vocab_size": method.prediction.out_features}
+    heads = dict(mask_token=method.mask_token, prediction=method.prediction)
+    return Exported(config, beit.to_transformers(network, **heads), image_processor(method.view))
+
+
+def of_clip(method: nnx.Module, spec: Spec) -> Exported:
+    """`CLIPModel`."""
+    return _pair(clip, method, spec, "clip", "CLIPModel")
+
+
+def of_siglip(method: nnx.Module, spec: Spec) -> Exported:
+    """`SiglipModel`, whose tokenizer has to fill up texts to their whole length, as the learner's does."""
+    return _pair(siglip, method, spec, "siglip", "SiglipModel")
+
+
+def _pair(module: Any, method: nnx.Module, spec: Spec, model_type: str, architecture: str) -> Exported:
+    config = module.settings(method) | _class(model_type, architecture)
+    config["text_config"] |= _named(architecture, spec)
+    return Exported(config, module.to_transformers(method), image_processor(method.view))
+
+
 def _network(network: nnx.Module, view: Any, mask_token: nnx.Param | None = None) -> Exported:
     """The model of transformers that a network of pictures is.
 
@@ -290,8 +320,10 @@ EXPORTERS: dict[str, Callable[[nnx.Module, Spec], Exported]] = {
     "albert": of_albert,
     "attentive_probe": of_pictures,
     "barlow_twins": of_pictures,
+    "beit": of_beit,
     "bert": of_bert,
     "byol": of_pictures,
+    "clip": of_clip,
     "data2vec": of_data2vec,
     "data2vec_text": of_data2vec_text,
     "data2vec_vision": of_data2vec_vision,
@@ -314,6 +346,7 @@ EXPORTERS: dict[str, Callable[[nnx.Module, Spec], Exported]] = {
     "relative_position": of_pictures,
     "roberta": of_roberta,
     "rotation": of_pictures,
+    "siglip": of_siglip,
     "simclr": of_simclr,
     "simcse": of_simcse,
     "simmim": of_simmim,

@@ -1,9 +1,11 @@
 """Weights of SigLIP, from and to Hugging Face's `SiglipModel`."""
 
+from typing import Any
+
 import numpy as np
 
 from ssl_jax.errors import UserError
-from ssl_jax.interop.clip import block_rows
+from ssl_jax.interop.clip import block_rows, reader_settings, viewer_settings
 from ssl_jax.interop.layouts import LINEAR, Layout, patches
 from ssl_jax.interop.table import Row, Weights, load, save
 from ssl_jax.methods import SigLIP
@@ -43,6 +45,17 @@ _ROWS = (
     Row("bias", "logit_bias", _ONE),
 )
 _CONSTANTS = r"\.position_ids$"
+
+
+def settings(method: SigLIP) -> dict[str, Any]:
+    """What a `SiglipConfig` says of both towers.
+
+    Raises:
+      UserError: the ViT is of another form.
+    """
+    _check_form(method.backbone)
+    reader = reader_settings(method) | {"projection_size": method.text_map.out_features}
+    return {"text_config": reader, "vision_config": viewer_settings(method.backbone)}
 
 
 def from_transformers(method: SigLIP, weights: Weights) -> None:

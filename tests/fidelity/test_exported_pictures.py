@@ -25,6 +25,7 @@ from tests.quick import by_method  # noqa: E402
 RNG = np.random.default_rng(0)
 # By method: what it becomes, and how the network differs from that of the smallest config.
 HIDDEN = {
+    "beit": ("BeitForMaskedImageModeling", {}),
     "mae": ("ViTMAEForPreTraining", dict(pooling="cls")),
     "simmim": ("ViTForMaskedImageModeling", dict(pooling="cls", positions="learned")),
     "mask_feat": ("ViTModel", dict(scan=True)),
@@ -38,6 +39,7 @@ OTHERS = {"dino": ("ViTModel", {}), "moco_v3": ("ViTModel", {})}
 RESNETS = "barlow_twins byol dcl jigsaw lejepa moco_v2 nnclr relative_position rotation simclr simsiam sup_con".split()
 RESNETS += ["supervised", "swav", "vicreg"]
 OTHERS |= {method: ("ResNetModel", dict(stem="imagenet")) for method in RESNETS}
+PAIRED = {"clip": "CLIPModel", "siglip": "SiglipModel"}
 # Networks that are not what transformers has of their method.
 ENCODERS = {
     "mae": ("IJepaModel", {}),
@@ -64,7 +66,9 @@ def exported(method, model, data_dir, tmp_path):
     checkpoints.close()
     out = tmp_path / "out"
     assert launch.main(["export", str(tmp_path / "run"), "--to=hf", f"--out={out}", f"--data_dir={data_dir}"]) == 0
-    assert {path.name for path in out.iterdir()} == {"config.json", "model.safetensors", "preprocessor_config.json"}
+    files = {"config.json", "model.safetensors", "preprocessor_config.json"}
+    files |= {"tokenizer.json", "tokenizer_config.json"} if method in PAIRED else set()
+    assert {path.name for path in out.iterdir()} == files
     return built.module(state), out
 
 
@@ -80,12 +84,12 @@ def loaded(architecture, out, **settings):
 
 def features(model, pixels):
     """What we take features from, of any of their models."""
-    network = getattr(model, "vit", model)
+    network = getattr(model, "vit", getattr(model, "beit", model))
     with torch.no_grad():
         output = network(pixel_values=pixels)
     if isinstance(model, transformers.ResNetModel):
         return output.pooler_output[:, :, 0, 0].numpy()
-    states = output.last_hidden_state.numpy()
+    states = getattr(model, "layernorm", lambda x: x)(output.last_hidden_state).detach().numpy()
     return states.mean(1) if isinstance(model, transformers.IJepaModel) else states[:, 0]
 
 
@@ -123,6 +127,28 @@ def test_features_of_other_methods(method, data_dir, tmp_path, record_property):
 @pytest.mark.parametrize("method", ENCODERS)
 def test_encoders_of_another_form(method, data_dir, tmp_path, record_property):
     check_features(method, *ENCODERS[method], data_dir, tmp_path, record_property)
+
+
+@pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
+@pytest.mark.parametrize("method", PAIRED)
+def test_pictures_and_texts_are_as_near_to_each_other(method, data_dir, tmp_path, record_property):
+    """From uint8 pictures and words, through their processor and tokenizer."""
+    module, out = exported(method, {}, data_dir, tmp_path)
+    model = loaded(PAIRED[method], out)
+    images, texts = RNG.integers(0, 256, (4, 16, 16, 3), np.uint8), ["car", "red car", "a bus", "bus"]
+    spelled = transformers.AutoTokenizer.from_pretrained(out)(
+        texts, return_tensors="pt", padding="max_length", max_length=8, truncation=True
+    )
+    given = dict(attention_mask=spelled.attention_mask) if method == "clip" else {}
+    with torch.no_grad():
+        theirs = model(input_ids=spelled.input_ids, pixel_values=processed(out, images), **given)
+    unit = lambda rows: np.asarray(rows / jnp.linalg.norm(rows, axis=1, keepdims=True))
+    pictures = unit(module.project({"image": images}))
+    words = unit(module.project_texts(jnp.asarray(spelled.input_ids.numpy(), jnp.int32)))
+    errors = [relative_error(pictures, theirs.image_embeds), relative_error(words, theirs.text_embeds)]
+    record_property("max_relative_error", max(errors))
+    assert max(errors) < 1e-4
+    assert np.ptp(words, axis=0).max() > 1e-2, "texts are told from each other"
 
 
 def built(method, data_dir, tmp_path):
