@@ -14,6 +14,7 @@ from ssl_jax.models.pooling import mean_of_frames, mean_square
 from ssl_jax.models.quantizer import GumbelQuantizer
 from ssl_jax.models.recurrent import FrameGRU, WaveformGRU
 from ssl_jax.models.resnet import ResNet
+from ssl_jax.models.rotary_vit import RotaryViT
 from ssl_jax.models.text_transformer import TextTransformer
 from ssl_jax.models.vit import ViT
 from ssl_jax.models.waveform_transformer import WaveformTransformer
@@ -22,6 +23,7 @@ from ssl_jax.models.word_vectors import WordVectors
 MODELS = {
     "resnet": ResNet,
     "vit": ViT,
+    "rotary_vit": RotaryViT,
     "text_transformer": TextTransformer,
     "encoder_decoder": EncoderDecoder,
     "word_vectors": WordVectors,
@@ -47,6 +49,7 @@ __all__ = [
     "Projector",
     "ReplacedTokenHead",
     "ResNet",
+    "RotaryViT",
     "TextTransformer",
     "ViT",
     "WaveformGRU",

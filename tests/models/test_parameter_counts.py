@@ -12,6 +12,7 @@ from ssl_jax.models import (
     NextSentenceHead,
     Pooler,
     ResNet,
+    RotaryViT,
     TextTransformer,
     ViT,
     WaveformTransformer,
@@ -55,6 +56,12 @@ def test_vit(size, patch_size, scan, expected):
 
 def test_vit_with_fixed_positions():
     assert count(lambda rngs: ViT(rngs=rngs)) == 85_798_656 - 197 * 768
+
+
+def test_rotary_vit():
+    """CAPI's README: 302M. Of each block 12 squares of the width and two scales; 16 registers; patches of 14 pixels."""
+    expected = 24 * (12 * 1024**2 + 2 * 1024) + 16 * 1024 + (3 * 14**2 + 1) * 1024
+    assert count(lambda rngs: RotaryViT(size="L", patch_size=14, scan=True, rngs=rngs)) == expected == 302_658_560
 
 
 class BERT(nnx.Module):
