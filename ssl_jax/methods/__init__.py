@@ -7,6 +7,7 @@ from ssl_jax.methods.barlow_twins import BarlowTwins
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.best_rq import BestRQ
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.capi import CAPI
 from ssl_jax.methods.clap import CLAP
 from ssl_jax.methods.clip import CLIP
 from ssl_jax.methods.cpc import CPC
@@ -53,6 +54,7 @@ METHODS = {
     "bert": BERT,
     "best_rq": BestRQ,
     "byol": BYOL,
+    "capi": CAPI,
     "clap": CLAP,
     "clip": CLIP,
     "cpc": CPC,
