@@ -143,7 +143,7 @@ _PARTS = dict(
             predicted_share=0.5,
             predictor_depth=1,
             momentum=0.99,
-            momentum_warmup_steps=2,
+            momentum_warmup_steps=1,
         ),
         optimizer=dict(_COMMON["optimizer"], apart=("clustering",), apart_rate=0.5, apart_decay=0.001),
     ),

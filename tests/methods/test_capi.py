@@ -66,8 +66,8 @@ def test_the_losses_and_what_is_watched(data_dir):
 
 @pytest.mark.parametrize("step, momentum", [(0, 1.0), (1, 0.995), (2, 0.99), (26, 0.995), (50, 1.0)])
 def test_the_teachers_momentum_falls_and_then_rises(step, momentum, data_dir):
-    """tiny has 50 steps, 2 of them of warm-up: half way from 2 to 50 the cosine is at the middle of 0.99 and 1."""
-    method, _ = probe.made("capi", data_dir)
+    """tiny has 50 steps: half way from 2 to 50 the cosine is at the middle of 0.99 and 1."""
+    method, _ = probe.made("capi", data_dir, momentum_warmup_steps=2)
     kernel = lambda network: np.asarray(network.patch_embedding.kernel[...])
     old = kernel(method.target_backbone)
     method.backbone.patch_embedding.kernel[...] += 1.0
@@ -78,7 +78,7 @@ def test_the_teachers_momentum_falls_and_then_rises(step, momentum, data_dir):
 
 def test_a_stretched_cosine_is_cut(data_dir):
     """As the official `WarmupThenCosine` with truncate_cos 0.8: stretched by 1.25, but for the warm-up."""
-    method, _ = probe.made("capi", data_dir, momentum_stretch=1.24)
+    method, _ = probe.made("capi", data_dir, momentum_warmup_steps=2, momentum_stretch=1.24)
     at = np.arange(2, 50)
     official = 1.0 + 0.5 * (0.99 - 1.0) * (1 + np.cos(np.pi * 0.8 * (at - 2) / 48))
     np.testing.assert_allclose([method._momentum(step) for step in at], official, rtol=1e-6)
