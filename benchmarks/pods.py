@@ -31,6 +31,7 @@ SLICES = {
     "barlow_twins_imagenet_rn50": ("v5e:4x4",),
     "bert_base": ("v5e:4x4",),
     "byol_imagenet_rn50": ("v3:16x16", "v5e:16x16"),
+    "capi_imagenet_vit_l14": ("v5e:16x16",),
     "data2vec_vision_imagenet_vit_b16": ("v5e:4x4",),
     "dcl_imagenet_rn50": ("v5e:2x2",),
     "dino_imagenet_vit_s16": ("v5e:4x4",),

@@ -155,6 +155,12 @@ WRONG_CONFIGS = [
     ("simclr", "on_collapse=stop", "config.on_collapse 'stop' needs diagnoses", "set config.evaluate.every above 0"),
     ("simclr", "optimizer.layer_decay=0.5", "config.optimizer.layer_decay 0.5 needs a backbone of blocks"),
     ("simclr", "optimizer.patch_rate=0.5", "config.optimizer.patch_rate 0.5 needs a backbone.patch_embedding"),
+    (
+        "simclr",
+        "optimizer.apart=('projector',)",
+        "config.optimizer.apart ('projector',)",
+        "have an effect together only",
+    ),
     ("simclr", "optimizer.late=('projector',)", "config.optimizer.late ('projector',) and late_steps 0"),
     ("msn", "views.local_size=3", "config.views.local_size 3 cannot be cut into patches of config.model.patch_size 2"),
     ("ibot", "method.mask_share=1.5", "config.method.mask_share 1.5 is not in 0 < mask_share <= 1"),

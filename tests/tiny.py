@@ -160,6 +160,21 @@ _PARTS = dict(
             name="i_jepa", least_visible=2, predictor_width=12, predictor_depth=1, predictor_heads=2, momentum=0.9
         ),
     ),
+    capi=dict(
+        _HIDDEN,
+        model=dict(_VIT, name="rotary_vit", registers=4),
+        # A teacher so slow that clusters stay what they are: with a momentum of 0.9 the loss rises.
+        method=dict(
+            name="capi",
+            clusters=16,
+            mask_ratio=0.5,
+            predicted_share=0.5,
+            predictor_depth=1,
+            momentum=0.99,
+            momentum_warmup_steps=1,
+        ),
+        optimizer=dict(_COMMON["optimizer"], apart=("clustering",), apart_rate=0.5, apart_decay=0.001),
+    ),
     rotation=dict(_DIGITS, method=dict(name="rotation"), batch_size=16),
     jigsaw=dict(
         _DIGITS, method=dict(name="jigsaw", tiles=4, tile_size=3, orders=8, tile_features=16, hidden=32), batch_size=16

@@ -30,7 +30,10 @@ SUPPLIED = {
     "optimizer": ("steps",),
 }  # by part, parameters of its constructors that are no settings
 BEGINNINGS = {
-    "method": ("freeze_prototypes_steps", "gumbel_steps", "kl_warmup_steps", "warmup_teacher_steps"),
+    "method": (
+        *("freeze_prototypes_steps", "gumbel_steps", "kl_warmup_steps", "momentum_warmup_steps"),
+        "warmup_teacher_steps",
+    ),
     "optimizer": ("late_steps",),
 }  # by part, settings that count steps from the start of the run, after which something changes
 FEWEST_EXAMPLES = 3  # of which a map can be drawn
@@ -355,7 +358,7 @@ def _optimizer(config: Mapping[str, Any]) -> tuple[optax.Schedule, optax.Gradien
     peak = configs.construct(optimizers.peak_rate, rate, path, config["batch_size"])
     schedule = _named(optimizers.SCHEDULES, config["schedule"], "config.schedule", peak, config["steps"])
     given = _asked_for(chosen, steps=config["steps"])
-    make = lambda rate: configs.construct(chosen, settings, path, rate, **given)
+    make = lambda rate, **other: configs.construct(chosen, settings | other, path, rate, **given)
     return schedule, configs.construct(parts.by_part, beside, path, make, schedule, peak)
 
 

@@ -6,7 +6,7 @@ spread in equal parts over that axis of `jax.pmap` or `jax.shard_map`; see `ssl_
 
 from ssl_jax.losses.autoencoding import logit_laplace, map_pixels, uniform_divergence, unmap_pixels
 from ssl_jax.losses.capacity import mmcr
-from ssl_jax.losses.clustering import deepcluster_v2, swav
+from ssl_jax.losses.clustering import capi, deepcluster_v2, swav
 from ssl_jax.losses.contrastive import dcl, dclw, info_nce, moco, moco_v3, nnclr, nt_xent, sim_cse
 from ssl_jax.losses.distillation import dino, ressl, update_center
 from ssl_jax.losses.evenness import koleo, lejepa, random_directions, sigreg, visreg
@@ -29,7 +29,7 @@ from ssl_jax.losses.redundancy import barlow_twins, tico, update_covariance, vic
 from ssl_jax.losses.regression import average_layers, byol, data2vec, i_jepa, simsiam
 from ssl_jax.losses.sentences import next_sentence, sentence_order
 from ssl_jax.losses.sequences import apc, cpc
-from ssl_jax.losses.sinkhorn import sinkhorn_knopp
+from ssl_jax.losses.sinkhorn import positionwise_sinkhorn, sinkhorn_knopp
 from ssl_jax.losses.speech import best_rq, codeword_logits, hubert, wav2vec2
 from ssl_jax.losses.tokens import masked_lm, replaced_tokens, span_corruption
 from ssl_jax.losses.vicregl import vicregl
@@ -44,6 +44,7 @@ __all__ = [
     "beit",
     "best_rq",
     "byol",
+    "capi",
     "clip",
     "codebook_diversity",
     "codebook_perplexity",
@@ -80,6 +81,7 @@ __all__ = [
     "normalize_windows",
     "nt_xent",
     "pmsn",
+    "positionwise_sinkhorn",
     "random_directions",
     "random_projection_quantizer",
     "relative_position",

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from ssl_jax.losses.across import AxisName, mean, size
-from ssl_jax.losses.checks import check_positive, check_range, check_shape
+from ssl_jax.losses.checks import check_positive, check_range, check_same, check_shape
+from ssl_jax.losses.distillation import soft_cross_entropy
 from ssl_jax.losses.sinkhorn import sinkhorn_knopp
 from ssl_jax.losses.tokens import masked_lm
 
@@ -101,6 +102,44 @@ def _share(rows, axis_name):
     index = lax.axis_index(axis_name) * part + jnp.arange(part)
     present = index < rows.shape[0]
     return rows[jnp.minimum(index, rows.shape[0] - 1)], present.astype(jnp.float32)
+
+
+def capi(
+    logits: jax.Array,
+    assignments: jax.Array,
+    *,
+    temperature: float | jax.Array = 0.12,
+    axis_name: AxisName = None,
+) -> jax.Array:
+    """Cross entropy of predicted clusters with those that patches are assigned to, both losses of CAPI.
+
+    With p the softmax of `logits / temperature` and q the assignments::
+
+        loss = -mean_{n, m} sum_k q_{n,m,k} log p_{n,m,k}
+
+    The student's logits are those of hidden patches, and q a teacher's patches at the same places; the clustering's own
+    loss is of all its logits, which the assignments are made of (`positionwise_sinkhorn`).
+
+    Source: Darcet et al., "Cluster and Predict Latent Patches for Improved Masked Image Modeling", 2025, with the
+    authors' code (`do_student` in `train_capi.py`, `OnlineClustering` in `model.py`), which averages over each device's
+    patches, of which all devices have as many. lightly's loss does both at once: assignments and cross entropy.
+
+    Args:
+      logits: [N, M, K], any float type.
+      assignments: probabilities, the same shape. No gradient flows into them.
+      temperature: what logits are divided by.
+      axis_name: the mapped axis that holds the rest of the batch, if any.
+
+    Returns:
+      The mean over all patches of the global batch, a float32 scalar in nats.
+
+    Raises:
+      ValueError: the shapes do not fit, or the temperature is not positive.
+    """
+    check_same("[N, M, K]", logits=logits, assignments=assignments)
+    check_positive(temperature=temperature)
+    targets = lax.stop_gradient(assignments).astype(jnp.float32)
+    return mean(soft_cross_entropy(logits.astype(jnp.float32) / temperature, targets), axis_name)
 
 
 def deepcluster_v2(

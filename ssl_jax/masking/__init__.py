@@ -1,6 +1,7 @@
 """What is hidden from a model: pure functions of a key, each for one example (`jax.vmap` them over a batch)."""
 
 from ssl_jax.masking.blocks import block_patches, exact_blocks, hidden_first, spread_ratios
+from ssl_jax.masking.inverse_block import inverse_block, some_places
 from ssl_jax.masking.multi_block import Blocks, most_in_target, multi_block
 from ssl_jax.masking.negatives import sample_negatives
 from ssl_jax.masking.patches import count_visible, random_patches
@@ -35,6 +36,7 @@ __all__ = [
     "count_visible",
     "exact_blocks",
     "hidden_first",
+    "inverse_block",
     "most_in_target",
     "multi_block",
     "random_patches",
@@ -43,6 +45,7 @@ __all__ = [
     "span_corruption",
     "span_numbers",
     "skip_gram_pairs",
+    "some_places",
     "spread_ratios",
     "token_spans",
     "unit_patches",

@@ -8,6 +8,7 @@ from ssl_jax.methods.beit import BEiT
 from ssl_jax.methods.bert import BERT
 from ssl_jax.methods.best_rq import BestRQ
 from ssl_jax.methods.byol import BYOL
+from ssl_jax.methods.capi import CAPI
 from ssl_jax.methods.clap import CLAP
 from ssl_jax.methods.clip import CLIP
 from ssl_jax.methods.cpc import CPC
@@ -56,6 +57,7 @@ METHODS = {
     "bert": BERT,
     "best_rq": BestRQ,
     "byol": BYOL,
+    "capi": CAPI,
     "clap": CLAP,
     "clip": CLIP,
     "cpc": CPC,

@@ -41,7 +41,7 @@ class AttentiveProbe(nnx.Module):
     ):
         """
         Args:
-          backbone: a ViT; it is not trained, and never drops.
+          backbone: a ViT, rotary or not; it is not trained, and never drops.
           view: draws one view of one image (`augment.VIEWS`).
           heads: of the pooling.
           mlp_dim: hidden features of the pooling's MLP; None: 4 times the width of the backbone.
@@ -53,7 +53,7 @@ class AttentiveProbe(nnx.Module):
           ValueError: the backbone is no ViT, its width does not split into such heads, a smoothing not in [0, 1), or
             fewer than two classes.
         """
-        check_patches("AttentiveProbe", backbone)
+        check_patches("AttentiveProbe", backbone, "num_patches")
         settings.probability(label_smoothing=label_smoothing)
         settings.at_least(2, num_classes=num_classes)
         self.view, self.label_smoothing = view, label_smoothing

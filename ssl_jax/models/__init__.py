@@ -14,6 +14,7 @@ from ssl_jax.models.pooling import mean_of_frames, mean_square
 from ssl_jax.models.quantizer import GumbelQuantizer
 from ssl_jax.models.recurrent import FrameGRU, WaveformGRU
 from ssl_jax.models.resnet import ResNet
+from ssl_jax.models.rotary_vit import RotaryViT
 from ssl_jax.models.text_transformer import TextTransformer
 from ssl_jax.models.visual_tokenizer import PixelDecoder, VisualTokenizer
 from ssl_jax.models.vit import ViT
@@ -24,6 +25,7 @@ MODELS = {
     "resnet": ResNet,
     "vit": ViT,
     "visual_tokenizer": VisualTokenizer,
+    "rotary_vit": RotaryViT,
     "text_transformer": TextTransformer,
     "encoder_decoder": EncoderDecoder,
     "word_vectors": WordVectors,
@@ -50,6 +52,7 @@ __all__ = [
     "Projector",
     "ReplacedTokenHead",
     "ResNet",
+    "RotaryViT",
     "TextTransformer",
     "ViT",
     "VisualTokenizer",

@@ -1,4 +1,4 @@
-"""Batch normalisation with the backward pass in closed form, and the layer normalisation of the transformers.
+"""Batch normalisation with the backward pass in closed form, and the normalisations of the transformers.
 
 Autodiff of batch normalisation followed by ReLU stores several activation-sized arrays and walks over them many times.
 The closed form keeps the layer's input and two vectors, and rebuilds the rest.
@@ -221,3 +221,10 @@ def _varying(vector, axis_name):
 def layer_norm(features: int, *, epsilon: float, rngs: nnx.Rngs) -> nnx.LayerNorm:
     """Layer normalisation over the last axis, computed and returned in float32 (the next layer casts)."""
     return nnx.LayerNorm(features, epsilon=epsilon, dtype=jnp.float32, use_fast_variance=False, rngs=rngs)
+
+
+def rms_norm(features: int, *, epsilon: float, scaled: bool = True, rngs: nnx.Rngs) -> nnx.RMSNorm:
+    """Division by the root mean square over the last axis, with a learnt scale if `scaled`; in float32, as above."""
+    return nnx.RMSNorm(
+        features, epsilon=epsilon, use_scale=scaled, dtype=jnp.float32, use_fast_variance=False, rngs=rngs
+    )

@@ -135,13 +135,13 @@ def paint(backbone: Any, images: jax.Array, hidden: jax.Array, predicted: jax.Ar
     return images, backbone.unpatchify(seen), backbone.unpatchify(painted)
 
 
-def check_patches(method: str, backbone: Any) -> None:
-    """The backbone is a ViT.
+def check_patches(method: str, backbone: Any, part: str = "embed_patches") -> None:
+    """The backbone is a ViT, or another network with the attribute `part`, where that is enough.
 
     Raises:
       ValueError: it is not.
     """
-    if not hasattr(backbone, "embed_patches"):
+    if not hasattr(backbone, part):
         raise ValueError(f"{method} works on patches, so config.model must be a vit, not {type(backbone).__name__}")
 
 

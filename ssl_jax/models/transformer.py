@@ -77,8 +77,8 @@ class Attention(nnx.Module):
         settings.divisible("width", width, "heads", heads)
         self.heads = heads
         self.dropout = dropout
-        self.qkv = _linear(dtype, kernel_init, rngs)(width, 3 * width)
-        self.out = _linear(dtype, out_init or kernel_init, rngs)(width, width)
+        self.qkv = linear(dtype, kernel_init, rngs)(width, 3 * width)
+        self.out = linear(dtype, out_init or kernel_init, rngs)(width, width)
 
     def __call__(self, x: jax.Array, mask: jax.Array | None = None, key: jax.Array | None = None) -> jax.Array:
         """Mixes tokens x [B, N, width].
@@ -115,6 +115,7 @@ class MLP(nnx.Module):
       dropout: rate after the GELU.
       gelu: 'exact', by the error function, or an approximation: 'tanh', that of GPT-2 and ALBERT, or 'quick', a
         sigmoid, that of CLIP (Hendrycks and Gimpel 2016, section 2, for both).
+      use_bias: whether the layers have biases.
       dtype: of the computation.
       kernel_init: for both matrices.
       out_init: for the second one; None: `kernel_init`.
@@ -128,6 +129,7 @@ class MLP(nnx.Module):
         hidden: int,
         dropout: float = 0.0,
         gelu: GELU = "exact",
+        use_bias: bool = True,
         dtype: str,
         kernel_init: Initializer,
         out_init: Initializer | None = None,
@@ -135,8 +137,8 @@ class MLP(nnx.Module):
     ):
         self.dropout = dropout
         self.gelu = settings.one_of("gelu", gelu, get_args(GELU))
-        self.hidden = _linear(dtype, kernel_init, rngs)(width, hidden)
-        self.out = _linear(dtype, out_init or kernel_init, rngs)(hidden, width)
+        self.hidden = linear(dtype, kernel_init, rngs, use_bias)(width, hidden)
+        self.out = linear(dtype, out_init or kernel_init, rngs, use_bias)(hidden, width)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """[..., width] -> [..., width]."""
@@ -144,9 +146,12 @@ class MLP(nnx.Module):
         return self.out(dropout(hidden, self.dropout, key)).reshape(x.shape)
 
 
-def _linear(dtype, kernel_init, rngs):
-    computation = settings.computation_dtype(dtype)
-    return lambda inputs, outputs: nnx.Linear(inputs, outputs, dtype=computation, kernel_init=kernel_init, rngs=rngs)
+def linear(
+    dtype: str, kernel_init: Initializer, rngs: nnx.Rngs, use_bias: bool = True
+) -> Callable[[int, int], nnx.Linear]:
+    """Makes linear layers of so many inputs and outputs."""
+    shared = dict(dtype=settings.computation_dtype(dtype), kernel_init=kernel_init, use_bias=use_bias, rngs=rngs)
+    return lambda inputs, outputs: nnx.Linear(inputs, outputs, **shared)
 
 
 class PreNormBlock(nnx.Module):

@@ -124,7 +124,7 @@ class ViT(nnx.Module):
             settings.positive(initializer_range=initializer_range)
         elif depth_scaled:
             raise ValueError("depth_scaled needs an initializer_range, such as 0.02")
-        sizes = _sizes(size, width=width, depth=depth, heads=heads, mlp_dim=mlp_dim)
+        sizes = sized(size, width=width, depth=depth, heads=heads, mlp_dim=mlp_dim)
         self.features, self.heads, self.mlp_dim = sizes.width, sizes.heads, sizes.mlp_dim
         self.gelu, self.epsilon = gelu, epsilon
         self.patch_size = patch_size
@@ -325,7 +325,8 @@ def shrink_branches(stack: Stack) -> None:
             layer.kernel[...] = layer.kernel[...] * scale
 
 
-def _sizes(size: str, **overrides: int | None) -> Size:
+def sized(size: str, **overrides: int | None) -> Size:
+    """What a letter stands for, with those sizes that are given in place of its own."""
     settings.one_of("size", size, SIZES)
     given = {name: value for name, value in overrides.items() if value is not None}
     settings.at_least(1, **given)

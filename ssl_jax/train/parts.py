@@ -13,7 +13,7 @@ from ssl_jax.models.decay import decay_mask
 from ssl_jax.models.paths import path_name
 
 PATCHES = "backbone.patch_embedding"
-MakeOptimizer = Callable[[optax.Schedule], optax.GradientTransformation]
+MakeOptimizer = Callable[..., optax.GradientTransformation]
 
 
 def by_part(
@@ -24,6 +24,9 @@ def by_part(
     clip_norm: float | None = None,
     clip_each: float | None = None,
     constant_rate: tuple[str, ...] = (),
+    apart: tuple[str, ...] = (),
+    apart_rate: float = 1.0,
+    apart_decay: float | None = None,
     frozen: tuple[str, ...] = (),
     late: tuple[str, ...] = (),
     late_steps: int = 0,
@@ -36,13 +39,16 @@ def by_part(
     A part is named by the beginning of its parameters' path: 'predictor', 'backbone.patch_embedding'.
 
     Args:
-      make: learning rate by step -> optimizer.
+      make: learning rate by step, and settings that are others than usual -> optimizer.
       rate: learning rate by step.
       peak: its highest value.
       clip_norm: largest global norm of the gradient, None for no clipping.
       clip_each: largest norm of each parameter's own gradient (the official codes of DINO and iBOT), None for no
         clipping. Blocks that are stacked for `lax.scan` are clipped one by one.
       constant_rate: parts trained at `peak` throughout (SimSiam's predictor; Chen and He 2021, section 4.2).
+      apart: parts that an optimizer of the same kind trains by a rate and a decay of their own (CAPI's clustering).
+      apart_rate: multiplies the rate of those.
+      apart_decay: their `weight_decay`, None for that of all others.
       frozen: parts that stay as they are drawn (MoCo v3's patch projection; Chen et al. 2021, section 4.2).
       late: parts that stay as they are drawn for the first `late_steps` steps (DINO's last layer). Their moments are
         gathered meanwhile, as in DINOv2's code; in DINO's, they start when the part does.
@@ -54,18 +60,23 @@ def by_part(
         `layer_decay ** (L + 1)`.
 
     Raises:
-      ValueError: a setting that is not positive, or below 0 where 0 is allowed; `late` or `late_steps` alone.
+      ValueError: a setting that is not positive, or below 0 where 0 is allowed; `late` or `late_steps` alone; `apart`
+        without a rate or decay, or these without it.
     """
     clips = {"clip_norm": clip_norm, "clip_each": clip_each}
     settings.positive(**{name: limit for name, limit in clips.items() if limit is not None})
-    settings.positive(bias_rate=bias_rate, patch_rate=patch_rate, layer_decay=layer_decay)
+    settings.positive(apart_rate=apart_rate, bias_rate=bias_rate, patch_rate=patch_rate, layer_decay=layer_decay)
     settings.at_least(0, late_steps=late_steps)
     if bool(late) != bool(late_steps):
         raise ValueError(f"late {late} and late_steps {late_steps} have an effect together only; give both, or neither")
+    if bool(apart) != (apart_rate != 1 or apart_decay is not None):
+        raise ValueError(f"apart {apart} and its apart_rate or apart_decay have an effect together only")
     update = make(rate)
     if constant_rate:
-        choices = {True: make(optax.constant_schedule(peak)), False: update}
-        update = optax.partition(choices, lambda params: _mapped(lambda path, _: _of(path, constant_rate), params))
+        update = _by_name(make(optax.constant_schedule(peak)), update, constant_rate)
+    if apart:
+        other = {} if apart_decay is None else {"weight_decay": apart_decay}
+        update = _by_name(make(lambda step: apart_rate * rate(step), **other), update, apart)
     if bias_rate != 1 or patch_rate != 1 or layer_decay != 1:
         update = optax.chain(update, _scaled(bias_rate, patch_rate, layer_decay))
     if late:
@@ -79,10 +90,19 @@ def by_part(
     return optax.chain(_without(frozen), update, _without(frozen)) if frozen else update
 
 
+def _by_name(
+    named: optax.GradientTransformation, others: optax.GradientTransformation, parts: tuple[str, ...]
+) -> optax.GradientTransformation:
+    """One optimizer for `parts`, another one for all else."""
+    label = lambda params: _mapped(lambda path, _: _of(path, parts), params)
+    return optax.partition({True: named, False: others}, label)
+
+
 def check_parts(
     params: Mapping[str, Any],
     *,
     constant_rate: tuple[str, ...] = (),
+    apart: tuple[str, ...] = (),
     frozen: tuple[str, ...] = (),
     late: tuple[str, ...] = (),
     patch_rate: float = 1.0,
@@ -92,7 +112,7 @@ def check_parts(
 
     Args:
       params: of the method, arrays or shapes.
-      constant_rate: as for `by_part`, like the following.
+      constant_rate, apart: as for `by_part`, like the following.
       frozen: parts; not all that there are.
       late: parts.
       patch_rate: other than 1, it needs a backbone with a patch embedding.
@@ -103,7 +123,7 @@ def check_parts(
         nothing is left to train.
     """
     paths = [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-    for setting, names in dict(constant_rate=constant_rate, frozen=frozen, late=late).items():
+    for setting, names in dict(constant_rate=constant_rate, apart=apart, frozen=frozen, late=late).items():
         for name in names:
             if not any(_of(path, (name,)) for path in paths):
                 raise ValueError(str(unknown(setting, name, _beside(name, paths))))

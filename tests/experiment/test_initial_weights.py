@@ -188,7 +188,9 @@ def further(method, config, folder):
 
 
 @pytest.mark.filterwarnings("ignore")  # of Orbax, on reading arrays without their shardings
-@pytest.mark.parametrize(("method", "evaluated"), [("mae", "backbone"), ("i_jepa", "target_backbone")])
+@pytest.mark.parametrize(
+    ("method", "evaluated"), [("mae", "backbone"), ("i_jepa", "target_backbone"), ("capi", "target_backbone")]
+)
 def test_a_run_begins_with_the_network_that_another_is_evaluated_by(method, evaluated, data_dir, tmp_path):
     config = trained_for_a_moment(method, data_dir, tmp_path / "run")
     learnt = trained.load(tmp_path / "run", data_dir=data_dir).method

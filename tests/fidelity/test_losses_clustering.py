@@ -103,6 +103,58 @@ def test_swav_is_solo_learns(n, views, k, temperature, record_property):
     )
 
 
+def capi_assignments(scores, temperature, iterations):
+    """`sinkhorn_knopp` of CAPI's model.py, of [n, patches, k]: positions first, exponentials of at most 50."""
+    m = scores.detach().transpose(0, 1) / temperature
+    m = torch.exp(m + 50 - m.max(dim=-2, keepdim=True).values)
+    for _ in range(iterations):
+        m = m / (m.sum(dim=-2, keepdim=True) + 1e-8)
+        m = m / (m.sum(dim=-1, keepdim=True) + 1e-8)
+    return m.transpose(0, 1)
+
+
+@pytest.mark.parametrize(
+    "n, patches, k, temperatures, iterations", [(16, 4, 10, (0.06, 0.12), 3), (9, 5, 30, (0.1, 0.2), 5)]
+)
+def test_capi_is_the_authors(n, patches, k, temperatures, iterations, record_property):
+    """The sum of the student's loss and of the clustering's, each with its own gradient."""
+    student, teacher = unit_scores(n, patches, k, seed=30), unit_scores(n, patches, k, seed=33)
+    sharp, soft = temperatures
+    assigned = capi_assignments(teacher, sharp, iterations)
+    entropy = lambda x: -(assigned * torch.log_softmax(x / soft, dim=-1)).sum(-1).mean()
+
+    def ours(student, teacher):
+        q = losses.positionwise_sinkhorn(teacher, temperature=sharp, iterations=iterations)
+        return losses.capi(student, q, temperature=soft) + losses.capi(teacher, q, temperature=soft)
+
+    check_loss(
+        record_property,
+        loss="capi",
+        peer="formula of facebookresearch/capi",
+        ours=ours,
+        theirs=entropy(student) + entropy(teacher),
+        inputs=(student, teacher),
+    )
+
+
+@pytest.mark.parametrize("n, patches, asked, k", [(16, 4, 4, 10), (12, 6, 2, 20)])
+def test_capi_is_lightlys(n, patches, asked, k, record_property):
+    capi_loss = pytest.importorskip("lightly.loss.capi_loss")
+    teacher, student = unit_scores(n, patches, k, seed=36).detach(), unit_scores(n, asked, k, seed=39)
+    places = torch.stack(
+        [torch.randperm(patches, generator=torch.Generator().manual_seed(i))[:asked] for i in range(n)]
+    )
+    wanted = lambda q: jax.numpy.take_along_axis(q, places.numpy()[:, :, None], axis=1)
+    check_loss(
+        record_property,
+        loss="capi",
+        peer="lightly CAPILoss",
+        ours=lambda x: losses.capi(x, wanted(losses.positionwise_sinkhorn(teacher.numpy()))),
+        theirs=capi_loss.CAPILoss()(teacher, student, places),
+        inputs=(student,),
+    )
+
+
 def clusters(n, sizes, missing, seed):
     generator = torch.Generator().manual_seed(seed)
     assignments = torch.stack([torch.randint(k, (n,), generator=generator) for k in sizes], dim=1)

@@ -17,7 +17,7 @@ ROWS = [
 ]
 NO_LOSSES = {
     # Compared entry by entry, or bit by bit, and so without a row.
-    *("codebook_perplexity", "random_projection_quantizer", "sinkhorn_knopp"),
+    *("codebook_perplexity", "positionwise_sinkhorn", "random_projection_quantizer", "sinkhorn_knopp"),
     *("update_center", "update_covariance", "update_queue"),
     # Compared as part of the loss that uses them.
     *("codeword_logits", "map_pixels", "normalize_patches", "unmap_pixels"),

@@ -135,7 +135,56 @@ def test_over_devices_it_is_that_of_the_global_batch(devices, padded):
     np.testing.assert_allclose(mapped(pieces(scores), pieces(weights)).reshape(16, 5), exact, rtol=2e-5, atol=1e-7)
 
 
+def of_capi(scores, temperature, iterations):
+    """CAPI's model.py, in float64: exponentials of what is at most 50, and 1e-8 in every sum."""
+    m = np.asarray(scores, np.float64).transpose(1, 0, 2) / temperature
+    m = np.exp(m + 50 - m.max(axis=1, keepdims=True))
+    for _ in range(iterations):
+        m = m / (m.sum(axis=1, keepdims=True) + 1e-8)
+        m = m / (m.sum(axis=2, keepdims=True) + 1e-8)
+    return m.transpose(1, 0, 2)
+
+
+def patch_scores(n=16, patches=3, k=5):
+    return cosines(12, n * patches, k).reshape(n, patches, k) + jnp.arange(patches * k).reshape(1, patches, k) / 20
+
+
+@pytest.mark.parametrize("temperature, iterations", [(0.06, 3), (0.2, 5)])
+def test_each_position_is_balanced_by_itself_as_in_the_code_of_capi(temperature, iterations):
+    scores = patch_scores()
+    found = losses.positionwise_sinkhorn(scores, temperature=temperature, iterations=iterations)
+    np.testing.assert_allclose(found, of_capi(scores, temperature, iterations), rtol=2e-5, atol=1e-7)
+    plain = np.stack([of_swav(scores[:, at], temperature, iterations) for at in range(3)], axis=1)
+    np.testing.assert_allclose(found, plain, atol=1e-4)
+    together = sinkhorn(scores.reshape(-1, 5), temperature=temperature, iterations=iterations).reshape(scores.shape)
+    assert np.abs(found - together).max() > 0.05
+
+
+def test_a_patch_that_is_near_no_cluster_has_a_small_sum_as_in_the_code_of_capi():
+    scores = jnp.concatenate([3 * patch_scores(n=8), patch_scores(n=1) - 3])
+    found = losses.positionwise_sinkhorn(scores)
+    np.testing.assert_allclose(found, of_capi(scores, 0.06, 3), rtol=1e-4, atol=1e-7)
+    sums = found.sum(-1)
+    assert sums[-1].max() < 0.5 and np.abs(sums[:-1] - 1).max() < 0.01
+
+
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_positions_neither_overflow_nor_are_undefined(scale):
+    assert np.isfinite(losses.positionwise_sinkhorn(scale * patch_scores(), temperature=1e-3)).all()
+
+
+@pytest.mark.parametrize("devices", [2, 8])
+def test_positions_are_balanced_over_devices(devices):
+    scores = patch_scores()
+    function = lambda rows: losses.positionwise_sinkhorn(rows, axis_name="data")
+    mesh = Mesh(np.array(jax.devices()[:devices]), ("data",))
+    spread = jax.jit(jax.shard_map(function, mesh=mesh, in_specs=P("data"), out_specs=P("data")))
+    np.testing.assert_allclose(spread(scores), of_capi(scores, 0.06, 3), rtol=2e-5, atol=1e-7)
+
+
 def test_impossible_settings_are_named():
+    with pytest.raises(ValueError, match=r"scores must be \[N, P, K\]"):
+        losses.positionwise_sinkhorn(jnp.ones((2, 3)))
     with pytest.raises(ValueError, match=r"scores must be \[N, K\]"):
         losses.sinkhorn_knopp(jnp.ones((2, 3, 4)))
     with pytest.raises(ValueError, match="weights must be"):

@@ -13,6 +13,7 @@ from ssl_jax.models import (
     PixelDecoder,
     Pooler,
     ResNet,
+    RotaryViT,
     TextTransformer,
     VisualTokenizer,
     ViT,
@@ -64,6 +65,12 @@ def test_discrete_vae():
     assert count(lambda rngs: VisualTokenizer(rngs=rngs)) == 53_786_240
     sizes = dict(vocab_size=8192, width=256, blocks=2, factor=8, channels=3, code_width=128, dtype="float32")
     assert count(lambda rngs: PixelDecoder(**sizes, rngs=rngs)) == 43_829_766
+
+
+def test_rotary_vit():
+    """CAPI's README: 302M. Of each block 12 squares of the width and two scales; 16 registers; patches of 14 pixels."""
+    expected = 24 * (12 * 1024**2 + 2 * 1024) + 16 * 1024 + (3 * 14**2 + 1) * 1024
+    assert count(lambda rngs: RotaryViT(size="L", patch_size=14, scan=True, rngs=rngs)) == expected == 302_658_560
 
 
 class BERT(nnx.Module):

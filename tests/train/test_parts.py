@@ -51,6 +51,22 @@ def test_frozen_parts_stay_also_under_weight_decay():
     assert found["predictor"]["kernel"] > 0
 
 
+def test_parts_apart_have_a_rate_and_a_decay_of_their_own():
+    make = partial(optimizers.adamw, weight_decay=0.5)
+    common, halved = moved(steps=2, make=make), moved(steps=2, make=make, apart=("predictor",), apart_rate=0.5)
+    assert halved["backbone"] == common["backbone"]
+    np.testing.assert_allclose(moved(apart=("predictor",), apart_rate=0.5)["predictor"]["kernel"], 0.1, rtol=1e-6)
+    other = moved(make=make, apart=("predictor",), apart_rate=0.5, apart_decay=0.1)  # Adam's first step is 1
+    np.testing.assert_allclose(other["predictor"]["kernel"], 0.1 * (1 + 0.1), rtol=1e-5)
+    np.testing.assert_allclose(other["backbone"]["patch_embedding"]["kernel"], 0.2 * (1 + 0.5), rtol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [dict(apart=("predictor",)), dict(apart_rate=0.5), dict(apart_decay=0.1)])
+def test_parts_apart_and_their_settings_need_each_other(settings):
+    with pytest.raises(ValueError, match="have an effect together only"):
+        by_part(PLAIN_SGD, RATE, 0.2, **settings)
+
+
 def test_bias_rate():
     found = moved(bias_rate=0.25)
     np.testing.assert_allclose(found["backbone"]["norm"]["bias"], 0.05, rtol=1e-6)

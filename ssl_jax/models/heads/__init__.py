@@ -2,6 +2,7 @@
 
 from ssl_jax.models.heads.attention_pool import AttentionPool
 from ssl_jax.models.heads.bert import MLMHead, NextSentenceHead, Pooler
+from ssl_jax.models.heads.capi import CAPIPredictor, OnlineClustering
 from ssl_jax.models.heads.dino import DINOHead, WeightNormLinear
 from ssl_jax.models.heads.electra import ReplacedTokenHead
 from ssl_jax.models.heads.jepa import JEPAPredictor
@@ -11,11 +12,13 @@ from ssl_jax.models.heads.prototypes import Prototypes
 
 __all__ = [
     "AttentionPool",
+    "CAPIPredictor",
     "DINOHead",
     "JEPAPredictor",
     "MAEDecoder",
     "MLMHead",
     "NextSentenceHead",
+    "OnlineClustering",
     "Pooler",
     "Projector",
     "Prototypes",

@@ -8,6 +8,7 @@ from ssl_jax.losses.rows import unit_length
 from ssl_jax.models import settings
 from ssl_jax.models.initializers import TORCH_KERNEL
 from ssl_jax.models.normalization import BatchNorm
+from ssl_jax.models.transformer import Initializer
 
 
 class DINOHead(nnx.Module):
@@ -71,22 +72,31 @@ class DINOHead(nnx.Module):
 class WeightNormLinear(nnx.Module):
     """A linear layer without bias whose columns have a length of their own (Salimans and Kingma 2016).
 
-    The length (the gain) is 1 at first; directions start as PyTorch's linear layers do, uniform in
-    +-1 / sqrt(in_features).
+    The length (the gain) is 1 at first.
 
     Args:
       in_features: width of the input.
       out_features: number of columns.
       learn_gains: whether lengths are trained. Not in DINO by default ("norm_last_layer" in the official code); they
         are in its best run of ViT-S, in iBOT's of ViT-S, and always in DINOv2.
+      kernel_init: of the directions; by default as PyTorch's linear layers, uniform in +-1 / sqrt(in_features).
       dtype: of the computation.
       rngs: stream `params`.
     """
 
-    def __init__(self, in_features: int, out_features: int, *, learn_gains: bool = False, dtype: str, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        learn_gains: bool = False,
+        kernel_init: Initializer = TORCH_KERNEL,
+        dtype: str,
+        rngs: nnx.Rngs,
+    ):
         settings.at_least(1, in_features=in_features, prototypes=out_features)
         self.dtype = settings.computation_dtype(dtype)
-        self.kernel = nnx.Param(TORCH_KERNEL(rngs.params(), (in_features, out_features), jnp.float32))
+        self.kernel = nnx.Param(kernel_init(rngs.params(), (in_features, out_features), jnp.float32))
         self.gain = nnx.Param(jnp.ones((out_features,), jnp.float32)) if learn_gains else nnx.data(None)
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -22,11 +22,24 @@ def deepcluster_v2(rows, shared, rest, axis_name):
     )
 
 
+def capi(rows, shared, rest, axis_name):
+    assignments = losses.positionwise_sinkhorn(rows["teacher"], temperature=0.5, axis_name=axis_name)
+    return losses.capi(rows["student"], assignments, axis_name=axis_name)
+
+
+def capi_clustering(rows, shared, rest, axis_name):
+    """Scores that predict what they are assigned to themselves."""
+    assignments = losses.positionwise_sinkhorn(rows["scores"], axis_name=axis_name)
+    return losses.capi(rows["scores"], assignments, temperature=0.2, axis_name=axis_name)
+
+
 CASES = {
     "swav": Case(swav, {"scores": 0.3 * normal(0, N, 4, 5)}),
     "swav_with_queue": Case(
         swav_with_queue, {"scores": 0.3 * normal(1, N, 3, 6)}, {"queue": 0.3 * normal(2, 5, 3, 6)}, flat=("queue",)
     ),
+    "capi": Case(capi, {"student": 0.3 * normal(5, N, 3, 5), "teacher": normal(6, N, 3, 5)}, flat=("teacher",)),
+    "capi_clustering": Case(capi_clustering, {"scores": 0.3 * normal(7, N, 3, 5)}),
     "deepcluster_v2": Case(
         deepcluster_v2, {"first": normal(3, N, 3, 5), "second": normal(4, N, 3, 4)}, rest={"assignments": ASSIGNED}
     ),
