@@ -48,6 +48,7 @@ SIZED_SPEECH = {"wav2vec2_librispeech_base", "hubert_librispeech_base"}
 WITHOUT_SIZE = {path.stem for path in PAPERS if "cifar10" in path.stem} | {"lejepa_imagenet_vit_h14"}
 WITHOUT_SIZE |= {*SPEECH} - SIZED_SPEECH - SIZED_ENCODERS
 WITHOUT_MULTIPLY_ADDS = WITHOUT_SIZE | {"dinov2_imagenet_vit_l16", "i_jepa_imagenet_vit_h14", *TEXT, *SPEECH}
+WITHOUT_MULTIPLY_ADDS |= {"capi_imagenet_vit_l14"}  # stated as operations, 1 % fewer than there are
 OWN = [str(path) for path in FILES if path not in PAPERS]
 papers = pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
 
