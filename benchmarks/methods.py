@@ -48,8 +48,17 @@ AS_A_USER = {"XLA_FLAGS": ""}  # environment of a run
 FEW = "--config.evaluate.limit=500"  # examples, where the sameness of results is looked at and not how good they are
 
 
+Known = dict[tuple[str, int], float]  # by config and seed, what a network reaches that begins at random
+
+
 def score(
-    spec: str, seed: int, workdir: Path, data_dir: str | None, quick: bool, answers: tuple[str, ...] = ()
+    spec: str,
+    seed: int,
+    workdir: Path,
+    data_dir: str | None,
+    quick: bool,
+    answers: tuple[str, ...] = (),
+    known: Known | None = None,
 ) -> dict:
     """One run from its start to its report: its results, its parameters, and seconds from command to exit.
 
@@ -61,6 +70,7 @@ def score(
       quick: does not evaluate during training, which changes no result but the time; so no seconds are given, nor
         whether the run raised the alarm of a collapse, nor what the last diagnosis was.
       answers: what its network is trained for further, which is not timed.
+      known: of untrained networks; what is found is added.
     """
     begun = time.monotonic()
     done = _run(spec, seed, workdir, data_dir, *["--config.evaluate.every=0"] * quick)
@@ -70,7 +80,7 @@ def score(
         during = {"seconds": seconds, "alarm": "Collapse, " in done.stderr, "verdict": found[-1]["verdict"]}
     results = json.loads((workdir / "results.json").read_text())
     for answer in answers:
-        results |= answered(spec, seed, workdir, data_dir, answer)
+        results |= answered(spec, seed, workdir, data_dir, answer, {} if known is None else known)
     mesh = meshes.make_mesh(jax.devices()[:1])
     method = build(methods_page.config_of(spec), data_dir=data_dir, mesh=mesh).method
     sizes = {"parameters": parameter_count(method), "encoder": parameter_count(method.backbone)}
@@ -88,15 +98,31 @@ def _run(spec: str, seed: int, workdir: Path, data_dir: str | None, *overrides: 
     return done
 
 
-def answered(spec: str, seed: int, workdir: Path, data_dir: str | None, answer: str) -> dict[str, float]:
+def answered(spec: str, seed: int, workdir: Path, data_dir: str | None, answer: str, known: Known) -> dict[str, float]:
     """How often the network of a run, and an untrained one, are right once they are trained for `answer`."""
-    shares = {}
-    for stage, begin in (("pretrained", [f"--config.init_from={workdir}"]), ("untrained", [])):
+
+    def reached(stage: str, *begin: str) -> float:
         further = workdir.with_name(f"{workdir.name}_{answer}_{stage}")
         _run(f"{spec}-{answer}", seed, further, data_dir, *begin)
-        results = json.loads((further / "results.json").read_text())
-        shares[f"{stage}/{answer}"] = results["pretrained/accuracy"]
-    return shares
+        return json.loads((further / "results.json").read_text())["pretrained/accuracy"]
+
+    alike = methods_page.digest_of(methods_page.config_of(f"{spec}-{answer}")), seed
+    if alike not in known:
+        known[alike] = reached("untrained")
+    pretrained = reached("pretrained", f"--config.init_from={workdir}")
+    return {f"pretrained/{answer}": pretrained, f"untrained/{answer}": known[alike]}
+
+
+def earlier(spec: str, data_dir: str | None) -> None:
+    """Trains what a method learns from, where it has not been trained yet."""
+    first = methods_page.earlier_of(spec)
+    if first is None:
+        return
+    workdir = ROOT / methods_page.config_of(spec)["method"]["tokenizer"]
+    wanted, kept = methods_page.digest_of(methods_page.config_of(first)), workdir / "digest.txt"
+    if not kept.exists() or kept.read_text() != wanted:
+        _run(first, 0, workdir, data_dir)
+        kept.write_text(wanted)
 
 
 def cost(spec: str, data_dir: str | None) -> dict:
@@ -155,6 +181,7 @@ def _killed_at(spec: str, run: Callable[[Path], subprocess.Popen], workdir: Path
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
     """(key, function) of everything that was asked for."""
+    known = {}
     for table in options.tables:
         for method in methods_page.methods_of(table):
             if options.methods and method not in options.methods:
@@ -162,15 +189,25 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
             spec, name = methods_page.spec_of(table, method), f"{table}/{method}"
             for seed in range(options.seeds if "seeds" in options.jobs else 0):
                 given = (seed, options.workdir / table / f"{method}_seed{seed}", options.data_dir, options.quick)
-                given += (methods_page.answers_of(table),)
-                yield f"{name}/seed{seed}", functools.partial(score, spec, *given)
+                given += (methods_page.answers_of(table), known)
+                yield f"{name}/seed{seed}", _after(spec, options, functools.partial(score, spec, *given))
             once = {
                 "cost": functools.partial(cost, spec, options.data_dir),
                 "parallel": functools.partial(parallel, spec, options.data_dir),
             }
             if table == methods_page.first_table_of(method) or table in methods_page.APART:
                 once["resume"] = functools.partial(resume, spec, random.Random(name), options.data_dir)
-            yield from ((f"{name}/{job}", once[job]) for job in once if job in options.jobs)
+            yield from ((f"{name}/{job}", _after(spec, options, once[job])) for job in once if job in options.jobs)
+
+
+def _after(spec: str, options: argparse.Namespace, job: Callable[[], dict]) -> Callable[[], dict]:
+    """The job, once what the method learns from is there."""
+
+    def run() -> dict:
+        earlier(spec, options.data_dir)
+        return job()
+
+    return run
 
 
 def _options() -> argparse.Namespace:

@@ -146,7 +146,14 @@ def digest(key: str) -> str:
     table, method, job = key.split("/")
     spec = spec_of(table, method)
     further = [config_of(f"{spec}-{answer}") for answer in answers_of(table) if job.startswith("seed")]
-    return digest_of(config_of(spec), *further)
+    earlier = earlier_of(spec)
+    return digest_of(config_of(spec), *further, *([config_of(earlier)] if earlier else []))
+
+
+def earlier_of(spec: str) -> str | None:
+    """What `--config` says of the run, in `runs/NAME_OF_CONFIG`, that a method learns from; None: it does of none."""
+    folder = config_of(spec)["method"].get("tokenizer")
+    return str(ROOT / "configs" / f"{Path(folder).name}.py") if folder else None
 
 
 def digest_of(config: dict[str, Any], *further: dict[str, Any]) -> str:

@@ -8,8 +8,8 @@
       --config.init_from=runs/masked_fashion_mnist_mae
 
 The network is a ViT of three layers, 96 wide, on patches of 4 pixels of pictures that are resized to 32x32, so that all
-masks fit; a batch is 128 pictures. Steps are so many that
-the train steps of each method multiply about as much, 9e12 times; MAE's are cheap, as it sees a quarter of the patches.
+masks fit; a batch is 128 pictures, or 32 in four turns. Steps are so many that the train steps of each method multiply
+about as much, 9e12 times, without those of BEiT's tokenizer; MAE's are cheap, as it sees a quarter of the patches.
 `METHODS` has what differs between methods. `fine_tune` trains the whole network on the labels for 400 steps,
 `attentive` a pooling by attention on the frozen one; without `init_from` both begin with a random network.
 """

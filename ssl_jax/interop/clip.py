@@ -12,10 +12,10 @@ from flax import nnx
 from ssl_jax.errors import UserError
 from ssl_jax.interop.layouts import LINEAR, patches
 from ssl_jax.interop.table import Row, Weights, load, save
+from ssl_jax.interop.vit import ACTIVATIONS
 from ssl_jax.methods import CLIP
 from ssl_jax.models import ViT
 
-ACTIVATIONS = {"exact": "gelu", "tanh": "gelu_pytorch_tanh", "quick": "quick_gelu"}
 _VISION, _TEXT = "vision_model", "text_model"
 _PATCHES, _POSITIONS = f"{_VISION}.embeddings.patch_embedding", f"{_VISION}.embeddings.position_embedding.weight"
 _PATCH_BIAS = f"{_PATCHES}.bias"  # ours alone

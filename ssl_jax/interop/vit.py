@@ -125,6 +125,9 @@ def to_transformers(model: ViT) -> dict[str, np.ndarray]:
     return save(model, transformers_rows(model)) | give_positions(model, "embeddings.position_embeddings")
 
 
+ACTIVATIONS = {"exact": "gelu", "tanh": "gelu_pytorch_tanh", "quick": "quick_gelu"}
+
+
 def common_settings(model: ViT) -> dict[str, Any]:
     """The settings of a ViT under the names that they have in the configurations of all of Hugging Face's."""
     return {
@@ -132,7 +135,7 @@ def common_settings(model: ViT) -> dict[str, Any]:
         "num_hidden_layers": model.stack.depth,
         "num_attention_heads": model.heads,
         "intermediate_size": model.mlp_dim,
-        "hidden_act": "gelu",
+        "hidden_act": ACTIVATIONS[model.gelu],
         "hidden_dropout_prob": model.dropout,
         "attention_probs_dropout_prob": model.attention_dropout,
         "layer_norm_eps": model.norm.epsilon,

@@ -161,7 +161,8 @@ class CAPI(nnx.Module):
         Where clusters stand for positions alone, all images have the same.
         """
         patches = self.target_backbone.tokens(jax.vmap(self.view.evaluate)(inputs))[1]
-        return jnp.mean(jax.nn.softmax(self.clustering(patches) / self.balance["temperature"]), axis=1)
+        shares = lambda patches: jax.nn.softmax(self.clustering(patches) / self.balance["temperature"]).mean(0)
+        return jax.lax.map(shares, patches)  # one by one: there may be many clusters
 
 
 def _of_clusters(logits, assignments):

@@ -174,7 +174,8 @@ _SHOTS = re.compile(r"knn_(\d+)shot")
 _FOUND = re.compile(r"(sound_to_text|text_to_sound|image_to_text|text_to_image)_top_(\d+)_?(.*)")
 _LAYER = re.compile(r"linear_layer_(\d+)")
 _SHARE = re.compile(
-    r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|.*_skill|.*_to_text.*|.*_to_(sound|image).*|.*top_?\d.*|zero_shot.*"
+    r"knn_.*|linear.*|.*accuracy.*|replaced_found|replaced_auc|.*_skill|.*_to_text.*|.*_to_(sound|image).*"
+    r"|.*top_?\d.*|zero_shot.*"
 )
 
 

@@ -137,7 +137,11 @@ class Checkpoints:
                 return jax.device_get(self._checked(step, wanted, one_device))
             except Exception as error:
                 log.warning("The checkpoint of step %d is damaged and passed over. (%s)", step, _short(error))
-        raise UserError(f"{self.folder} has no checkpoint that can be read; let that run save one first.")
+        raise self.none_to_read()
+
+    def none_to_read(self) -> UserError:
+        """What is said where there is no checkpoint to read arrays of."""
+        return UserError(f"{self.folder} has no checkpoint that can be read; let that run save one first.")
 
     def _restore_one(self, step: int, like: TrainState) -> TrainState | None:
         wanted = to_flat(like)
@@ -257,12 +261,22 @@ def check_settings(*, every: int = 1000, keep: int = 2, best: str | None = None)
 
 
 def arrays_of(folder: str | pathlib.Path) -> dict[str, np.ndarray]:
-    """`Checkpoints.newest_arrays` of the run in a folder."""
-    checkpoints = Checkpoints(pathlib.Path(folder).expanduser())
+    """`Checkpoints.newest_arrays` of the run in a folder, which may be running: nothing there is touched.
+
+    Raises:
+      UserError: there is no checkpoint that can be read.
+    """
+    reader = Checkpoints.__new__(Checkpoints)
+    reader.folder = pathlib.Path(folder).expanduser().absolute() / "checkpoints"
+    if not reader.folder.exists():
+        raise reader.none_to_read()
+    reader._manager = ocp.CheckpointManager(
+        reader.folder, options=ocp.CheckpointManagerOptions(read_only=True, create=False)
+    )
     try:
-        return checkpoints.newest_arrays()
+        return reader.newest_arrays()
     finally:
-        checkpoints.close()
+        reader._manager.close()
 
 
 def to_flat(state: TrainState) -> dict[str, jax.Array]:

@@ -28,7 +28,7 @@ HIDDEN = {
     "beit": ("BeitForMaskedImageModeling", {}),
     "mae": ("ViTMAEForPreTraining", dict(pooling="cls")),
     "simmim": ("ViTForMaskedImageModeling", dict(pooling="cls", positions="learned")),
-    "mask_feat": ("ViTModel", dict(scan=True)),
+    "mask_feat": ("ViTModel", dict(scan=True, gelu="quick")),
     "data2vec_vision": ("Data2VecVisionModel", {}),
     "i_jepa": ("IJepaModel", {}),
     "msn": ("ViTMSNModel", {}),

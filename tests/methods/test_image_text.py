@@ -170,6 +170,37 @@ def test_a_run_is_scored_by_names_of_classes_and_by_retrieval(name, data_dir):
     assert not [key for key in raw if key.startswith(("zero", *ways))] and "knn_full" in raw
 
 
+class Knowing(METHODS["clip"]):
+    """Each text has a vector of its own; a picture has that of its first text, or of what is said of its class."""
+
+    classes = None  # int [classes, S], what is said of each
+
+    def project_texts(self, tokens, *, train=False, key=None):
+        vectors = jax.random.normal(jax.random.key(0), (tokens.shape[1], 256, 32))
+        return vectors[jnp.arange(tokens.shape[1])[None], tokens].sum(1)
+
+    def project(self, inputs):
+        texts = inputs["tokens"][:, 0] if self.classes is None else jnp.asarray(self.classes)[inputs["label"]]
+        return self.project_texts(texts)
+
+
+def test_pictures_texts_and_classes_stay_together(data_dir, monkeypatch):
+    """Through batches that do not come out even, on eight devices: what knows the answer has it."""
+    tasks = dict(tasks=("zero_shot", "retrieval"), templates=("{}", "a {}"), batch_size=24)
+    config = tiny.config("clip", evaluate=tasks)
+    config["method"] = config["method"] | {"name": "knowing"}
+    experiment = build(config, data_dir=data_dir, method_table=METHODS | {"knowing": Knowing})
+    said = class_texts.written(experiment.data, tasks["templates"])
+    assert len(np.unique(said.reshape(-1, said.shape[-1]), axis=0)) == said.shape[0] * said.shape[1]
+    state = experiment.initial_state()
+    scores = Scorer(experiment).full(state)
+    assert scores["image_to_text_top_1_caption_en"] == scores["text_to_image_top_1_caption_en"] == 1
+    assert scores["image_to_text_top_1_caption_de"] < 0.5 and scores["zero_shot"] < 0.5
+    for template in range(2):
+        monkeypatch.setattr(Knowing, "classes", said[:, template])
+        assert Scorer(experiment).full(state)["zero_shot"] == 1
+
+
 def test_classes_of_which_the_same_is_said_are_refused():
     spec = Spec(shapes={}, num_classes=2, class_names=("red cat", "red dog"))
     first_words = lambda texts: np.array([[2, *text.encode()[:3], 3] for text in texts])

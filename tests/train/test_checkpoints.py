@@ -1,12 +1,15 @@
 """Which checkpoints are kept, and that what comes back is what was saved."""
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from ssl_jax.train.checkpoints import Checkpoints
+from ssl_jax.errors import UserError
+from ssl_jax.train.checkpoints import Checkpoints, arrays_of
 from ssl_jax.train.checksums import checksums
 from ssl_jax.train.mesh import by_row, make_mesh
 from ssl_jax.train.state import TrainState
@@ -27,6 +30,22 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path):
     checkpoints.wait()
     assert checkpoints.steps() == [2, 4, 5]
     checkpoints.close()
+
+
+def test_reading_another_runs_arrays_touches_nothing(tmp_path):
+    """That run may be about to save: Orbax gives what is not finished a temporary name."""
+    with pytest.raises(UserError, match="has no checkpoint that can be read"):
+        arrays_of(tmp_path)
+    assert not list(tmp_path.iterdir())
+    checkpoints = Checkpoints(tmp_path, every=1)
+    checkpoints.save(1, state(1), {})
+    checkpoints.close()
+    unfinished = tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp-1"
+    shutil.copytree(tmp_path / "checkpoints" / "1", unfinished)
+    arrays = arrays_of(tmp_path)
+    assert unfinished.exists() and np.all(arrays["params.kernel"] == 1)
+    Checkpoints(tmp_path, every=1).close()
+    assert not unfinished.exists(), "the run itself does away with it"
 
 
 def test_the_best_is_kept_over_a_restart(tmp_path):
