@@ -15,7 +15,7 @@ from ssl_jax.experiment import run, trained
 from ssl_jax.models import targets
 from ssl_jax.models.paths import path_name
 from ssl_jax.train import mesh as meshes
-from ssl_jax.train.checkpoints import Checkpoints
+from ssl_jax.train.checkpoints import arrays_of
 from tests import probe, tiny
 from tests.stepping import Stepper
 
@@ -45,14 +45,15 @@ def trajectory(data_dir, tokenizer):
 
 
 def test_it_learns_to_tell_tokens(trajectory):
-    """Of held-out pictures; half as many again as always guessing the commonest would, untrained not even those."""
+    """Of held-out pictures; more than always guessing the commonest would, by four standard errors, untrained less."""
     experiment, *states = trajectory
     held_out = experiment.data.eval.read(np.arange(200))
     views = jax.jit(experiment.module(states[0]).views)(held_out, jax.random.key(5))
     metrics = jax.jit(lambda method, views: method.loss(views, probe.KEY, train=False)[1])
     untrained, learnt = (metrics(experiment.module(state), views) for state in states)
     assert untrained["token_accuracy"] < untrained["token_accuracy_commonest"] < 0.3
-    assert learnt["token_accuracy"] > 1.5 * learnt["token_accuracy_commonest"]
+    share = float(learnt["token_accuracy_commonest"])
+    assert learnt["token_accuracy"] > share + 4 * (share * (1 - share) / views["tokens"].size) ** 0.5
     assert learnt["token_perplexity"] > 3
 
 
@@ -60,9 +61,7 @@ def test_it_learns_to_tell_tokens(trajectory):
 def test_no_weight_of_the_tokenizer_moves(trajectory, tokenizer):
     """They are those of the folder's checkpoint, before the first step and after the last."""
     _, *states = trajectory
-    reader = Checkpoints(tokenizer)
-    arrays = reader.newest_arrays()
-    reader.close()
+    arrays = arrays_of(tokenizer)
     named = {f"tokenizer.{name[16:]}": array for name, array in arrays.items() if name.startswith("params.backbone.")}
     assert len(named) > 10
     for state in states:
