@@ -104,7 +104,7 @@ WRONG_CONFIGS = [
         "method.name=simclrr",
         "config.method.name: 'simclrr'",
         "Did you mean 'simclr'?",
-        "Valid: albert, apc, barlow_twins, ",
+        "Valid: albert, apc, attentive_probe, ",
     ),
     ("simclr", "optimizer.name=adam", "config.optimizer.name: 'adam'", "Did you mean 'adamw'?", "lars, sgd"),
     ("simclr", "schedule.name=cosine", "config.schedule.name: 'cosine'", "Did you mean 'warmup_cosine'?"),
