@@ -89,7 +89,10 @@ def features(model, pixels):
         output = network(pixel_values=pixels)
     if isinstance(model, transformers.ResNetModel):
         return output.pooler_output[:, :, 0, 0].numpy()
-    states = getattr(model, "layernorm", lambda x: x)(output.last_hidden_state).detach().numpy()
+    states = output.last_hidden_state
+    if isinstance(model, transformers.BeitForMaskedImageModeling):  # whose network normalises nothing at its end
+        states = model.layernorm(states).detach()
+    states = states.numpy()
     return states.mean(1) if isinstance(model, transformers.IJepaModel) else states[:, 0]
 
 
