@@ -123,7 +123,7 @@ def test_decay_mask_of_real_methods(method, scan, data_dir):
     spared = {"bias", "recurrent_bias", "scale", "scale1", "scale2", "log_scale", "prototypes"}
     assert {name for name, leaf in decays.items() if not leaf} <= spared
     decayed = {"kernel", "recurrent_kernel", "embedding", "class_token", "mask_token", "positions", "gain"}
-    decayed |= {"output", "mask_embedding", "codevectors", "codewords", "relative"}
+    decayed |= {"output", "mask_embedding", "codevectors", "codewords", "relative", "probe", "registers"}
     assert {name for name, leaf in decays.items() if leaf} <= decayed
     assert ("bias" in decays) == (method not in ("t5", "word2vec"))
     assert "kernel" in decays or method == "word2vec"
