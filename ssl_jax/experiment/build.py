@@ -31,7 +31,10 @@ SUPPLIED = {
 }  # by part, parameters of its constructors that are no settings
 BEGINNINGS = {
     "method": (
-        *("freeze_prototypes_steps", "gumbel_steps", "kl_warmup_steps", "momentum_warmup_steps"),
+        "freeze_prototypes_steps",
+        "gumbel_steps",
+        "kl_warmup_steps",
+        "momentum_warmup_steps",
         "warmup_teacher_steps",
     ),
     "optimizer": ("late_steps",),

@@ -38,10 +38,8 @@ class Scorer:
     def __init__(self, experiment: Experiment, between: Callable[[], None] = lambda: None):
         """Args: between: is called before each batch that is embedded, and may end the run."""
         self.experiment, self._between = experiment, between
-        self._embed, self._held_out, self._compared, self._of_views, self._of_layers, self._likely, *matched = (
-            _compiled(experiment)
-        )
-        self._matched, self._described = matched
+        self._embed, self._held_out, self._compared, *others = _compiled(experiment)
+        self._of_views, self._of_layers, self._likely, self._matched, self._described = others
 
     def splits(self, state: TrainState) -> tuple[Split, Split]:
         """Embeddings [N, F] and labels [N] of the labelled training split and of the test split."""

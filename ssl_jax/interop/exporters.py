@@ -231,7 +231,7 @@ def of_siglip(method: nnx.Module, spec: Spec) -> Exported:
 
 def _pair(module: Any, method: nnx.Module, spec: Spec, model_type: str, architecture: str) -> Exported:
     config = module.settings(method) | _class(model_type, architecture)
-    config["text_config"] |= _named(architecture, spec)
+    config["text_config"] |= _tokens(spec)
     return Exported(config, module.to_transformers(method), image_processor(method.view))
 
 
@@ -312,8 +312,11 @@ def _class(model_type: str, architecture: str) -> dict[str, Any]:
 
 def _named(architecture: str, spec: Spec) -> dict[str, Any]:
     """The class that reads the weights, and the tokens that a configuration names."""
-    tokens = {"pad_token_id": spec.pad_id, "bos_token_id": spec.cls_id, "eos_token_id": spec.sep_id}
-    return tokens | {"architectures": [architecture]}
+    return _tokens(spec) | {"architectures": [architecture]}
+
+
+def _tokens(spec: Spec) -> dict[str, Any]:
+    return {"pad_token_id": spec.pad_id, "bos_token_id": spec.cls_id, "eos_token_id": spec.sep_id}
 
 
 EXPORTERS: dict[str, Callable[[nnx.Module, Spec], Exported]] = {

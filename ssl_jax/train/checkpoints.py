@@ -1,5 +1,6 @@
 """Saving and restoring a TrainState with Orbax: asynchronous, the newest and the best kept, damage survived."""
 
+import contextlib
 import logging
 import pathlib
 from collections.abc import Sequence
@@ -57,7 +58,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps that have a finished checkpoint on disk, oldest first."""
-        return sorted(self._manager.all_steps(read=True))
+        return _finished(self._manager)
 
     def is_best(self, metrics: dict[str, float]) -> bool:
         """Whether these metrics of an evaluation have a better `best` than every checkpoint that there is."""
@@ -122,54 +123,16 @@ class Checkpoints:
             raise UserError(f"No checkpoint in {self.folder} can be read (tried steps {steps}); use a new --workdir.")
         return None
 
-    def newest_arrays(self) -> dict[str, np.ndarray]:
-        """All arrays of the newest checkpoint that can be read, by path, on the host; whatever model they are of.
-
-        Raises:
-          UserError: there is none.
-        """
-        one_device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        place = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=one_device)
-        for step in reversed(self.steps()):
-            try:
-                saved = ocp.StandardCheckpointer().metadata(self.folder / str(step) / "state").item_metadata.tree
-                wanted = {name: place(leaf) for name, leaf in saved.items() if name != CHECKSUMS}
-                return jax.device_get(self._checked(step, wanted, one_device))
-            except Exception as error:
-                log.warning("The checkpoint of step %d is damaged and passed over. (%s)", step, _short(error))
-        raise self.none_to_read()
-
-    def none_to_read(self) -> UserError:
-        """What is said where there is no checkpoint to read arrays of."""
-        return UserError(f"{self.folder} has no checkpoint that can be read; let that run save one first.")
-
     def _restore_one(self, step: int, like: TrainState) -> TrainState | None:
         wanted = to_flat(like)
         try:
-            return from_flat(self._checked(step, jax.tree.map(_abstract, wanted), like.step.sharding), like)
+            return from_flat(_checked(self._manager, step, jax.tree.map(_abstract, wanted), like.step.sharding), like)
         except Exception as error:
             if isinstance(error, NO_DAMAGE) or "RESOURCE_EXHAUSTED" in str(error):
                 raise RunError(f"The checkpoint of step {step} cannot be read now: {_short(error)}.") from error
             self._refuse_other_model(step, wanted)
             log.warning("The checkpoint of step %d is damaged and passed over. (%s)", step, _short(error))
             return None
-
-    def _checked(self, step: int, wanted: dict[str, jax.ShapeDtypeStruct], replicated: Any) -> dict[str, jax.Array]:
-        """The arrays of a checkpoint; ValueError where one of them is not what was saved."""
-        sums = jax.ShapeDtypeStruct((len(wanted),), jnp.uint32, sharding=replicated)
-        args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted | {CHECKSUMS: sums}))
-        arrays, failure = {}, None
-        try:
-            arrays = dict(self._manager.restore(step, args=args)["state"])
-        except Exception as error:
-            failure = error
-        if processes.any_of(failure is not None):  # before the checksums, which all compute together
-            raise failure or ValueError("another process could not read its part")
-        saved = np.asarray(arrays.pop(CHECKSUMS))
-        changed = np.flatnonzero(saved != np.asarray(checksums(arrays)))
-        if len(changed):
-            raise ValueError(f"the checksum of {sorted(arrays)[changed[0]]} does not fit")
-        return arrays
 
     def _score(self, metrics: dict[str, float]) -> float | None:
         """What `best` ranks by, higher is better; None where it was not measured, or is no finite number."""
@@ -261,22 +224,52 @@ def check_settings(*, every: int = 1000, keep: int = 2, best: str | None = None)
 
 
 def arrays_of(folder: str | pathlib.Path) -> dict[str, np.ndarray]:
-    """`Checkpoints.newest_arrays` of the run in a folder, which may be running: nothing there is touched.
+    """All arrays of the newest checkpoint of a run that can be read, by path, on the host; whatever model they are of.
+
+    The run may be going on: nothing in its folder is touched.
 
     Raises:
-      UserError: there is no checkpoint that can be read.
+      UserError: there is none.
     """
-    reader = Checkpoints.__new__(Checkpoints)
-    reader.folder = pathlib.Path(folder).expanduser().absolute() / "checkpoints"
-    if not reader.folder.exists():
-        raise reader.none_to_read()
-    reader._manager = ocp.CheckpointManager(
-        reader.folder, options=ocp.CheckpointManagerOptions(read_only=True, create=False)
-    )
+    folder = pathlib.Path(folder).expanduser().absolute() / "checkpoints"
+    one_device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    place = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=one_device)
+    options = ocp.CheckpointManagerOptions(read_only=True, create=False)
+    with contextlib.ExitStack() as stack:
+        manager = stack.enter_context(ocp.CheckpointManager(folder, options=options)) if folder.exists() else None
+        for step in _finished(manager)[::-1] if manager else ():
+            try:
+                saved = ocp.StandardCheckpointer().metadata(folder / str(step) / "state").item_metadata.tree
+                wanted = {name: place(leaf) for name, leaf in saved.items() if name != CHECKSUMS}
+                return jax.device_get(_checked(manager, step, wanted, one_device))
+            except Exception as error:
+                log.warning("The checkpoint of step %d is damaged and passed over. (%s)", step, _short(error))
+    raise UserError(f"{folder} has no checkpoint that can be read; let that run save one first.")
+
+
+def _finished(manager: ocp.CheckpointManager) -> list[int]:
+    """Steps that have a finished checkpoint on disk, oldest first."""
+    return sorted(manager.all_steps(read=True))
+
+
+def _checked(
+    manager: ocp.CheckpointManager, step: int, wanted: dict[str, jax.ShapeDtypeStruct], replicated: Any
+) -> dict[str, jax.Array]:
+    """The arrays of a checkpoint; ValueError where one of them is not what was saved."""
+    sums = jax.ShapeDtypeStruct((len(wanted),), jnp.uint32, sharding=replicated)
+    args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted | {CHECKSUMS: sums}))
+    arrays, failure = {}, None
     try:
-        return reader.newest_arrays()
-    finally:
-        reader._manager.close()
+        arrays = dict(manager.restore(step, args=args)["state"])
+    except Exception as error:
+        failure = error
+    if processes.any_of(failure is not None):  # before the checksums, which all compute together
+        raise failure or ValueError("another process could not read its part")
+    saved = np.asarray(arrays.pop(CHECKSUMS))
+    changed = np.flatnonzero(saved != np.asarray(checksums(arrays)))
+    if len(changed):
+        raise ValueError(f"the checksum of {sorted(arrays)[changed[0]]} does not fit")
+    return arrays
 
 
 def to_flat(state: TrainState) -> dict[str, jax.Array]:

@@ -44,7 +44,9 @@ def test_reading_another_runs_arrays_touches_nothing(tmp_path):
     shutil.copytree(tmp_path / "checkpoints" / "1", unfinished)
     arrays = arrays_of(tmp_path)
     assert unfinished.exists() and np.all(arrays["params.kernel"] == 1)
-    Checkpoints(tmp_path, every=1).close()
+    checkpoints = Checkpoints(tmp_path, every=1)  # which clears up in the background, and waits for that when it saves
+    checkpoints.save(2, state(2), {})
+    checkpoints.close()
     assert not unfinished.exists(), "the run itself does away with it"
 
 
