@@ -60,7 +60,7 @@ COLUMNS = (
     *("method", "network", "parameters", "encoder", "n"),
     *("kNN", "linear", "untrained kNN", "untrained linear", "TFLOPs", "seconds", "alarms"),
 )
-KINDS = ("small", "masked")  # what configs that hold many methods begin with
+KINDS = ("small", "masked", "paired")  # what configs that hold many methods begin with
 APART = {
     "asterisk": """Sound, with one config a method. The seconds of BEST-RQ and wav2vec 2.0, and that these raised no
 alarm, were taken with version 1.1.0 of the recordings, whose splits differ in some prompts; all else with 2.0.0.
@@ -68,8 +68,8 @@ HuBERT's seconds are of one core, with BERT's on the other""",
     "kjv": "Text, with one config a method. BERT's seconds are of one core, with HuBERT's on the other",
 }  # sets of which every method has a config of its own, METHOD_NAME.py
 TASKS = """Tasks are what a method is trained for, on held-out examples; features are those of the table above, of raw
-input too: word counts of text (in brackets weighted, TF-IDF), means and deviations of MFCC of sound. Values are per
-cent where they are shares."""
+input too: pixels, word counts of text (in brackets weighted, TF-IDF), means and deviations of MFCC of sound. Values are
+per cent where they are shares."""
 MEASURED_TOO = {"knn_5shot": "5 labels a class", "attentive": "attentive probe", "fine_tune": "fine-tuned"}
 OWN_TASKS = ("target_skill", "token_accuracy", "rotation_accuracy", "jigsaw_accuracy", "position_accuracy")
 FURTHER = """From the untrained network → from the pretrained one. 5 labels a class: the nearest of five labelled
@@ -236,7 +236,8 @@ def _table(table: str, names: list[str], found: dict) -> str:
     lines += [_filled(f"{APART[table]}.") + "\n"] if table in APART else []
     lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     lines += [_row(table, name, runs, found.get(f"{table}/{name}/cost")) for name, runs in by_name.items()]
-    lines += _tasks(table, by_name) if table in APART else _below(table, by_name)
+    lines += [] if table in APART else _below(table, by_name)
+    lines += _tasks(table, by_name) if table in APART or table.startswith("paired") else []
     return "\n".join(lines + (_further(table, by_name) if answers_of(table) else [])) + "\n"
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/pairs_memory.py [--batch=16384] [--devices=8] [--steps=3] [--methods clip siglip]
 
-Towers of three layers, 96 and 64 wide; pictures of 32 x 32 pixels in patches of 8, texts of 16 tokens, made up; views
-that crop and flip; AdamW. Towers keep each block's input alone and are run in parts (`remat`, `accumulate`). Each line
+Towers of three layers, 64 wide; pictures of 16 x 16 pixels in patches of 4, texts of 16 tokens, made up; views that
+crop and flip; AdamW. Towers keep each block's input alone and are run in parts (`remat`, `accumulate`). Each line
 is a process of its own: the most memory that it ever had (`ru_maxrss`, with Python, JAX and the compiler), of that what
 came after the first step of a batch of 64, and the seconds of the last step.
 """
@@ -27,20 +27,22 @@ CELLS = ("method", "form", "GB at most", "of that, of the batch", "first loss", 
 def config_of(method: str, batch: int, block_size: int | None) -> dict:
     """The plain config."""
     form = dict(clip=dict(pooling="cls", pre_norm=True, gelu="quick"), siglip=dict(pooling="mean", gelu="tanh"))
+    space = dict(clip=dict(joint_width=64), siglip={})  # SigLIP's is as wide as its towers
     parts = PARTS if batch % PARTS == 0 and batch > SMALL else 1
     return dict(
         seed=0,
         steps=100,
         batch_size=batch,
         data=dict(
-            modality="image", name="openmoji", image_size=32, mock=SMALL, text_keys=("caption_en",), vocab_size=2000
+            modality="image", name="openmoji", image_size=16, mock=SMALL, text_keys=("caption_en",), text_length=16,
+            vocab_size=2000
         ),
         views=dict(name="mae"),
         model=dict(
-            name="vit", size="Ti", image_size=32, patch_size=8, width=96, depth=3, heads=3, mlp_dim=384,
+            name="vit", size="Ti", image_size=16, patch_size=4, width=64, depth=3, heads=2, mlp_dim=256,
             positions="learned", remat=True, accumulate=parts, **form[method],
         ),
-        method=dict(name=method, text_width=64, text_depth=3, text_heads=2, block_size=block_size),
+        method=dict(name=method, text_width=64, text_depth=3, text_heads=2, block_size=block_size, **space[method]),
         optimizer=dict(name="adamw", learning_rate=1e-3, weight_decay=0.1),
         schedule=dict(name="warmup_cosine", warmup_steps=5),
         checkpoint=dict(every=100),
@@ -73,7 +75,7 @@ def train(method: str, batch: int, block_size: int | None, steps: int) -> tuple[
         tokens[..., 0], tokens[..., -1] = spec.cls_id, spec.sep_id
         images = random.integers(0, 256, (batch, *spec.shapes["image"]), np.uint8)
         given = {"image": images, "label": np.zeros(batch, np.int32), "tokens": tokens}
-        given |= {"size": np.full((batch, 2), 32, np.int32)} if "size" in spec.shapes else {}
+        given |= {"size": np.full((batch, 2), 16, np.int32)} if "size" in spec.shapes else {}
         begun = time.perf_counter()
         state, metrics = step(state, meshes.put_rows(given, experiment.recipe.mesh))
         losses.append(float(jax.block_until_ready(metrics["loss"])))

@@ -16,11 +16,12 @@ import ml_collections
 from ssl_jax.errors import unknown
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as the views of masked methods have them
+_MEAN_OF_PATCHES = dict(pooling="mean")
 _COARSE = dict(views=dict(crop_scale=(0.5, 1.0)))
 METHODS = dict(
-    mae=dict(steps=3000, method=dict(decoder_width=48, decoder_depth=1, decoder_heads=3)),
-    simmim=dict(steps=1000, method=dict(mask_unit=8)),
-    mask_feat=dict(steps=1000, method=dict(cell=4), **_COARSE),
+    mae=dict(steps=3000, model=_MEAN_OF_PATCHES, method=dict(decoder_width=48, decoder_depth=1, decoder_heads=3)),
+    simmim=dict(steps=1000, model=_MEAN_OF_PATCHES, method=dict(mask_unit=8)),
+    mask_feat=dict(steps=1000, model=_MEAN_OF_PATCHES, method=dict(cell=4), **_COARSE),
     data2vec_vision=dict(
         steps=740,
         model=dict(pooling="cls", layer_scale=0.1),
@@ -28,6 +29,7 @@ METHODS = dict(
     ),
     i_jepa=dict(
         steps=780,
+        model=_MEAN_OF_PATCHES,
         method=dict(least_visible=8, predictor_width=48, predictor_depth=2, predictor_heads=3, momentum=0.99),
     ),
     # After a run of configs/dvae_openmoji.py, whose tokens it predicts.
@@ -36,9 +38,19 @@ METHODS = dict(
         model=dict(pooling="cls", layer_scale=0.1),
         method=dict(tokenizer="runs/dvae_openmoji", min_block=6),
     ),
-    rotation=dict(steps=1000, batch_size=32),
-    jigsaw=dict(steps=1950, method=dict(tiles=4, tile_size=12, orders=24, tile_features=64, hidden=256)),
-    relative_position=dict(steps=3850, method=dict(crop_size=12, gap=4, jitter=2, hidden=256)),
+    capi=dict(
+        steps=1150,
+        model=dict(name="rotary_vit", registers=4),
+        method=dict(clusters=256, predicted_share=0.25, predictor_depth=1, momentum=0.99, momentum_warmup_steps=50),
+        optimizer=dict(apart=("clustering",), apart_rate=0.5, apart_decay=0.0),
+    ),
+    rotation=dict(steps=1000, batch_size=32, model=_MEAN_OF_PATCHES),
+    jigsaw=dict(
+        steps=1950,
+        model=_MEAN_OF_PATCHES,
+        method=dict(tiles=4, tile_size=12, orders=24, tile_features=64, hidden=256),
+    ),
+    relative_position=dict(steps=3850, model=_MEAN_OF_PATCHES, method=dict(crop_size=12, gap=4, jitter=2, hidden=256)),
 )
 """By method, what differs from the common settings: leaf -> value, or part -> leaf -> value."""
 ANSWERS = dict(
@@ -64,9 +76,7 @@ def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
     config.log_every = 20
     config.data = dict(modality="image", name="openmoji", image_size=32)
     config.views = dict(name="mae")
-    config.model = dict(
-        name="vit", size="Ti", image_size=32, patch_size=4, width=96, depth=3, heads=3, mlp_dim=384, pooling="mean"
-    )
+    config.model = dict(name="vit", size="Ti", image_size=32, patch_size=4, width=96, depth=3, heads=3, mlp_dim=384)
     config.method = dict(name=method)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
     config.schedule = dict(name="warmup_cosine", warmup_steps=50)
