@@ -11,28 +11,65 @@ half the width, which see all patches in each column:
 
 Rounds of one step each take turns in one process; ratios are to ours. The median and the best round are shown, of wall
 time and of the time of all processors. Then the seconds until the step of `--layers` blocks is traced and compiled,
-where the blocks are one `jax.lax.scan` and where they are unrolled. `--quick` is of sizes that only show that it runs.
-Needs requirements-peers.txt.
+where the blocks are one `jax.lax.scan` and where they are unrolled, which take turns too. What was found goes to
+docs/masked_pictures.json, in place of what was there, and docs/masked_pictures.md is made of it. `--quick` is of sizes
+that only show that it runs, and keeps nothing. Needs requirements-peers.txt.
 """
 
 import argparse
 import dataclasses
+import functools
+import json
 import os
+import shlex
+import statistics
 import sys
 import tempfile
-import time
 import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
 from benchmarks import rounds  # noqa: E402
 from benchmarks.bert import DECAY, RATE, our_step  # noqa: E402
 
+RESULTS, PAGE = ROOT / "docs" / "masked_pictures.json", ROOT / "docs" / "masked_pictures.md"
+PACKAGES = ("torch", "transformers")
 RATIO = 0.75
 HEAD = 64
+GOAL = 1.1
+"""How many times as long as ours a step of transformers is to take."""
+TOP = """# A step of MAE, and its compilation
+
+Made by
+
+    {command}
+
+In float32, in one process in which the columns take turns. Ratios, rounded down, are medians of the rounds (lowest to
+highest).
+
+## A step
+
+Forward, backward and an update by AdamW, without views; milliseconds, median of the rounds, of wall time. Of the
+encoder 75 % of the patches are hidden ("ours"), or none are ("seen"), where the decoder and the loss stay the same;
+"theirs" is `ViTMAEForPreTraining` of transformers on PyTorch, as it comes, from our weights and with the same patches
+hidden. Ratios are to ours; theirs is reached with at least {goal}.
+
+| pictures and encoder | rounds | ours | seen | ratio | theirs | ratio | reached |
+|---|---|---|---|---|---|---|---|
+"""
+COMPILING = """
+## Compilation
+
+Seconds until our step is traced and compiled, median of the rounds, where the encoder's and the decoder's blocks are
+one `jax.lax.scan` each (`config.model.scan`) and where they are unrolled.
+
+| pictures and encoder | rounds | scanned | unrolled | ratio |
+|---|---|---|---|---|
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +82,9 @@ class Shape:
     depth: int
     patch: int = 16
     scan: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.batch} x {self.side} px, {self.depth} blocks of {self.width}"
 
 
 def ours(shape: Shape) -> Any:
@@ -123,33 +163,84 @@ def main() -> None:
         options = argparse.Namespace(**vars(options) | tiny)
     rounds.use_processors(options.threads)
     rounds.head("ours", "seen", "theirs")
-    for depth in options.depths:
-        compare(Shape(options.batch, options.side, options.width, depth), options.rounds)
-    compare_compilation(Shape(options.batch, options.side, options.width, options.layers))
+    shapes = [Shape(options.batch, options.side, options.width, depth) for depth in options.depths]
+    found = {"steps": {str(shape): compare(shape, options.rounds) for shape in shapes}}
+    deep = Shape(options.batch, options.side, options.width, options.layers)
+    found["compiling"] = {str(deep): compare_compilation(deep, options.rounds)}
+    if not options.quick:
+        keep(found)
 
 
-def compare(shape: Shape, count: int) -> None:
-    """Prints the lines of one shape."""
+def compare(shape: Shape, count: int) -> dict[str, list[rounds.Seconds]]:
+    """What each takes in each round, of one shape; prints its lines."""
     method = ours(shape)
     hidden, seen, noise = views(method, shape)
     theirs = their_step(method, hidden, noise)
     # Each of ours has weights of its own, which its first step takes.
     calls = {"ours": our_step(method, hidden), "seen": our_step(ours(shape), seen), "theirs": theirs}
-    title = f"{shape.batch} x {shape.side} px, {shape.depth} blocks of {shape.width}"
-    rounds.show(title, rounds.measure(calls, count))
+    found = rounds.measure(calls, count)
+    rounds.show(str(shape), found)
+    return found
 
 
-def compare_compilation(shape: Shape) -> None:
-    """Prints the seconds until a step is compiled, scanned and unrolled."""
-    taken = {}
-    for scan in (True, False):
+def compare_compilation(shape: Shape, count: int) -> dict[str, list[rounds.Seconds]]:
+    """What compiling a step takes in each round, scanned and unrolled; prints the medians."""
+    calls = {}
+    for name, scan in ("scanned", True), ("unrolled", False):
         method = ours(dataclasses.replace(shape, scan=scan))
-        hidden, _, _ = views(method, shape)
-        begun = time.perf_counter()
-        our_step(method, hidden)
-        taken[scan] = time.perf_counter() - begun
-    found = f"scanned {taken[True]:.1f} s, unrolled {taken[False]:.1f} s, ratio {taken[False] / taken[True]:.2f}"
-    print(f"compiling {shape.depth} blocks of {shape.width}: {found}")
+        calls[name] = functools.partial(our_step, method, views(method, shape)[0])
+    found = rounds.measure(calls, count)
+    scanned, unrolled = (_median(times) for times in found.values())
+    shown = f"scanned {scanned:.1f} s, unrolled {unrolled:.1f} s, ratio {unrolled / scanned:.2f}"
+    print(f"compiling {shape.depth} blocks of {shape.width}: {shown}")
+    return found
+
+
+def keep(found: dict[str, Any]) -> None:
+    """Writes the results, and the page that is made of them."""
+    from benchmarks import peers_page
+    from ssl_jax.train.workdir import write_atomically
+
+    command = shlex.join(["python", "benchmarks/masked_pictures.py", *sys.argv[1:]])
+    found = found | {"command": command, "hardware": peers_page.hardware(PACKAGES)}
+    write_atomically(RESULTS, json.dumps(found, indent=1) + "\n")
+    write_atomically(PAGE, page(found))
+
+
+def page(found: dict[str, Any]) -> str:
+    """docs/masked_pictures.md."""
+    text = TOP.format(command=found["command"], goal=GOAL)
+    for shape, times in found["steps"].items():
+        cells = [shape, len(times["ours"]), f"{1e3 * _median(times['ours']):.0f}"]
+        for name in ("seen", "theirs"):
+            cells += f"{1e3 * _median(times[name]):.0f}", _ratio(times["ours"], times[name])
+        reached = statistics.median(_ratios(times["ours"], times["theirs"])) >= GOAL
+        text += _row(*cells, "yes" if reached else "NO")
+    text += COMPILING
+    for shape, times in found["compiling"].items():
+        seconds = (f"{_median(times[name]):.1f}" for name in ("scanned", "unrolled"))
+        text += _row(shape, len(times["scanned"]), *seconds, _ratio(times["scanned"], times["unrolled"]))
+    return f"{text}\nMeasured on: {found['hardware']}.\n"
+
+
+def _row(*cells: Any) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |\n"
+
+
+def _median(times: list[rounds.Seconds]) -> float:
+    """Of wall time."""
+    return statistics.median(wall for wall, _ in times)
+
+
+def _ratios(first: list[rounds.Seconds], other: list[rounds.Seconds]) -> list[float]:
+    """How many times as long as the first the other takes, by round."""
+    return [theirs / ours for (ours, _), (theirs, _) in zip(first, other, strict=True)]
+
+
+def _ratio(first: list[rounds.Seconds], other: list[rounds.Seconds]) -> str:
+    from benchmarks import peers_page
+
+    return peers_page.spread_of_ratios(_ratios(first, other))
 
 
 if __name__ == "__main__":

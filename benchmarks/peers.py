@@ -1,17 +1,18 @@
-"""Joint-embedding methods beside those of other libraries: speed of whole training steps, and accuracy.
+"""Joint-embedding methods and MAE beside those of other libraries: speed of whole training steps, and accuracy.
 
     python benchmarks/peers.py throughput [--networks vit resnet18] [--methods simclr byol] [--rounds 3]
-    python benchmarks/peers.py accuracy [--tables small_openmoji] [--methods simclr byol] [--seeds 3]
+    python benchmarks/peers.py accuracy [--tables small_openmoji masked_openmoji] [--methods simclr mae] [--seeds 3]
 
 Peers are lightly on PyTorch and the JAX backend of stable-pretraining, where they are installed
-(requirements-peers.txt and -nodeps). Settings are those of configs/small_*.py, for everyone; a contender that has no
-counterpart of one refuses to run. Each contender is a process of its own.
+(requirements-peers.txt and -nodeps). Settings are those of configs/small_*.py and, for MAE, of configs/masked_*.py, for
+everyone; a contender that has no counterpart of one refuses to run. Each contender is a process of its own.
 
 `throughput` times whole steps, views included, from uint8 pictures in memory, with `configs/small_openmoji.py` and a
-ViT of three layers, or a ResNet-18 with the stem for small pictures. Contenders take turns. Each peer first tries its
-ways to make views (no worker processes or as many as there are cores; stable-pretraining also its own views, in the
-compiled step), and goes on with the quickest. `accuracy` trains with each seed, and judges features of all contenders
-by this project's kNN and linear probe.
+ViT of three layers, or a ResNet-18 with the stem for small pictures; MAE's with `configs/masked_openmoji.py` and its
+ViT (`--networks masked_vit`). Contenders take turns. Each peer first tries its ways to make views (no worker processes
+or as many as there are cores; stable-pretraining also its own views, in the compiled step), and goes on with the
+quickest. `accuracy` trains with each seed, and judges features of all contenders by this project's kNN and linear
+probe.
 
 What was found goes to docs/peers.json, one entry a job, and what is there already is not done again, so the command may
 be stopped and repeated. docs/peers.md is made of it (`benchmarks/peers_page.py`).
@@ -29,13 +30,22 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.contenders import setup as setups  # noqa: E402
-from benchmarks.contenders.jobs import NETWORKS, TABLES, Network, config_of, digest, timed_config  # noqa: E402
+from benchmarks.contenders.jobs import (  # noqa: E402
+    JOINT,
+    MASKED,
+    NETWORKS,
+    TABLES,
+    Network,
+    config_of,
+    digest,
+    timed_config,
+)
 from benchmarks.contenders.process import CLASSES, Contender, installed  # noqa: E402
 from benchmarks.joblist import Job, work_off  # noqa: E402
 
 METHODS = {
-    "ours": ("simclr", "byol", "barlow_twins", "vicreg", "simsiam", "dino"),
-    "lightly": ("simclr", "byol", "barlow_twins", "vicreg", "simsiam", "dino"),
+    "ours": (*JOINT, *MASKED),
+    "lightly": (*JOINT, *MASKED),
     "stable-pretraining": ("simclr", "byol", "barlow_twins", "vicreg", "simsiam"),
 }
 
@@ -93,15 +103,15 @@ def accuracy(table: str, method: str, name: str, seed: int, data_dir: str | None
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
     """(key, function) of everything that was asked for."""
-    methods = [method for method in METHODS["ours"] if not options.methods or method in options.methods]
+    asked = lambda table: [method for method in TABLES[table] if not options.methods or method in options.methods]
     if options.command == "throughput":
         for network in options.networks:
-            for method in methods:
+            for method in asked(NETWORKS[network].table):
                 arguments = method, NETWORKS[network], options.rounds, options.data_dir
                 yield f"throughput/{network}/{method}", lambda a=arguments: throughput(*a)
         return
     for table in options.tables:
-        for method in methods:
+        for method in asked(table):
             for seed in range(options.seeds):
                 for name in options.contenders:
                     if installed(name) and method in METHODS[name]:
@@ -120,7 +130,9 @@ def _options() -> argparse.Namespace:
             command.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
             command.add_argument("--rounds", type=int, default=3)
         else:
-            command.add_argument("--tables", nargs="+", choices=list(TABLES), default=["small_openmoji"])
+            command.add_argument(
+                "--tables", nargs="+", choices=list(TABLES), default=["small_openmoji", "masked_openmoji"]
+            )
             command.add_argument("--contenders", nargs="+", choices=list(CLASSES), default=list(CLASSES))
             command.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
     return parser.parse_args()

@@ -19,6 +19,8 @@ from benchmarks.contenders.process import Contender, built, installed
 from ssl_jax import augment, interop
 from ssl_jax.errors import UserError
 from ssl_jax.experiment import build
+from ssl_jax.interop import layouts, table
+from ssl_jax.models.positions import sincos2d
 from ssl_jax.train.state import parameter_count
 from tests import tiny
 
@@ -71,7 +73,8 @@ def test_ours_and_lightly_train(data_dir):
 def table_config(method: str, **leaves) -> dict:
     """The config of a method that contenders meet on OpenMoji, with a tiny ViT, eight made-up pictures a batch."""
     model = dict(jobs.VIT, width=12, depth=1, mlp_dim=24)
-    plain = jobs.config_of("small_openmoji", method, steps=20, batch_size=8, model=model)
+    where = next(name for name, methods in jobs.TABLES.items() if method in methods)
+    plain = jobs.config_of(where, method, steps=20, batch_size=8, model=model)
     plain["data"] |= dict(mock=16)
     for part, settings in leaves.items():
         plain[part] |= settings
@@ -126,10 +129,12 @@ PEERS.append(("stable-pretraining", "simclr", None))
 
 
 def never_trained(name: str, method: str) -> set[str]:
-    """Weights without a gradient: class tokens that are not read; sines and cosines, gains of DINO's prototypes."""
+    """Weights without a gradient: tokens that are not read; sines and cosines, gains of DINO's prototypes."""
     if name == "stable-pretraining":
         networks = ("backbone.student", "backbone.teacher") if method == "byol" else ("backbone",)
         return {f"{network}.cls_token" for network in networks}
+    if method == "mae":
+        return {"backbone.vit.pos_embed", "backbone.mask_token", "decoder.pos_embed"}
     targets = ("", "target_") if method in ("byol", "dino") else ("",)
     fixed = ["backbone.pos_embed"] + ["head.last_layer.weight_g"] * (method == "dino")
     return {target + path for target in targets for path in fixed}
@@ -182,6 +187,58 @@ def test_network_in_pytorch_gives_our_features_of_the_same_weights(model, read, 
 
 
 @needs_lightly
+def test_mae_of_lightly_gives_our_loss_and_features_of_the_same_weights(data_dir):
+    from benchmarks.contenders import torch_networks
+    from benchmarks.contenders.lightly_methods import METHODS
+
+    plain = table_config("mae", schedule=dict(warmup_steps=0))
+    setup, method = setups.make(plain, data_dir)[0], build(plain, data_dir=data_dir).method
+    theirs = setup.build(METHODS, "method", torch_networks.backbone(setup))
+    images = np.random.default_rng(0).normal(size=(8, 3, 32, 32)).astype(np.float32)
+    order = np.random.default_rng(1).permuted(np.tile(np.arange(16), (8, 1)), axis=1)
+    found = theirs.error(*map(torch_tensor, (images, order[:, :4], order[:, 4:]))).item()
+    features = theirs.encoder(torch_tensor(images)).detach().numpy()
+
+    take_weights_of_lightly(method, theirs)
+    restore, pixels = np.argsort(order, axis=1), images.transpose(0, 2, 3, 1)
+    views = dict(image=pixels, visible=order[:, :4], restore=restore, mask=(restore >= 4).astype(np.float32))
+    loss = nnx.jit(lambda method, views: method.loss(views, jax.random.key(0))[0])
+    assert loss(method, views) == pytest.approx(found, rel=1e-5)
+    np.testing.assert_allclose(nnx.jit(method.backbone)(pixels), features, atol=1e-5)
+
+
+def torch_tensor(array: np.ndarray):
+    import torch
+
+    return torch.tensor(array)
+
+
+def take_weights_of_lightly(method: nnx.Module, theirs) -> None:
+    """Sets the parameters of our MAE to those of lightly's."""
+    arrays = {name: weight.numpy() for name, weight in theirs.state_dict().items()}
+    part = lambda begin: {name.removeprefix(begin): arrays[name] for name in arrays if name.startswith(begin)}
+    interop.vit.from_timm(method.backbone, part("backbone.vit."))
+    decoder = part("decoder.") | {name: arrays[name] for name in arrays if name.startswith(("embedding", "prediction"))}
+    positions = sincos2d(method.decoder.grid, method.decoder.width)
+    np.testing.assert_allclose(decoder.pop("pos_embed")[0], positions, atol=1e-6)
+    rows = [row for row in interop.vit._TIMM if row.ours.startswith(("stack", "norm"))]
+    rows.append(table.Row("mask_token", "mask_token", layouts.ROW))
+    for name in ("embedding", "prediction"):
+        rows += table.Row(f"{name}.kernel", f"{name}.weight", layouts.LINEAR), table.Row(f"{name}.bias", f"{name}.bias")
+    table.load(method.decoder, decoder, rows)
+
+
+@needs_lightly
+def test_views_of_mae_that_lightly_has_not_are_refused(data_dir):
+    from benchmarks.contenders import torch_views
+
+    leaves = dict(schedule=dict(warmup_steps=0), views=dict(interpolation="bilinear"))
+    setup = setups.make(table_config("mae", **leaves), data_dir)[0]
+    with pytest.raises(UserError, match="bicubically"):
+        torch_views.transform(setup)
+
+
+@needs_lightly
 def test_whole_pictures_in_pytorch_are_ours(data_dir):
     from benchmarks.contenders import torch_views
 
@@ -200,6 +257,7 @@ BEYOND_OURS = {
     "vicreg": 256,
     "simsiam": 0,
     "dino": 0,
+    "mae": 12,  # a mask token of the encoder, which nothing reads
 }
 
 
@@ -285,7 +343,8 @@ def test_results_of_changed_or_gone_configs_are_left_out(capsys):
 
 def test_a_digest_tells_configs_apart():
     keys = "throughput/vit/byol", "throughput/resnet18/byol", "accuracy/small_openmoji/byol", "throughput/vit/simclr"
-    assert len({jobs.digest(key) for key in keys}) == 4
+    keys += "throughput/masked_vit/mae", "accuracy/masked_openmoji/mae"
+    assert len({jobs.digest(key) for key in keys} - {None}) == len(keys)
     assert jobs.digest("accuracy/small_openmoji/byol/ours/seed0") == jobs.digest(
         "accuracy/small_openmoji/byol/ours/seed1"
     )

@@ -1,4 +1,4 @@
-"""Methods put together from lightly's heads and losses as its examples (examples/pytorch) do.
+"""Methods put together from lightly's modules and losses as its examples (examples/pytorch) do.
 
 Each has `loss(views, step)` of its views [B, C, S, S], and `encoder`, what is evaluated. Arguments are named as ours.
 """
@@ -7,7 +7,10 @@ import copy
 
 import torch
 from lightly import loss as losses
+from lightly.models import utils
 from lightly.models.modules import heads
+from lightly.models.modules.masked_vision_transformer_decoder_timm import MaskedVisionTransformerDecoderTIMM
+from lightly.models.modules.masked_vision_transformer_timm import MaskedVisionTransformerTIMM, init_weights
 from lightly.models.utils import deactivate_requires_grad, update_momentum
 from lightly.utils.scheduler import cosine_schedule
 from torch import nn
@@ -181,4 +184,46 @@ class DINO(nn.Module):
         return self.criterion(teacher, student, teacher_temp=temperature)
 
 
-METHODS = dict(simclr=SimCLR, byol=BYOL, barlow_twins=BarlowTwins, vicreg=VICReg, simsiam=SimSiam, dino=DINO)
+class MAE(nn.Module):
+    """Of a ViT without a class token; its decoder predicts the hidden patches alone."""
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        mask_ratio: float,
+        normalize_targets: bool,
+        decoder_width: int,
+        decoder_depth: int,
+        decoder_heads: int,
+    ):
+        super().__init__()
+        self.backbone = self.encoder = MaskedVisionTransformerTIMM(backbone)
+        self.mask_ratio, self.normalize_targets = mask_ratio, normalize_targets
+        self.patch_size, count = backbone.patch_embed.patch_size[0], backbone.patch_embed.num_patches
+        sizes = count, decoder_width, decoder_depth, decoder_heads
+        self.decoder = MaskedVisionTransformerDecoderTIMM(*sizes, num_prefix_tokens=0)
+        self.embedding = nn.Linear(backbone.embed_dim, decoder_width)
+        self.prediction = nn.Linear(decoder_width, backbone.patch_embed.proj.weight[0].numel())
+        self.embedding.apply(init_weights)
+        self.prediction.apply(init_weights)
+        self.criterion = nn.MSELoss()
+
+    def loss(self, views: Views, step: int) -> torch.Tensor:
+        (images,) = views
+        size = len(images), self.backbone.sequence_length
+        options = dict(mask_class_token=True, device=images.device)  # there is none: any token may be hidden
+        return self.error(images, *utils.random_token_mask(size, self.mask_ratio, **options))
+
+    def error(self, images: torch.Tensor, seen: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """The loss where the patches `seen` [B, n] are shown and `hidden` [B, N - n] are predicted."""
+        tokens = self.embedding(self.backbone.encode(images, idx_keep=seen))
+        empty = tokens.new_zeros(len(images), self.decoder.sequence_length, tokens.shape[-1])
+        decoded = self.decoder(utils.set_at_index(empty, seen, tokens), idx_mask=hidden)
+        targets = utils.get_at_index(utils.patchify(images, self.patch_size), hidden)
+        if self.normalize_targets:
+            targets = utils.normalize_mean_var(targets)
+        return self.criterion(self.prediction(utils.get_at_index(decoded, hidden)), targets)
+
+
+METHODS = dict(simclr=SimCLR, byol=BYOL, barlow_twins=BarlowTwins, vicreg=VICReg, simsiam=SimSiam, dino=DINO, mae=MAE)

@@ -2,11 +2,13 @@
 
 import tests.fidelity.conftest  # noqa: F401  # isort: skip  (makes torchvision importable)
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from lightly.transforms.dino_transform import DINOViewTransform
+from lightly.transforms.mae_transform import MAETransform
 from lightly.transforms.multi_view_transform import MultiViewTransform
 from lightly.transforms.simclr_transform import SimCLRViewTransform
 from PIL import Image
@@ -14,11 +16,13 @@ from PIL import Image
 from benchmarks.contenders.setup import Setup
 from ssl_jax.errors import UserError
 
+Transform = Callable[[Image.Image], list[torch.Tensor]]
+
 
 class Pictures(torch.utils.data.Dataset):
     """Pictures uint8 [N, H, W, C] in memory; an example is the list of one's views, float32 [C, S, S] each."""
 
-    def __init__(self, images: np.ndarray, transform: MultiViewTransform):
+    def __init__(self, images: np.ndarray, transform: Transform):
         self.images, self.transform = images, transform
 
     def __len__(self) -> int:
@@ -47,9 +51,9 @@ def loader(setup: Setup, workers: int, start_method: str | None = None) -> torch
     )
 
 
-def transform(setup: Setup) -> MultiViewTransform:
-    """lightly's transforms of the strength that the config asks for: DINO's for DINO, SimCLR's for the others."""
-    builder = _dino if setup.config["method"]["name"] == "dino" else _simclr
+def transform(setup: Setup) -> Transform:
+    """lightly's transforms of the strength that the config asks for: DINO's and MAE's, SimCLR's for the others."""
+    builder = dict(dino=_dino, mae=_mae).get(setup.config["method"]["name"], _simclr)
     return setup.build({setup.config["views"]["name"]: builder}, "views", setup)  # presets are in its settings
 
 
@@ -130,6 +134,20 @@ def _dino(
         **shared,
     )
     return MultiViewTransform([first, second, *[small] * local_crops])
+
+
+def _mae(
+    setup: Setup,
+    *,
+    crop_scale: tuple[float, float],
+    interpolation: str,
+    flip: float,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+) -> MAETransform:
+    if crop_scale[1] != 1 or interpolation != "bicubic" or flip != 0.5:
+        raise UserError("lightly's views for MAE crop up to the whole picture, bicubically, and mirror half of them")
+    return MAETransform(setup.images.shape[1], crop_scale[0], _normalize(mean, std))
 
 
 def _colors(flip, jitter, strength, grayscale, brightness, contrast, saturation, hue) -> dict[str, float]:
