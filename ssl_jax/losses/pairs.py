@@ -4,18 +4,23 @@ A *pair* is a row and a column with the score `row . column`, all in float32. Wi
 and differentiated as JAX does it. With one, tiles of it are made one after the other and thrown away, and the backward
 pass makes them again, so memory grows with the number of rows, not of pairs. Over a mapped axis the columns then go
 round the devices in a ring (Liu et al. 2023 do the same for attention), so that a device holds its own rows, one other
-device's, and one tile; the gradients of columns go round with them.
+device's, and one tile; the gradients of columns go round with them. Under `jax.jit` in the context of a mesh
+(`jax.set_mesh`, as in a train step) the same is done over the mesh's first axis, where it divides rows and columns;
+without that context every device would make all tiles.
 
 Reverse mode works, and forward mode over it (Hessian-vector products), `jit`, `vmap` and `remat`. Forward mode alone
 and reverse over reverse work without a `block_size` only: JAX has no forward rule for functions with a custom backward
 pass, and no backward rule for the loops in it. The mapped axis is one of `jax.shard_map` or `jax.pmap`, not of `vmap`.
 """
 
+import dataclasses
+import functools
 import numbers
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import PartitionSpec
 
 from ssl_jax.losses.across import AxisName, gather_rows
 from ssl_jax.losses.tiles import NEVER, Plan, Score, Tags, nearest_in_tiles, nought, product, scored, tiled
@@ -149,6 +154,24 @@ def _check_block_size(block_size):
 
 def _tiled(plan, rows, columns, row_tags, column_tags):
     _check_block_size(plan.block_size)
+    given, axis = (rows, columns, row_tags, column_tags), _axis_of_mesh(rows, columns)
+    if plan.axis_name is not None or axis is None:
+        return _in_tiles(plan, *given)
+    here, part = dataclasses.replace(plan, axis_name=axis), PartitionSpec(axis)
+    back = part, part if plan.sides == "both" else None
+    return jax.shard_map(functools.partial(_in_tiles, here), in_specs=part, out_specs=back, axis_names={axis})(*given)
+
+
+def _axis_of_mesh(rows: jax.Array, columns: jax.Array | None) -> str | None:
+    """The first axis of the mesh that a function is compiled for, where rows and columns can be split over it."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.manual_axes or mesh.axis_sizes[0] == 1:
+        return None
+    counts = [array.shape[0] for array in (rows, columns) if array is not None]
+    return mesh.axis_names[0] if all(count % mesh.axis_sizes[0] == 0 for count in counts) else None
+
+
+def _in_tiles(plan, rows, columns, row_tags, column_tags):
     given = rows, columns, row_tags, column_tags
     zero = nought(*jax.tree.leaves(given))
     if plan.axis_name is not None:

@@ -121,7 +121,12 @@ def jit_train_step(recipe: Recipe, state: TrainState) -> Callable:
       recipe: what to do.
       state: arrays, or shapes with shardings.
     """
-    step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
+    train_step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
+
+    def step(state, batch):  # losses in blocks split them over this mesh
+        with jax.sharding.use_abstract_mesh(recipe.mesh.abstract_mesh):
+            return train_step(state, batch)
+
     kept = jax.tree.map(lambda leaf: leaf.sharding, state)  # else XLA might lay out what comes back in its own way
     options = compiler.options(recipe.mesh, state.params)
     shardings = (kept, meshes.replicated(recipe.mesh))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh
+from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ssl_jax import losses
@@ -158,3 +158,29 @@ def test_nearest():
         np.testing.assert_array_equal(pairs.nearest(rows, candidates, block_size=block_size), [1, 0, 1])
         others = pairs.nearest(rows, rows, but=jnp.arange(3), block_size=block_size)
         np.testing.assert_array_equal(others, [1, 0, 0])
+
+
+@sums
+def test_blocks_are_split_over_the_mesh_of_a_train_step(rows_sum, eight_devices):
+    """Rows lie on eight devices; each makes the tiles of its own, and columns go round."""
+    mesh = Mesh(np.array(eight_devices).reshape(8, 1), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+
+    def call(x, y):
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return weighed(rows_sum, x, y, TAGS, COTANGENT, block_size=2)
+
+    given = jax.device_put((X, Y), NamedSharding(mesh, P("data")))
+    program = jax.jit(jax.value_and_grad(call, (0, 1))).lower(*given).compile()
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=2e-5, atol=2e-5),
+        program(*given),
+        value_and_gradient(rows_sum),
+    )
+    assert "collective-permute" in program.as_text() and "all-gather" not in program.as_text()
+
+
+def test_blocks_stay_whole_where_the_mesh_does_not_divide_them(eight_devices):
+    mesh = Mesh(np.array(eight_devices), ("data",), axis_types=(AxisType.Auto,))
+    with jax.set_mesh(mesh):
+        found = jax.jit(lambda x, y: of_both(x, y, (), block_size=2))(X[:12], Y[:12])
+    np.testing.assert_allclose(found, of_both(X[:12], Y[:12], ()), rtol=1e-5)
