@@ -210,7 +210,9 @@ _PARTS = dict(
     clip=dict(
         _CAPTIONED,
         model=dict(_CAPTIONED_VIT, pooling="cls", pre_norm=True, gelu="quick"),
-        method=dict(name="clip", text_width=16, text_depth=1, text_heads=2, joint_width=8, temperature=0.1),
+        method=dict(
+            name="clip", text_width=16, text_depth=1, text_heads=2, joint_width=8, temperature=0.1, block_size=8
+        ),
     ),
     siglip=dict(
         _CAPTIONED,
