@@ -24,18 +24,21 @@ from ssl_jax.launchers import chips  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "pods.json", ROOT / "docs" / "pods.md"
-# One chip of v5e (16 GiB) for a core of a TPU v3 (BYOL: for two) or a GPU, one of v5p for an A100 of 80 GB, 16 for
-# BERT's 16. Where a paper does not say what it ran on: for ImageNet one of v5e (LeJEPA's ViT-H: of v6e, 32 GiB) for
-# each 64 pictures of a batch, one for CIFAR-10.
+# One chip of v5e (16 GiB) for a core of a TPU v3 (BYOL: for two) or a GPU, one of v5p for an A100 of 80 GB, one of v6e
+# (32 GiB) for a TPU v4, 16 for BERT's 16. Where a paper does not say what it ran on: for ImageNet one of v5e (LeJEPA's
+# ViT-H: of v6e) for each 64 pictures of a batch, one for CIFAR-10.
 SLICES = {
     "barlow_twins_imagenet_rn50": ("v5e:4x4",),
+    "beit_imagenet_vit_b16": ("v5e:4x4",),
     "bert_base": ("v5e:4x4",),
     "byol_imagenet_rn50": ("v3:16x16", "v5e:16x16"),
     "capi_imagenet_vit_l14": ("v5e:16x16",),
+    "clip_laion400m_vit_b32": ("v5e:8x16",),
     "data2vec_vision_imagenet_vit_b16": ("v5e:4x4",),
     "dcl_imagenet_rn50": ("v5e:2x2",),
     "dino_imagenet_vit_s16": ("v5e:4x4",),
     "dinov2_imagenet_vit_l16": ("v5p:2x4x4",),
+    "dvae_imagenet": ("v5e:8x8",),
     "i_jepa_imagenet_vit_h14": ("v5p:2x2x4",),
     "ibot_imagenet_vit_s16": ("v5e:4x4",),
     "lejepa_imagenet_vit_h14": ("v6e:2x4",),
@@ -46,6 +49,7 @@ SLICES = {
     "moco_v3_imagenet_vit_b16": ("v5e:8x8",),
     "msn_imagenet_vit_s16": ("v5e:4x4",),
     "nnclr_imagenet_rn50": ("v5e:8x8",),
+    "siglip_laion400m_vit_b16": ("v6e:4x8",),
     "simclr_imagenet_rn50": ("v3:8x8", "v5e:8x16"),
     "simclr_v2_imagenet_rn50": ("v3:8x8",),
     "simmim_imagenet_vit_b16": ("v5e:4x4",),
@@ -63,9 +67,9 @@ What each paper's config needs on a TPU slice: its actual train step (views, for
 network), compiled by the XLA:TPU compiler ({compiler}), without a TPU. Nothing was run.
 
 The slice is the paper's own pod, or an equal one: a v5e chip (16 GiB) for a core of a TPU v3 (for two in BYOL's case:
-256 chips are the largest slice) or a GPU, a v5p chip for an A100 of 80 GB, 16 chips for BERT's 16. Where a paper does
-not say what it ran on, a v5e chip for each 64 pictures of a batch of ImageNet (for LeJEPA's ViT-H a v6e chip, 32 GiB),
-and one for CIFAR-10.
+256 chips are the largest slice) or a GPU, a v5p chip for an A100 of 80 GB, a v6e chip (32 GiB) for a TPU v4, 16 chips
+for BERT's 16. Where a paper does not say what it ran on, a v5e chip for each 64 pictures of a batch of ImageNet (for
+LeJEPA's ViT-H a v6e chip), and one for CIFAR-10.
 
     python benchmarks/pods.py                                                     # all lines
     python launch.py plan --config=configs/simclr_imagenet_rn50.py --topology=v5e:8x16   # one, with more about it

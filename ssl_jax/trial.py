@@ -24,6 +24,17 @@ def variant(config: ml_collections.ConfigDict, name: str, *, smoke: Leaves | Non
     return _variant(_shrink, config, name, smoke)
 
 
+def pairs(config: ml_collections.ConfigDict, name: str) -> ml_collections.ConfigDict:
+    """The same for pictures and texts: 'smoke' sees made-up pictures and reads made-up captions."""
+    small = dict(
+        data=dict(text_length=8, vocab_size=256),
+        method=dict(text_width=32, text_depth=1, text_heads=2),
+        checkpoint=dict(best="eval/image_to_text_top_1"),
+        evaluate=dict(during=("retrieval",), tasks=("retrieval",)),
+    )
+    return _variant(_shrink, config, name, small)
+
+
 def speech(config: ml_collections.ConfigDict, name: str, *, smoke: Leaves | None = None) -> ml_collections.ConfigDict:
     """The same for speech: 'smoke' hears half a second of made-up tones."""
     return _variant(_shrink_speech, config, name, smoke)
@@ -87,6 +98,8 @@ def _shrink(config: ml_collections.ConfigDict) -> None:
             config.views.local_size, config.views.local_crops = LOCAL_SIZE, 2
         if config.model.name == "resnet":
             config.model.depth = 18
+        elif config.model.name == "visual_tokenizer":
+            config.model.update(vocab_size=64, width=16, blocks=1)
         else:
             config.model.update(size="Ti", image_size=SIZE, patch_size=8, depth=2)
         config.schedule.warmup_steps = 1

@@ -37,15 +37,16 @@ SMOKE = ("simclr_imagenet_rn50", "mae_imagenet_vit_b16", "bert_base")
 TEXT_SETS = ("wikipedia", "lm1b", "_c4_")
 TEXT = ("bert_base", *(path.stem for path in FILES if any(name in path.stem for name in TEXT_SETS)))
 SPEECH = tuple(path.stem for path in FILES if "librispeech" in path.stem)
-PICTURES = [path for path in FILES if "imagenet" in path.stem or "cifar10" in path.stem]
+PAIRED = tuple(path.stem for path in FILES if "laion400m" in path.stem)
+PICTURES = [path for path in FILES if "imagenet" in path.stem or "cifar10" in path.stem or path.stem in PAIRED]
 PAPERS = sorted([*PICTURES, *(path for path in FILES if path.stem in (*TEXT, *SPEECH))])
 
 
-# Their sources state no size: lightly's and other benchmarks on CIFAR-10, LeJEPA's abstract, and most papers of speech;
-# or no multiply-adds.
+# Their sources state no size: lightly's and other benchmarks on CIFAR-10, DALL-E's and LeJEPA's papers, and most papers
+# of speech; or no multiply-adds.
 SIZED_ENCODERS = {"byol_librispeech_cnn", "mae_librispeech_vit_b16"}
 SIZED_SPEECH = {"wav2vec2_librispeech_base", "hubert_librispeech_base"}
-WITHOUT_SIZE = {path.stem for path in PAPERS if "cifar10" in path.stem} | {"lejepa_imagenet_vit_h14"}
+WITHOUT_SIZE = {path.stem for path in PAPERS if "cifar10" in path.stem} | {"dvae_imagenet", "lejepa_imagenet_vit_h14"}
 WITHOUT_SIZE |= {*SPEECH} - SIZED_SPEECH - SIZED_ENCODERS
 WITHOUT_MULTIPLY_ADDS = WITHOUT_SIZE | {"dinov2_imagenet_vit_l16", "i_jepa_imagenet_vit_h14", *TEXT, *SPEECH}
 WITHOUT_MULTIPLY_ADDS |= {"capi_imagenet_vit_l14"}  # stated as operations, 1 % fewer than there are
@@ -74,7 +75,7 @@ def test_paper_is_built_without_its_data_and_is_as_large_as_it_says(path, tmp_pa
     assert ("parameters" in expected) == (path.stem not in WITHOUT_SIZE)
     assert ("multiply_adds" in expected) == (path.stem not in WITHOUT_MULTIPLY_ADDS)
     apart = ("electra", "word2vec", "data2vec_text")  # generator, vectors of contexts and head are thrown away
-    whole = path.stem in TEXT and experiment.config["method"]["name"] not in apart
+    whole = path.stem in (*TEXT, *PAIRED) and experiment.config["method"]["name"] not in apart
     count = parameter_count(method if whole or path.stem in SIZED_SPEECH else method.backbone)
     count += parameter_count(method.replaced_head) if hasattr(method, "replaced_head") else 0
     assert is_stated(count, expected.get("parameters"))
@@ -122,9 +123,12 @@ def test_a_count_that_is_overridden_changes_alone_and_follows_no_more(path):
 @pytest.mark.parametrize(
     "name, leaf, rate",
     [
+        ("beit_imagenet_vit_b16", "start_factor", 1e-6),
+        ("beit_imagenet_vit_b16", "end_factor", 1e-5),
         ("dino_cifar10_rn18", "start_factor", 3e-3),
         ("dino_imagenet_vit_s16", "end_factor", 1e-5),
         ("dinov2_imagenet_vit_l16", "end_factor", 1e-6),
+        ("dvae_imagenet", "end_factor", 1.25e-6),
         ("ibot_imagenet_vit_s16", "end_factor", 1e-6),
         ("moco_v3_cifar10_rn18", "start_factor", 3e-5),
         ("msn_imagenet_vit_s16", "start_factor", 2e-4),

@@ -87,6 +87,7 @@ def table_of_papers() -> str:
         of = {"linear": expected["results"].get("pretrained/linear"), "fine-tuned": expected.get("fine_tuned")}
         of |= {"kNN": expected["results"].get("pretrained/knn_full"), "supervised": expected.get("supervised")}
         of |= {"MNLI": expected.get("mnli"), "attentive": expected.get("attentive")}
+        of |= {"zero-shot": expected.get("zero_shot")}
         numbers = [f"{100 * value:.1f} % {name}" for name, value in of.items() if value is not None]
         numbers += [f"GLUE {expected['glue']}"] if "glue" in expected else []
         numbers += [f"{100 * expected['analogies']:.0f} % of analogies"] if "analogies" in expected else []

@@ -35,6 +35,7 @@ from ssl_jax.augment.jigsaw import Jigsaw, draw_jigsaw, hamming_permutations, ji
 from ssl_jax.augment.mix import cutmix, draw_cutmix, draw_mixup, mix_batch, mixup
 from ssl_jax.augment.neighbours import PatchPair, draw_patch_pair, patch_pair
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
+from ssl_jax.augment.rand_augment import draw_rand_augment, rand_augment
 from ssl_jax.augment.spec_augment import spec_augment
 from ssl_jax.augment.spectrogram import cepstra, deltas, frame_count, kaldi_log_mel, log_mel, mel_filters
 from ssl_jax.augment.turns import draw_quarter_turn, quarter_turn, quarter_turns
@@ -96,6 +97,7 @@ __all__ = [
     "draw_order",
     "draw_patch_pair",
     "draw_quarter_turn",
+    "draw_rand_augment",
     "each_view",
     "erase",
     "frame_count",
@@ -113,6 +115,7 @@ __all__ = [
     "per_example",
     "quarter_turn",
     "quarter_turns",
+    "rand_augment",
     "random_resized_crop",
     "solarize",
     "spec_augment",

@@ -97,7 +97,7 @@ def apply_operation(
 
     Magnitudes are: of 'shear_x' and 'shear_y', pixels a pixel, rows further down to the left, columns further right up
     where positive; of 'translate_x' and 'translate_y', pixels, to the right and down; of 'rotate', degrees, counter-
-    clockwise; of 'posterize', how many bits are kept, 1 to 8; of 'solarize', the pixel value from which on pixels are
+    clockwise; of 'posterize', how many bits are kept, 0 to 8; of 'solarize', the pixel value from which on pixels are
     inverted; of 'solarize_add', what pixels below 128 get more; of 'color', 'contrast', 'brightness' and 'sharpness',
     the factor, where 1 changes nothing. 'auto_contrast', 'equalize' and 'invert' have none.
 

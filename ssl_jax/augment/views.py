@@ -17,6 +17,7 @@ from ssl_jax.augment.erase import draw_erasing, erase
 from ssl_jax.augment.pixels import Normalize, add_noise, to_float
 from ssl_jax.augment.policies import POLICIES
 from ssl_jax.augment.presets import IMAGENET_MEAN, IMAGENET_STD
+from ssl_jax.augment.rand_augment import LARGEST, draw_rand_augment, rand_augment
 
 
 class Evaluation(NamedTuple):
@@ -38,8 +39,8 @@ class Evaluation(NamedTuple):
 class PhotoView:
     """Views of photographs: random crop, flip, colour jitter, grayscale, Gaussian blur, solarisation, in this order.
 
-    AutoAugment, where it is asked for, comes right after the flip, and random erasing last, after the normalisation, as
-    in torchvision's references: what is erased is 0, the mean.
+    AutoAugment or RandAugment, where it is asked for, comes right after the flip, and random erasing last, after the
+    normalisation, as in torchvision's references: what is erased is 0, the mean.
 
     Methods that compare two views may ask for `train` and `second`, which differ in blur and solarisation where a paper
     makes them differ; those with small crops beside the large ones, for `local_crops` of `local`. What papers use is
@@ -54,6 +55,8 @@ class PhotoView:
       interpolation: of the crop's resize.
       flip: probability of mirroring.
       auto_augment: the policy, 'v0', 'imagenet' or 'cifar10' (`ssl_jax.augment.policies`); None: no AutoAugment.
+      rand_augment: mean magnitude of RandAugment, 0 to 10 (`ssl_jax.augment.rand_augment`); None: no RandAugment.
+      rand_deviation: of its magnitudes.
       jitter: probability of colour jitter.
       brightness, contrast, saturation: factors are drawn from 1 - x to 1 + x, not below 0.
       hue: the colour circle is turned by at most so many turns.
@@ -103,6 +106,8 @@ class PhotoView:
         interpolation: Interpolation = "bicubic",
         flip: float = 0.5,
         auto_augment: str | None = None,
+        rand_augment: float | None = None,
+        rand_deviation: float = 0.5,
         jitter: float = 0.8,
         brightness: float = 0.8,
         contrast: float = 0.8,
@@ -137,6 +142,8 @@ class PhotoView:
             raise ValueError(f"blur_radius {blur_radius} is below 1")
         if auto_augment is not None and auto_augment not in POLICIES:
             raise ValueError(f"auto_augment {auto_augment!r} is not one of {', '.join(POLICIES)}")
+        if auto_augment is not None and rand_augment is not None:
+            raise ValueError("auto_augment and rand_augment do the same: set one of them to None")
         _check_probabilities(flip=flip, jitter=jitter, grayscale=grayscale, blur=blur, solarize=solarize)
         second_blur, local_blur = (blur if own is None else own for own in (second_blur, local_blur))
         second_solarize, local_solarize = (
@@ -152,6 +159,7 @@ class PhotoView:
             interpolation=interpolation,
             flip=flip,
             policy=auto_augment,
+            rand=_rand(rand_augment, rand_deviation),
             jitter=_jitter(jitter, strength, brightness, contrast, saturation, hue),
             gray=grayscale,
             radius=blur_radius,
@@ -188,6 +196,7 @@ class _PhotoDraw:
     interpolation: Interpolation
     flip: float
     policy: str | None
+    rand: dict[str, float] | None
     jitter: dict[str, float]
     gray: float
     blur: float
@@ -213,6 +222,8 @@ class _PhotoDraw:
             # A fifth key (and a sixth below): the other four, and so what they draw, are those of a view without.
             drawn = draw_auto_augment(jax.random.fold_in(key, 4), self.shape[:2], policy=self.policy)
             image = auto_augment(image, drawn, policy=self.policy)
+        if self.rand is not None:
+            image = rand_augment(image, draw_rand_augment(jax.random.fold_in(key, 4), self.shape[:2], **self.rand))
         if self.jitter["probability"] > 0:
             image = color_jitter(image, draw_color_jitter(jitter_key, **self.jitter, order=order))
         if self.gray > 0:
@@ -422,6 +433,15 @@ def _jitter(probability, strength, brightness, contrast, saturation, hue):
     if hue * strength > 0.5:
         raise ValueError(f"hue {hue} times strength {strength} is more than half a turn, 0.5")
     return {**{name: amount * strength for name, amount in amounts.items()}, "probability": probability}
+
+
+def _rand(magnitude, deviation):
+    """The settings of `draw_rand_augment`; None: it is not asked for."""
+    if magnitude is not None and not 0 <= magnitude <= LARGEST:
+        raise ValueError(f"rand_augment {magnitude} is not in 0 to {LARGEST:g}, nor None")
+    if deviation < 0:
+        raise ValueError(f"rand_deviation {deviation} is negative")
+    return None if magnitude is None else dict(magnitude=magnitude, deviation=deviation)
 
 
 def _erasing(probability, scale, ratio):

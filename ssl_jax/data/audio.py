@@ -71,7 +71,8 @@ class AudioData:
           label_key: feature that holds the class; None: there are no labels.
           text_key: feature that holds what is spoken; None: it is not read.
           text_length: tokens of a text, [CLS] and [SEP] included.
-          vocab_size: tokens of the WordPiece vocabulary that is learnt from the texts of the training split.
+          vocab_size: tokens of the WordPiece vocabulary that is learnt from the texts of the training split, of
+            200,000 recordings at most, spread evenly.
           sample_rate: samples a second, in Hz, to which the sound is resampled; None: as recorded.
           cache: whether to decode and resample the set once, to a memory-mapped file: 'auto' does where the prepared
             records take at most 4 GiB.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from absl import logging
 
-from ssl_jax.data import files, sound
+from ssl_jax.data import files, types_of_tensorflow
 from ssl_jax.errors import RunError, UserError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def find(name: str, data_dir: str | None) -> "tfds.core.DatasetBuilder":
     short = name.split("/")[0].split(":")[0]
     data_dir = resolve(data_dir)
     try:
-        with _quiet(), _without_bucket(tfds.core.DatasetInfo), sound.without_tensorflow():
+        with _quiet(), _without_bucket(tfds.core.DatasetInfo), types_of_tensorflow.stood_in_for():
             if short in OURS:
                 importlib.import_module(OURS[short])  # importing it makes it known to TFDS
             return _find(tfds, name, data_dir)
@@ -83,7 +83,8 @@ def _find(tfds, name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
     try:
         return tfds.builder(name, data_dir=data_dir, file_format="array_record")
     except tfds.core.DatasetNotFoundError:
-        importlib.import_module("tensorflow_datasets.text")  # left out by TFDS's lazy imports; holds wikipedia
+        for left_out in ("text", "vision_language"):  # by TFDS's lazy imports; they hold wikipedia and laion400m
+            importlib.import_module(f"tensorflow_datasets.{left_out}")
         return tfds.builder(name, data_dir=data_dir, file_format="array_record")
 
 

@@ -63,7 +63,8 @@ class ImageData:
           label_key: feature that holds the class; None: there are no labels.
           text_keys: features that hold what is said of the picture, as in several languages; (): none is read.
           text_length: tokens of a text, [CLS] and [SEP] included.
-          vocab_size: tokens of the WordPiece vocabulary that is learnt from all these texts of the training split.
+          vocab_size: tokens of the WordPiece vocabulary that is learnt from these texts of the training split, of
+            200,000 pictures at most, spread evenly.
           image_size: side in pixels of the square canvas all pictures are resized to; None leaves them as they are,
             where all have one shape.
           cache: whether to decode the set once, to a memory-mapped file: 'auto' does when it takes at most 4 GiB.

@@ -66,10 +66,11 @@ class Records:
             raise UserError(f"config.data: split {self.split!r} of {self.name!r} has no examples.")
         return info
 
-    def in_parts(self, size: int) -> Iterator[list[dict]]:
-        """All records in their order, `size` at a time; raises as `read` does."""
-        for start in range(0, len(self), size):
-            yield self.read(np.arange(start, min(start + size, len(self))))
+    def in_parts(self, size: int, *, limit: int | None = None) -> Iterator[list[dict]]:
+        """All records in their order, or `limit` of them, spread evenly, `size` at a time; raises as `read` does."""
+        count = len(self) if limit is None else min(len(self), limit)
+        for start in range(0, count, size):
+            yield self.read(np.arange(start, min(start + size, count)) * len(self) // count)
 
     def fingerprint(self) -> dict:
         """What decides the content of these records, for the key of a cache made from them."""

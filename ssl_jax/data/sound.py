@@ -1,10 +1,6 @@
-"""Sound as 16-bit samples of one channel, and TFDS's feature for it without TensorFlow."""
+"""Sound as 16-bit samples of one channel."""
 
-import contextlib
-import importlib.util
 import math
-import types
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -18,26 +14,6 @@ def is_sound(feature) -> bool:
     if isinstance(feature, tfds.features.Audio):
         return True
     return type(feature) is tfds.features.Tensor and feature.shape == (None,) and feature.np_dtype == np.int16
-
-
-@contextlib.contextmanager
-def without_tensorflow() -> Iterator[None]:
-    """Lets builders describe their sound (`tfds.features.Audio`) where TensorFlow is not installed.
-
-    When it is made, the feature asks TensorFlow for one name, that of a type, which it uses only where sound is decoded
-    anew each time it is read (`lazy_decode`); sound that was decoded when it was prepared is read by numpy alone.
-    """
-    if importlib.util.find_spec("tensorflow") is not None:
-        yield
-        return
-    from tensorflow_datasets.core.features import audio_feature
-
-    tensorflow = audio_feature.tf
-    audio_feature.tf = types.SimpleNamespace(dtypes=types.SimpleNamespace(as_dtype=np.dtype))
-    try:
-        yield
-    finally:
-        audio_feature.tf = tensorflow
 
 
 def to_pcm(samples: np.ndarray) -> np.ndarray:

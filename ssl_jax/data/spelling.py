@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _FORMAT = 1  # raise when what is written changes
 _CHUNK = 256  # records read at a time
+_LEARNT_FROM = 200_000  # records, spread evenly over the split, where there are more
+_MADE_UP = 256  # that many where they are made up, and all have the same words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +78,7 @@ def check_feature(info: Records, key: str, setting: str) -> None:
 
 
 def learnt(texts: Records, *, vocab_size: int, length: int, root: Path) -> Spelling:
-    """A WordPiece vocabulary of all texts of a split, the first time; kept under `root`.
+    """A WordPiece vocabulary of the texts of a split (of 200,000 records at most), the first time; kept under `root`.
 
     Args:
       texts: records whose keys are features of text.
@@ -97,8 +99,10 @@ def of_records(records: Sequence[dict], keys: Sequence[str]) -> list[str]:
 def _learn(records: Records, vocab_size: int, folder: Path) -> None:
     """Trains a tokenizer on all texts and saves it."""
 
+    limit = _MADE_UP if records.mock else _LEARNT_FROM
+
     def texts():
-        for some in records.in_parts(_CHUNK):
+        for some in records.in_parts(_CHUNK, limit=limit):
             yield from of_records(some, records.keys)
 
     with progress.announced(f"Learning {vocab_size:,} word pieces from {records.name} ({records.split})"):

@@ -329,8 +329,6 @@ def _check_features(records: Records, text_key: str, label_key: str | None) -> N
 
 def _texts(records: Records, text_key: str, limit: int) -> Iterator[str]:
     """The documents that a vocabulary is learnt from: at most `limit`, spread evenly."""
-    count = min(len(records), limit)
-    indices = np.arange(count) * len(records) // count
-    for start in range(0, count, 256):
-        for record in records.read(indices[start : start + 256]):
+    for some in records.in_parts(256, limit=limit):
+        for record in some:
             yield record[text_key].decode(errors="replace")

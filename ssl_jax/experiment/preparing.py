@@ -10,13 +10,14 @@ import numpy as np
 from flax import nnx
 
 from ssl_jax.data import progress
-from ssl_jax.models import targets
+from ssl_jax.errors import UserError
+from ssl_jax.models import earlier_run, targets
 from ssl_jax.models.paths import path_name
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import processes
 from ssl_jax.train.checkpoints import arrays_of
 from ssl_jax.train.state import TrainState
-from ssl_jax.train.workdir import Workdir, read_json
+from ssl_jax.train.workdir import Workdir
 
 _EARLIER = ("teacher", "tokenizer")  # settings of methods that name an earlier run; its network is called so too
 
@@ -38,11 +39,15 @@ def prepared(experiment: Any, state: TrainState) -> TrainState:
       state: at step 0.
 
     Raises:
-      UserError: the earlier run has no checkpoint, or the split is too small.
+      UserError: the earlier run has no checkpoint, or is only a config where the data is not made up; or the split is
+        too small.
     """
     method = experiment.module(meshes.on_one_device(state))
     for name, folder in _folders(method).items():
-        _set_weights(getattr(method, name), folder)
+        if not earlier_run.is_config(folder):
+            _set_weights(getattr(method, name), folder)
+        elif not experiment.config["data"].get("mock"):
+            raise UserError(_to_be_trained(name, folder))
     if hasattr(method, "prepare"):
         what = f"Computing what {experiment.config['method']['name']} learns from, before the first step"
         with progress.announced(what):
@@ -57,7 +62,7 @@ def keep_earlier(method: nnx.Module, folder: Workdir) -> None:
         return
     for name, earlier in _folders(method).items():
         (folder.path / name).mkdir(exist_ok=True)
-        folder.write_json(f"{name}/config.json", read_json(pathlib.Path(earlier).expanduser() / "config.json"))
+        folder.write_json(f"{name}/config.json", earlier_run.read_config(name, earlier, "it was there before"))
 
 
 def with_kept(config: Mapping[str, Any], folder: pathlib.Path) -> dict[str, Any]:
@@ -70,6 +75,12 @@ def _folders(method: nnx.Module) -> dict[str, str]:
     """By name, the folders of the earlier runs whose networks the method has."""
     found = {name: getattr(method, f"{name}_folder", None) for name in _EARLIER}
     return {name: folder for name, folder in found.items() if folder is not None}
+
+
+def _to_be_trained(name: str, config: str) -> str:
+    """What to do where a method would learn from a network that has learnt nothing."""
+    what = f"config.method.{name} is the config {config}, and no run: that does for made-up data, --dry_run and plan"
+    return f"{what}. Run python launch.py --config={config}, and set config.method.{name} to its folder."
 
 
 def _set_weights(network: nnx.Module, folder: str) -> None:

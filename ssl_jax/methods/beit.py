@@ -37,7 +37,8 @@ class BEiT(nnx.Module):
           backbone: a ViT; the official code's has relative positions, and so `interop.beit` needs them.
           view: draws one view of one image (`augment.VIEWS`).
           tokenizer: folder of a run of `dvae` (`evaluate` and `export` take what the run itself keeps of that one's
-            config, WORKDIR/tokenizer, in its place).
+            config, WORKDIR/tokenizer, in its place); or its config file, where that run is still to be done
+            (`models.earlier_run`).
           mask_ratio: share of the patches that is hidden, in blocks (`masking.exact_blocks`; section 2.3: 40 %; the
             official code hides at most 75 of 196).
           min_block: patches of the smallest block that is drawn.

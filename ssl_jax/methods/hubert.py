@@ -59,8 +59,9 @@ class HuBERT(nnx.Module):
           backbone: a waveform transformer.
           view: makes the waveform that is heard (`augment.VIEWS['waveform']`).
           teacher: folder of a run whose network's features are clustered (`evaluate` and `export` take what the run
-            itself keeps of that one's config, WORKDIR/teacher, in its place); None: 39 cepstra (13, their slopes,
-            and the slopes of these) every half frame, of which every second one has a label.
+            itself keeps of that one's config, WORKDIR/teacher, in its place), or its config file
+            (`models.earlier_run`); None: 39 cepstra (13, their slopes, and the slopes of these) every half frame, of
+            which every second one has a label.
           layer: block of the teacher whose output is clustered, counted from 1 (section 4.2: 6, then 9).
           clusters: C (section 4.2: 100 of cepstra, then 500).
           fit_examples: of the training split, evenly spread over it, that k-means sees.

@@ -1,6 +1,8 @@
 """The network of an earlier run, which a method learns from: HuBERT's teacher, BEiT's tokenizer.
 
-Its config is read when the method is built, its weights before the first step (`experiment/preparing.py`).
+Its config is read when the method is built, its weights before the first step (`experiment/preparing.py`). Where that
+run is still to be done, its config file can stand in its place, and the network's weights are random: for a dry run, a
+plan, and made-up data.
 """
 
 import json
@@ -8,18 +10,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ssl_jax import config as configs
+
+
+def is_config(folder: str) -> bool:
+    """Whether what stands in the place of a run's folder is a config file, 'FILE.py' or 'FILE.py:VARIANT'."""
+    return folder.partition(":")[0].endswith(".py")
+
 
 def read_config(setting: str, folder: str, otherwise: str) -> dict[str, Any]:
-    """The resolved config of the run in `folder`.
+    """The config of the run in `folder`, resolved; or that of a config file, as it stands there.
 
     Args:
       setting: the method's, for what is said.
-      folder: of a run.
+      folder: of a run, or a config file.
       otherwise: what to do where there is none.
 
     Raises:
       ValueError: there is no run.
+      UserError: there is no such config file, or it fails.
     """
+    if is_config(folder):
+        return configs.plain(configs.load(folder))
     path = Path(folder).expanduser() / "config.json"
     if not path.exists():
         raise ValueError(f"{setting} {folder!r} is no folder of a run, it has no config.json: {otherwise}")

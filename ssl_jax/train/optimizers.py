@@ -222,13 +222,17 @@ def warmup_cosine(
 ) -> optax.Schedule:
     """Linear from `start_factor * peak` to `peak` over `warmup_steps`, then a half cosine down to `end_factor * peak`.
 
-    The cosine ends at `stretch * steps`: above 1 the run stops on its way, as in MSN and I-JEPA.
+    The cosine ends at `stretch * steps`: above 1 the run stops on its way, as in MSN and I-JEPA; below 1 the rate stays
+    where it has come down to, as in DALL-E's discrete VAE.
     """
     _check_warmup(warmup_steps, steps)
     settings.at_least(0, start_factor=start_factor, end_factor=end_factor)
-    settings.at_least(1, stretch=stretch)
+    settings.positive(stretch=stretch)
+    end = int(stretch * steps)
+    if end <= warmup_steps:
+        raise ValueError(f"stretch {stretch} ends the cosine after {end} steps, and the warm-up takes {warmup_steps}")
     rise = optax.linear_schedule(start_factor * peak, peak, max(warmup_steps, 1))
-    decay = optax.cosine_decay_schedule(peak, int(stretch * steps) - warmup_steps, alpha=end_factor)
+    decay = optax.cosine_decay_schedule(peak, end - warmup_steps, alpha=end_factor)
     return optax.join_schedules([rise, decay], [warmup_steps])
 
 

@@ -31,6 +31,7 @@ def apply(name, pixels, magnitude=0.0, fill=None):
     "name, magnitude, expected",
     [
         ("invert", 0, [[255, 254, 192], [191, 128, 127], [55, 1, 0]]),
+        ("posterize", 0, np.zeros((3, 3))),
         ("posterize", 1, [[0, 0, 0], [0, 0, 128], [128, 128, 128]]),
         ("posterize", 2, [[0, 0, 0], [64, 64, 128], [192, 192, 192]]),
         ("posterize", 8, GRAYS),

@@ -97,6 +97,16 @@ def test_what_is_kept_of_data_without_texts_stays_where_it_was(swatches: str):
     assert len({plain.train.folder, *(dataset.train.folder for dataset in texts)}) == 3
 
 
+def test_words_are_learnt_from_some_texts_where_there_are_many(swatches: str, monkeypatch: pytest.MonkeyPatch):
+    """Of one of the twelve, which does not have all their letters."""
+    monkeypatch.setattr(spelling, "_LEARNT_FROM", 1)
+    dataset = data.ImageData("swatches", data_dir=swatches, **SETTINGS | dict(vocab_size=59))
+    (record,) = data.records.Records("swatches", swatches, "train", ("a", "b")).read(np.arange(1))
+    letters = {letter for text in spelling.of_records([record], ("a", "b")) for letter in text} - {" "}
+    known = {letter for letter in "redgnbluota" if dataset.tokenizer.token_to_id(f"##{letter}") is not None}
+    assert known == letters
+
+
 def test_made_up_texts(tmp_path: Path):
     dataset = data.ImageData("openmoji", data_dir=str(tmp_path), mock=8, text_keys=("caption_en",), vocab_size=300)
     assert dataset.spec.shapes["tokens"] == (1, 16) and dataset.spec.vocab_size == 300

@@ -1,10 +1,7 @@
-"""Samples of any kind to 16 bits and another rate; TFDS's Audio without TensorFlow."""
-
-import importlib.util
+"""Samples of any kind to 16 bits and another rate."""
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 
 from ssl_jax.data import sound
 
@@ -59,16 +56,3 @@ def test_what_a_lower_rate_cannot_hold_is_filtered_out():
 def test_the_same_rate_changes_nothing():
     samples = np.arange(-5, 5, dtype=np.int16)
     np.testing.assert_array_equal(sound.resample(samples, 8000, 8000), samples)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is installed")
-def test_audio_features_are_made_and_read_without_tensorflow():
-    with pytest.raises(ImportError):
-        tfds.features.Audio(sample_rate=16000)
-    with sound.without_tensorflow():
-        features = tfds.features.FeaturesDict({"audio": tfds.features.Audio(sample_rate=16000)})
-    with pytest.raises(ImportError):  # nothing stays changed
-        tfds.features.Audio(sample_rate=16000)
-    samples = np.array([3, -32768, 32767], np.int64)
-    read = features.deserialize_example_np(features.serialize_example(features.encode_example({"audio": samples})))
-    np.testing.assert_array_equal(read["audio"], samples)

@@ -34,7 +34,7 @@ Made by `make docs/views.md` from the tests in `tests/fidelity/`, which hand the
 error is the largest difference of any pixel of all cases, where black and white are 255 apart. Errors below 0.01 are
 rounding in float32. "Whole values" are pixels of 0, 1, ... 255, as uint8 has them; other pictures are float32 in 0..1.
 How crops, jitter, blur, affine maps, erasing and CutMix are drawn is compared with torchvision in the same files, and
-AutoAugment's policies with the tables of torchvision and timm.
+AutoAugment's policies with the tables of torchvision and timm; what RandAugment draws, with timm's draws.
 
 | `ssl_jax.augment.` | what is compared | with | cases | error, of 255 |
 |---|---|---|---|---|

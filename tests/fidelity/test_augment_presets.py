@@ -32,6 +32,7 @@ OURS = {
     "draw_crop": {"scale": "scale", "ratio": "ratio"},
     "crop_and_resize": {"out_size": "size", "interpolation": "interpolation"},
     "draw_auto_augment": {"policy": "policy"},
+    "draw_rand_augment": {"magnitude": "magnitude", "deviation": "deviation"},
     "draw_color_jitter": {name: name for name in COLORS} | {"probability": "jitter"},
     "draw_blur": {"sigma": "sigma", "probability": "blur"},
     "gaussian_blur": {"radius": "radius"},

@@ -1,7 +1,9 @@
 """BEiT: its tokens are an earlier run's, and stay so."""
 
 import json
+import pathlib
 import shutil
+import types
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +13,12 @@ from flax import nnx
 
 from ssl_jax import losses
 from ssl_jax.errors import UserError
-from ssl_jax.experiment import run, trained
+from ssl_jax.experiment import preparing, run, trained
 from ssl_jax.models import targets
 from ssl_jax.models.paths import path_name
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.checkpoints import arrays_of
+from ssl_jax.train.workdir import Workdir
 from tests import probe, tiny
 from tests.stepping import Stepper
 
@@ -133,6 +136,16 @@ def test_a_run_is_taken_up_without_the_folder_of_its_tokenizer(data_dir, tmp_pat
     after = trained.load(tmp_path / "second", data_dir=data_dir).method
     for one, other in zip(jax.tree.leaves(nnx.state(before)), jax.tree.leaves(nnx.state(after)), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_config_of_a_tokenizer_stands_in_for_it_where_data_is_made_up(data_dir, tmp_path):
+    config = str(pathlib.Path(__file__).parents[2] / "configs" / "dvae_fashion_mnist.py")
+    with pytest.raises(UserError, match="tokenizer is the config .*fashion_mnist.py, and no run.*python launch.py"):
+        probe.made("beit", data_dir, tokenizer=config)
+    method, views = probe.made("beit", data_dir, parts=dict(data=dict(mock=64)), tokenizer=config)
+    assert method.tokenizer.vocab_size == 256 and len(np.unique(views["tokens"])) > 1
+    preparing.keep_earlier(types.SimpleNamespace(tokenizer_folder=config), Workdir(tmp_path, writes=True))
+    assert json.loads((tmp_path / "tokenizer" / "config.json").read_text())["model"]["name"] == "visual_tokenizer"
 
 
 def test_what_cannot_be_a_tokenizer_is_refused(data_dir, tmp_path):

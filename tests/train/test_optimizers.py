@@ -204,12 +204,18 @@ def test_stretched_cosines_stop_on_their_way():
         updates, state = update.update(zero, state, params)
         params = optax.apply_updates(params, updates)
         np.testing.assert_allclose(params["kernel"], decayed, rtol=1e-6)
-    for broken in (dict(stretch=0.9), dict(start_factor=-1.0)):
+    for broken in (dict(stretch=0.0), dict(stretch=0.25, warmup_steps=10), dict(start_factor=-1.0)):
         with pytest.raises(ValueError, match=next(iter(broken))):
             optimizers.warmup_cosine(2.0, 40, **broken)
     for stretch, ends in (0.5, {"weight_decay_end": 0.6}), (1.25, {}):
         with pytest.raises(ValueError, match="weight_decay_stretch"):
             optimizers.adamw(optax.constant_schedule(0.1), weight_decay_stretch=stretch, steps=1, **ends)
+
+
+def test_a_cosine_that_ends_before_the_run_stays_where_it_is():
+    rate = optimizers.warmup_cosine(2.0, 50, end_factor=0.1, stretch=0.4)
+    for step, value in {0: 2.0, 10: 1.1, 20: 0.2, 21: 0.2, 49: 0.2}.items():
+        np.testing.assert_allclose(rate(step), value, rtol=1e-6)
 
 
 def test_linear_scaling():
