@@ -1,4 +1,4 @@
-"""Sound as 16-bit samples of one channel, and TFDS's feature for it without TensorFlow."""
+"""Sound as 16-bit samples of one channel, and TFDS's features of it and of videos without TensorFlow."""
 
 import contextlib
 import importlib.util
@@ -22,22 +22,23 @@ def is_sound(feature) -> bool:
 
 @contextlib.contextmanager
 def without_tensorflow() -> Iterator[None]:
-    """Lets builders describe their sound (`tfds.features.Audio`) where TensorFlow is not installed.
+    """Lets builders describe sound and videos (`tfds.features.Audio`, `Video`) where TensorFlow is not installed.
 
-    When it is made, the feature asks TensorFlow for one name, that of a type, which it uses only where sound is decoded
-    anew each time it is read (`lazy_decode`); sound that was decoded when it was prepared is read by numpy alone.
+    When they are made, these features ask TensorFlow for one name, that of a type. Of sound it is used only where that
+    is decoded anew each time it is read (`lazy_decode`); sound that was decoded when it was prepared, and the pictures
+    of a video, are read without TensorFlow.
     """
     if importlib.util.find_spec("tensorflow") is not None:
         yield
         return
-    from tensorflow_datasets.core.features import audio_feature
+    from tensorflow_datasets.core.features import audio_feature, video_feature
 
-    tensorflow = audio_feature.tf
-    audio_feature.tf = types.SimpleNamespace(dtypes=types.SimpleNamespace(as_dtype=np.dtype))
+    tensorflow = audio_feature.tf, video_feature.tf
+    audio_feature.tf = video_feature.tf = types.SimpleNamespace(dtypes=types.SimpleNamespace(as_dtype=np.dtype))
     try:
         yield
     finally:
-        audio_feature.tf = tensorflow
+        audio_feature.tf, video_feature.tf = tensorflow
 
 
 def to_pcm(samples: np.ndarray) -> np.ndarray:
