@@ -160,6 +160,13 @@ _PARTS = dict(
             name="i_jepa", least_visible=2, predictor_width=12, predictor_depth=1, predictor_heads=2, momentum=0.9
         ),
     ),
+    v_jepa=dict(
+        data=dict(modality="image", name="moving_digits", label_key="direction"),
+        views=dict(name="mae", flip=0.0, crop_scale=(0.5, 1.0), mean=(0.03,), std=(0.13,)),
+        model=dict(_VIT, image_size=24, patch_size=6, frames=8, tubelet_size=4, pooling="mean", positions="sincos3d"),
+        method=dict(name="v_jepa", predictor_width=12, predictor_depth=1, predictor_heads=2, momentum=0.9),
+        evaluate=dict(batch_size=120, during=("knn_full",), tasks=("knn_1shot", "knn_full"), limit=480),
+    ),
     capi=dict(
         _HIDDEN,
         model=dict(_VIT, name="rotary_vit", registers=4),

@@ -27,7 +27,7 @@ def mix_batch(
 
     Args:
       key: of this step.
-      images: float [B, H, W, C].
+      images: float [B, H, W, C], or clips, [B, T, H, W, C].
       targets: probabilities of classes (one-hot labels, say), float [B, K].
       mixup_alpha: see `draw_mixup`; 0: no mixup.
       cutmix_alpha: see `draw_cutmix`; 0: no CutMix.
@@ -35,7 +35,7 @@ def mix_batch(
     Returns:
       Images and targets, as given.
     """
-    size, mixed = images.shape[1:3], []
+    size, mixed = images.shape[-3:-1], []
     mixup_key, cutmix_key, coin_key = jax.random.split(key, 3)
     if mixup_alpha > 0:
         weights = per_example(lambda key, _: draw_mixup(key, alpha=mixup_alpha), mixup_key, targets)
@@ -99,15 +99,16 @@ def cutmix(images: jax.Array, targets: jax.Array, boxes: Box) -> tuple[jax.Array
     """Pixels in the box come from the other image, and that share of the targets from its targets.
 
     Args:
-      images: [B, H, W, C].
+      images: [B, H, W, C], or clips, [B, T, H, W, C], of which all frames have one box.
       targets: probabilities of classes (one-hot labels, say), float [B, K].
       boxes: one a row, [B] each, from `draw_cutmix`.
 
     Returns:
       Images and targets, as given.
     """
-    size = images.shape[1:3]
+    size = images.shape[-3:-1]
     swapped = jax.vmap(lambda box: inside(box, size))(boxes)[..., None]
+    swapped = swapped if images.ndim == 4 else swapped[:, None]
     weights = 1 - boxes.height * boxes.width / (size[0] * size[1])
     return jnp.where(swapped, _others(images), images), _blend(targets, weights)
 

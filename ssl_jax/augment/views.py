@@ -241,7 +241,7 @@ class _PhotoDraw:
 
 
 class MAEView:
-    """The view of masked autoencoders: random crop and flip, no colour.
+    """The view of masked autoencoders: random crop and flip, no colour; of clips the same for all frames.
 
     Source: He et al., "Masked Autoencoders Are Scalable Vision Learners", 2022, appendix A.1 ("pre-training",
     `RandomResizedCrop`), with the authors' code's area of 0.2 to 1, bicubic resize and ImageNet's mean and standard
@@ -258,6 +258,10 @@ class MAEView:
         (the authors' 224 of 256), and the whole image where `out_size` is 32 or less.
       mean: subtracted by channel (one value, or one a channel); None: 0. The default is for 3 channels.
       std: divided by; None: 1.
+
+    Attributes:
+      gives: 'image', or 'clip' where the data are clips.
+      shape: (size, size, channels) of a view, with the frames of a clip before them.
 
     Raises:
       ValueError: a setting is impossible or does not fit the images.
@@ -276,7 +280,8 @@ class MAEView:
         mean: tuple[float, ...] | None = IMAGENET_MEAN,
         std: tuple[float, ...] | None = IMAGENET_STD,
     ):
-        self.spec, self.shape = spec, _view_shape(spec, out_size)
+        self.spec, self.shape = spec, _view_shape(spec, out_size, clips=True)
+        self.gives = "image" if len(self.shape) == 3 else "clip"
         _check_crop(crop_scale, crop_ratio, interpolation)
         _check_probabilities(flip=flip)
         self._crop = {"scale": crop_scale, "ratio": crop_ratio, "interpolation": interpolation}
@@ -285,14 +290,15 @@ class MAEView:
         self.evaluation = _evaluation(_eval_crop(eval_crop, self.shape), interpolation, self._normalize)
 
     def train(self, key: jax.Array, example: dict[str, jax.Array]) -> jax.Array:
-        """One random view of one example, float32 [S, S, C]."""
+        """One random view of one example, float32 [S, S, C], or [T, S, S, C]."""
         crop_key, flip_key = jax.random.split(key)
         flip = jax.random.uniform(flip_key) < self._flip
-        return self._normalize(_crop(crop_key, example, self.shape, flip=flip, **self._crop))
+        crop = lambda picture: _crop(crop_key, picture, self.shape, flip=flip, **self._crop)
+        return self._normalize(_each_frame(crop, example))
 
     def evaluate(self, example: dict[str, jax.Array]) -> jax.Array:
-        """The central crop of one example, float32 [S, S, C]."""
-        return self._normalize(_center(example, self.shape, self.evaluation))
+        """The central crop of one example, float32 [S, S, C], or [T, S, S, C]."""
+        return self._normalize(_each_frame(lambda picture: _center(picture, self.shape, self.evaluation), example))
 
     def displayable(self, images: jax.Array) -> jax.Array:
         """Views [..., S, S, C] with the normalisation undone, in 0..1."""
@@ -369,17 +375,24 @@ class AffineView:
         return self._normalize(pixels)
 
 
+def _each_frame(function, example):
+    """`function` of an example that is a picture; of a clip, of each frame, with all else as the clip has it."""
+    if example["image"].ndim == 3:
+        return function(example)
+    return jax.vmap(lambda frame: function(example | {"image": frame}))(example["image"])
+
+
 def _crop(key, example, shape, interpolation, flip, scale, ratio):
     image, size = to_float(example["image"]), example.get("size")
     box = draw_crop(key, original_size(image, size), scale=scale, ratio=ratio)
     box = on_canvas(box, image, size)
-    return crop_and_resize(image, box, out_size=shape[0], interpolation=interpolation, flip=flip)
+    return crop_and_resize(image, box, out_size=shape[-2], interpolation=interpolation, flip=flip)
 
 
 def _center(example, shape, evaluation):
     image, size = to_float(example["image"]), example.get("size")
     box = on_canvas(center_box(original_size(image, size), evaluation.crop), image, size)
-    return crop_and_resize(image, box, out_size=shape[0], interpolation=evaluation.interpolation)
+    return crop_and_resize(image, box, out_size=shape[-2], interpolation=evaluation.interpolation)
 
 
 def _whole(example, shape):
@@ -391,19 +404,21 @@ def _whole(example, shape):
     return crop_and_resize(image, box, out_size=shape[0], interpolation="bilinear")
 
 
-def _view_shape(spec, out_size):
+def _view_shape(spec, out_size, clips=False):
     if "image" not in spec.shapes:
         raise ValueError("these are views of pictures, and the data has none; set config.data.modality to 'image'")
-    height, _, channels = spec.shapes["image"]
+    *time, height, _, channels = spec.shapes["image"]
+    if time and not clips:
+        raise ValueError("these are views of pictures, and the data are clips; set config.views.name to 'mae'")
     size = height if out_size is None else out_size
     if size < 1:
         raise ValueError(f"out_size {size} is not positive")
-    return (size, size, channels)
+    return (*time, size, size, channels)
 
 
 def _eval_crop(proportion, shape):
     if proportion is None:
-        return 1.0 if shape[0] <= 32 else 0.875
+        return 1.0 if shape[-2] <= 32 else 0.875
     if not 0 < proportion <= 1:
         raise ValueError(f"eval_crop {proportion} is not in (0, 1]")
     return proportion

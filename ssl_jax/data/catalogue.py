@@ -27,6 +27,7 @@ OURS = {
     "digits": "ssl_jax.data.builders.digits",
     "fashion_mnist": "ssl_jax.data.builders.fashion_mnist",
     "kjv": "ssl_jax.data.builders.kjv",
+    "moving_digits": "ssl_jax.data.builders.moving_digits",
     "openmoji": "ssl_jax.data.builders.openmoji",
 }
 """The builders of this package: name -> module."""

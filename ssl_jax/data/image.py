@@ -1,4 +1,4 @@
-"""Pictures with labels, from any TFDS set that has an image."""
+"""Pictures and clips with labels, from any TFDS set that has an image or a video."""
 
 import contextlib
 import dataclasses
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from ssl_jax.data import catalogue, files, pictures, progress, spelling
+from ssl_jax.data import catalogue, files, order, pictures, progress, spelling
 from ssl_jax.data.records import Records
 from ssl_jax.data.spec import Spec
 from ssl_jax.data.spelling import Spelling
@@ -21,15 +21,16 @@ _CACHE_LIMIT = 4 * 2**30  # bytes of decoded pictures that 'auto' still caches
 _CACHE_FORMAT = 1  # raise when what is written changes
 _LARGE = 160 * 160  # pixels from which a second thread gains more than it loses (measured: 128 no, 224 yes)
 _CHUNK = 1024  # records decoded at a time while a cache is built
+_START = 0  # what is drawn from a key
 
 
 class ImageData:
-    """Pictures and labels of a TFDS set.
+    """Pictures and labels of a TFDS set, or clips and labels.
 
-    Examples are dicts: `image` uint8 [height, width, channels], `label` int32 (-1 where the set has no labels); where
-    pictures of different shapes were put on one canvas, `size` int32 [2], the original height and width; and, with
-    `text_keys`, `tokens` int32 [texts, text_length], what is said of the picture: [CLS] words [SEP] [PAD]... An empty
-    text has no words.
+    Examples are dicts: `image` uint8 [height, width, channels], or of clips [frames, height, width, channels], `label`
+    int32 (-1 where the set has no labels); where pictures of different shapes were put on one canvas, `size` int32 [2],
+    the original height and width; and, with `text_keys`, `tokens` int32 [texts, text_length], what is said of the
+    picture: [CLS] words [SEP] [PAD]... An empty text has no words.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class ImageData:
         eval_train_split: str | None = None,
         eval_split: str = "test",
         image_key: str = "image",
+        frames: int | None = None,
+        stride: int = 1,
         label_key: str | None = "label",
         text_keys: tuple[str, ...] = (),
         text_length: int = 16,
@@ -59,7 +62,10 @@ class ImageData:
           train_split: split for training.
           eval_train_split: labelled split that evaluations learn from; None: the same as for training.
           eval_split: split that evaluations are tested on.
-          image_key: feature that holds the picture.
+          image_key: feature that holds the picture, or the video.
+          frames: of a clip, which is cut out of its video at a random place, or for evaluations from the middle; a
+            shorter video ends with its last frame repeated. None: whole videos, where all have as many frames.
+          stride: with `frames`, every so many-th frame of the video is taken.
           label_key: feature that holds the class; None: there are no labels.
           text_keys: features that hold what is said of the picture, as in several languages; (): none is read.
           text_length: tokens of a text, [CLS] and [SEP] included.
@@ -67,7 +73,8 @@ class ImageData:
             200,000 pictures at most, spread evenly.
           image_size: side in pixels of the square canvas all pictures are resized to; None leaves them as they are,
             where all have one shape.
-          cache: whether to decode the set once, to a memory-mapped file: 'auto' does when it takes at most 4 GiB.
+          cache: whether to decode the set once, to a memory-mapped file: 'auto' does when it takes at most 4 GiB; clips
+            that are cut out of videos are never cached.
           workers: processes that read and decode batches; 0: threads of this process.
           prefetch: batches made in advance (by each worker).
           mock: number of made-up examples a split, for trying a configuration without its data; 0: the real ones.
@@ -77,6 +84,7 @@ class ImageData:
             raise ValueError(f"cache {cache!r} is not 'auto', 'always' or 'never'")
         if image_size is not None and image_size < 1:
             raise ValueError(f"image_size {image_size} is not positive")
+        _check_frames(frames, stride, cache)
         spelling.check(text_length=text_length, vocab_size=vocab_size)
         if len(set(text_keys)) < len(text_keys):
             raise ValueError(f"text_keys {tuple(text_keys)} names a feature twice")
@@ -84,6 +92,7 @@ class ImageData:
         self.name, self.data_dir = name, data_dir
         self.splits = (train_split, eval_train_split or train_split, eval_split)
         self.image_key, self.label_key, self.image_size = image_key, label_key, image_size
+        self.frames, self.stride = frames, stride
         self.cache, self.workers, self.prefetch, self.mock = cache, workers, prefetch, mock
 
     @functools.cached_property
@@ -94,7 +103,7 @@ class ImageData:
           UserError: the set does not exist or is not prepared, has no such features, or pictures of different shapes.
         """
         shape = self._image_shape()
-        sized = None in self._feature(self.image_key).shape[:2]
+        sized = None in self._feature(self.image_key).shape[-3:-1]
         classes = 0 if self.label_key is None else self._feature(self.label_key).num_classes
         names = () if not classes else tuple(self._feature(self.label_key).names)
         shapes = {"image": shape, "label": ()} | ({"size": (2,)} if sized else {})
@@ -136,10 +145,11 @@ class ImageData:
 
     def _open(self, split: str) -> "ImageSource | CachedImages":
         texts = (self.text_keys, self.spelling if self.text_keys else None)
-        source = ImageSource(self._records(split), self.image_key, self.label_key, self.image_size, self.spec, *texts)
+        keys = (self.image_key, self.label_key, self.image_size, self.spec, *texts)
+        source = ImageSource(self._records(split), *keys, stride=None if self.frames is None else self.stride)
         size = len(source) * int(np.prod(self.spec.shapes["image"]))
         wanted = size <= _CACHE_LIMIT and not self.mock if self.cache == "auto" else self.cache == "always"
-        return cached(source, self._cache_dir) if wanted else source
+        return cached(source, self._cache_dir) if wanted and not source.draws else source
 
     def _records(self, split: str) -> Records:
         keys = (self.image_key,) if self.label_key is None else (self.image_key, self.label_key)
@@ -156,17 +166,41 @@ class ImageData:
             spelling.check_feature(info, key, f"text_keys[{number}]")
         return info
 
-    def _image_shape(self) -> tuple[int, int, int]:
-        height, width, channels = self._feature(self.image_key).shape
-        channels = channels or 3
+    def _image_shape(self) -> tuple[int, ...]:
+        *length, height, width, channels = self._feature(self.image_key).shape
+        time, channels = self._time(*length), channels or 3
         if self.image_size is not None:
-            return self.image_size, self.image_size, channels
+            return *time, self.image_size, self.image_size, channels
         if height is None or width is None:
             raise UserError(
                 f"config.data.image_size: the pictures of {self.name!r} differ in shape; set the side in pixels of"
                 " the canvas to decode them to, e.g. 256."
             )
-        return height, width, channels
+        return *time, height, width, channels
+
+    def _time(self, *length: int | None) -> tuple[int, ...]:
+        """The frames of a clip, of videos of that length, None where it differs; () of pictures, which have none."""
+        what = f"feature {self.image_key!r} of {self.name!r}"
+        if not length:
+            if self.frames is not None:
+                raise UserError(f"config.data.frames: {what} is a picture, and has no frames; set None.")
+            return ()
+        if self.frames is None and length[0] is None:
+            raise UserError(f"config.data.frames: videos differ in length in {what}; set how many to take, e.g. 16.")
+        span = 1 if self.frames is None else (self.frames - 1) * self.stride + 1
+        if length[0] is not None and span > length[0]:
+            taken = f"{self.frames} frames, each {self.stride} after the last, take {span}"
+            raise UserError(f"config.data.frames: {taken}, and {what} has {length[0]}; lower frames or stride.")
+        return (length[0] if self.frames is None else self.frames,)
+
+
+def _check_frames(frames: int | None, stride: int, cache: str) -> None:
+    if frames is not None and frames < 1:
+        raise ValueError(f"frames {frames} is below 1")
+    if stride < 1 or (frames is None and stride > 1):
+        raise ValueError(f"stride {stride} must be at least 1, and 1 without frames")
+    if frames is not None and cache == "always":
+        raise ValueError("cache 'always' cannot be where frames are cut out of videos: set 'auto' or 'never'")
 
 
 def check_feeding(*, workers: int, prefetch: int, mock: int) -> None:
@@ -183,9 +217,9 @@ def _check_features(info: Records, image_key: str, label_key: str | None) -> Non
     import tensorflow_datasets as tfds
 
     image = info.feature(image_key, "image_key")
-    if len(image.shape) != 3 or image.np_dtype != np.uint8:
+    if len(image.shape) not in (3, 4) or image.np_dtype != np.uint8:
         raise UserError(
-            f"config.data.image_key: feature {image_key!r} of {info.name!r} is not a picture, but {image!r}."
+            f"config.data.image_key: feature {image_key!r} of {info.name!r} is not a picture or a video, but {image!r}."
         )
     if label_key is not None and not isinstance(info.feature(label_key, "label_key"), tfds.features.ClassLabel):
         raise UserError(
@@ -195,7 +229,18 @@ def _check_features(info: Records, image_key: str, label_key: str | None) -> Non
 
 @dataclasses.dataclass(frozen=True)
 class ImageSource:
-    """Pictures of one split, decoded as they are read."""
+    """Pictures or clips of one split, decoded as they are read.
+
+    Attributes:
+      records: what is read.
+      image_key: feature that holds the picture or the video.
+      label_key: feature that holds the class, if any.
+      image_size: side of the canvas; None: as they come.
+      spec: of the examples.
+      text_keys: features that hold texts.
+      spelling: of the texts, if there are any.
+      stride: every so many-th frame of a video makes a clip; None: nothing is cut out.
+    """
 
     records: Records
     image_key: str
@@ -204,30 +249,38 @@ class ImageSource:
     spec: Spec
     text_keys: tuple[str, ...] = ()
     spelling: Spelling | None = None
-    draws: ClassVar[bool] = False
+    stride: int | None = None
 
     def __len__(self) -> int:
         return len(self.records)
 
     @property
+    def draws(self) -> bool:
+        """Whether clips are cut out of videos."""
+        return self.stride is not None
+
+    @property
     def threads(self) -> int:
         """2 for large pictures, most of whose decoding is done without Python's lock; small ones would fight for it."""
-        height, width, _ = self.spec.shapes["image"]
-        return 2 if height * width >= _LARGE else 1
+        return 2 if np.prod(self.spec.shapes["image"][:-1]) >= _LARGE else 1
 
     def read(self, indices: np.ndarray, keys: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """The examples at `indices` (int64 [n]) as arrays with leading axis n; `keys` is not used: nothing is drawn.
+        """The examples at `indices` (int64 [n]) as arrays with leading axis n.
+
+        Args:
+          indices: which of them.
+          keys: uint64 [n], decide where a clip begins in its video; None: the middle is taken.
 
         Raises:
           UserError: a file or a picture is damaged.
         """
-        del keys
+        draws = np.full(len(indices), 0.5) if keys is None else order.uniform(keys, _START)
         batch = {"image": np.empty((len(indices), *self.spec.shapes["image"]), np.uint8)}
         batch["label"] = np.full(len(indices), -1, np.int32)
         sizes = np.empty((len(indices), 2), np.int32)
         records = self.records.read(indices)
         for row, record in enumerate(records):
-            batch["image"][row], sizes[row] = self._decode(record[self.image_key], indices[row])
+            batch["image"][row], sizes[row] = self._decode(record[self.image_key], indices[row], draws[row])
             if self.label_key is not None:
                 batch["label"][row] = record[self.label_key]
         if self.text_keys:
@@ -235,9 +288,13 @@ class ImageSource:
             batch["tokens"] = tokens.reshape(len(indices), *self.spec.shapes["tokens"])
         return batch | ({"size": sizes} if "size" in self.spec.shapes else {})
 
-    def _decode(self, value: bytes | np.ndarray, index: int) -> tuple[np.ndarray, tuple[int, int]]:
+    def _decode(self, value: bytes | np.ndarray | list, index: int, draw: float) -> tuple[np.ndarray, tuple[int, int]]:
+        if isinstance(value, list):  # the frames of a `Video`
+            value = np.stack(value)
         if isinstance(value, np.ndarray):
-            return pictures.to_canvas(value, self.image_size), value.shape[:2]
+            if self.stride is not None:
+                value = pictures.cut(value, self.spec.shapes["image"][0], self.stride, draw)
+            return pictures.to_canvas(value, self.image_size), value.shape[-3:-1]
         try:
             channels = self.spec.shapes["image"][-1]
             return pictures.decode(value, channels=channels, image_size=self.image_size)
@@ -250,7 +307,7 @@ class ImageSource:
 
 @dataclasses.dataclass(frozen=True)
 class CachedImages:
-    """Pictures of one split, decoded once into `folder` and memory-mapped from there."""
+    """Pictures or clips of one split, decoded once into `folder` and memory-mapped from there."""
 
     folder: Path
     spec: Spec

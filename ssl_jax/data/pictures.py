@@ -1,4 +1,4 @@
-"""Encoded pictures to uint8 arrays of one shape."""
+"""Encoded pictures, and videos, to uint8 arrays of one shape."""
 
 import io
 
@@ -37,9 +37,28 @@ def decode(encoded: bytes, *, channels: int, image_size: int | None) -> tuple[np
 
 
 def to_canvas(image: np.ndarray, image_size: int | None) -> np.ndarray:
-    """A decoded picture (uint8 [height, width, channels]) on the square canvas, if one is asked for."""
-    if image_size is None or image.shape[:2] == (image_size, image_size):
+    """A picture, uint8 [height, width, channels], or each of a clip, on the square canvas, if one is asked for."""
+    if image_size is None or image.shape[-3:-1] == (image_size, image_size):
         return image
+    if image.ndim == 4:
+        return np.stack([to_canvas(frame, image_size) for frame in image])
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     resized = picture.resize((image_size, image_size), Image.Resampling.BICUBIC)
     return np.asarray(resized, np.uint8).reshape(image_size, image_size, image.shape[-1])
+
+
+def cut(video: np.ndarray, frames: int, stride: int, draw: float) -> np.ndarray:
+    """A clip of a video.
+
+    Args:
+      video: [length, height, width, channels].
+      frames: of the clip.
+      stride: frames of the video from one of the clip to the next.
+      draw: in [0, 1), where the clip begins, of all places where it fits; 0.5 is in the middle.
+
+    Returns:
+      [frames, height, width, channels]; where the video is too short its last frame is repeated, as in V-JEPA's code.
+    """
+    length, span = len(video), (frames - 1) * stride + 1
+    start = int(draw * (max(0, length - span) + 1))
+    return video[np.minimum(start + stride * np.arange(frames), length - 1)]

@@ -79,8 +79,8 @@ def raw_features(
     """What there is without any network: pixels, word counts, cepstra of sound. The baseline called `raw`.
 
     Args:
-      batch: with `image` uint8 [rows, H, W, C], or `waveform` int16 [rows, T] and `length` [rows], or `tokens` int32
-        [rows, length].
+      batch: with `image` uint8 [rows, H, W, C] or, of clips, [rows, T, H, W, C], or `waveform` int16 [rows, T] and
+        `length` [rows], or `tokens` int32 [rows, length].
       max_side: larger images are first averaged down until no side is longer than this (by an integer factor;
         the rows and columns left over at the end are dropped).
       vocab_size: for text, the number of token ids.
@@ -109,6 +109,8 @@ def raw_features(
 
 
 def _pixels(images: np.ndarray, max_side: int) -> np.ndarray:
+    if images.ndim == 5:  # clips, of which each frame is averaged down
+        return _pixels(images.reshape(-1, *images.shape[2:]), max_side).reshape(len(images), -1)
     rows, height, width, channels = images.shape
     factor = -(-max(height, width) // max_side)
     height, width = max(height // factor, 1), max(width // factor, 1)

@@ -414,10 +414,10 @@ def _check_fit(name: str, chosen: Callable, backbone: nnx.Module, view: Any, spe
         data_is += "" if given == spec.modality else f", of which config.views give {given!r}"
         raise UserError(f"config.method.name: {name} learns from {_or(reads)}, and {data_is}.")
     if backbone.reads != given:
-        raise UserError(
-            f"config.model.name: a {type(backbone).__name__} reads {backbone.reads}, and config.views give {given}."
-        )
-    check = {"image": _check_pictures, "text": _check_text, "words": _check_text}.get(given)
+        hint = "; a vit with frames reads clips" if given == "clip" else ""
+        reader = f"a {type(backbone).__name__} reads {backbone.reads}"
+        raise UserError(f"config.model.name: {reader}, and config.views give {given}{hint}.")
+    check = {"image": _check_pictures, "clip": _check_pictures, "text": _check_text, "words": _check_text}.get(given)
     if check is not None:
         check(backbone, view, spec)
 
@@ -428,11 +428,13 @@ def _or(names: tuple[str, ...]) -> str:
 
 def _check_pictures(backbone: nnx.Module, view: Any, spec: Any) -> None:
     del spec
-    _check_sizes(backbone, image_size=view.shape[0], image_width=view.shape[1], channels=view.shape[-1])
+    *time, height, width, channels = view.shape
+    _check_sizes(backbone, image_size=height, image_width=width, channels=channels)
+    _check_sizes(backbone, **({"frames": time[0]} if time else {}))
     least = getattr(backbone, "least_height", 0)
-    if view.shape[0] < least:
+    if height < least:
         few = f"config.model needs at least {least}; raise config.data.seconds, or lower config.views.hop"
-        raise UserError(f"config.views give spectrograms of {view.shape[0]} frames, and {few}.")
+        raise UserError(f"config.views give spectrograms of {height} frames, and {few}.")
     small = view.local_shape[0] if getattr(view, "local_crops", 0) else 0
     if small % getattr(backbone, "patch_size", 1):
         cut = f"cannot be cut into patches of config.model.patch_size {backbone.patch_size} pixels"

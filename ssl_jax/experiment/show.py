@@ -58,8 +58,10 @@ def draw_views(experiment: Experiment, target: pathlib.Path) -> None:
 
 
 def _originals(experiment: Experiment, batch: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The pictures of a batch, or the spectrograms of its sounds: [N, H, W, C]."""
-    return batch["image"] if "image" in batch else spectrograms.recorded(batch, experiment.data.spec)
+    """The pictures of a batch, its clips as pictures, or the spectrograms of its sounds: [N, H, W, C]."""
+    if "image" not in batch:
+        return spectrograms.recorded(batch, experiment.data.spec)
+    return batch["image"] if batch["image"].ndim == 4 else report.film(batch["image"])
 
 
 def _pictures(experiment: Experiment, batch: Mapping[str, np.ndarray], key: jax.Array) -> dict[str, jax.Array]:
@@ -69,6 +71,8 @@ def _pictures(experiment: Experiment, batch: Mapping[str, np.ndarray], key: jax.
         return spectrograms.drawn(method.views(batch, key), method.view, experiment.data.spec)
     channels, found = batch["image"].shape[-1], {}
     for name, images in method.views(batch, key).items():
+        if name == "image" and batch["image"].ndim == 5:
+            images = report.film(images)
         if images.ndim in (4, 5) and images.shape[-1] == channels and jnp.issubdtype(images.dtype, jnp.floating):
             images = method.view.displayable(images)
             called = {"image": "view", "local": "small"}.get(name, name)

@@ -129,7 +129,13 @@ ACTIVATIONS = {"exact": "gelu", "tanh": "gelu_pytorch_tanh", "quick": "quick_gel
 
 
 def common_settings(model: ViT) -> dict[str, Any]:
-    """The settings of a ViT under the names that they have in the configurations of all of Hugging Face's."""
+    """The settings of a ViT under the names that they have in the configurations of all of Hugging Face's.
+
+    Raises:
+      UserError: it reads clips.
+    """
+    if model.frames is not None:
+        raise UserError("transformers has no ViT of clips as this one: config.model.frames must be None.")
     return {
         "hidden_size": model.features,
         "num_hidden_layers": model.stack.depth,

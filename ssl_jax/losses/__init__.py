@@ -26,7 +26,7 @@ from ssl_jax.losses.quantizers import (
 )
 from ssl_jax.losses.queue import update_queue
 from ssl_jax.losses.redundancy import barlow_twins, tico, update_covariance, vicreg
-from ssl_jax.losses.regression import average_layers, byol, data2vec, i_jepa, simsiam
+from ssl_jax.losses.regression import average_layers, byol, data2vec, i_jepa, simsiam, v_jepa
 from ssl_jax.losses.sentences import next_sentence, sentence_order
 from ssl_jax.losses.sequences import apc, cpc
 from ssl_jax.losses.sinkhorn import positionwise_sinkhorn, sinkhorn_knopp
@@ -108,6 +108,7 @@ __all__ = [
     "update_center",
     "update_covariance",
     "update_queue",
+    "v_jepa",
     "vicreg",
     "vicregl",
     "visreg",

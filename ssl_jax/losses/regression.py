@@ -209,6 +209,44 @@ def i_jepa(
     return _masked_smooth_l1(predictions, targets, mask, beta, axis_name)
 
 
+def v_jepa(
+    predictions: jax.Array,
+    targets: jax.Array,
+    mask: jax.Array | None = None,
+    *,
+    normalize_targets: bool = True,
+    axis_name: AxisName = None,
+) -> jax.Array:
+    """Absolute distance of predicted patch features of a clip from a target encoder's, the loss of V-JEPA.
+
+    Source: Bardes et al., "Revisiting Feature Prediction for Learning Visual Representations from Video", 2024,
+    section 3.1, equation 1, and the authors' code (`loss_exp` 1), which normalises the targets over their D values by
+    `(x - mean) / sqrt(variance + 1e-5)` and takes the mean over all values. It cuts all clips of a batch to as many
+    predicted patches; here clips may have different numbers, and each patch counts alike. The loss of several masks of
+    a clip is the mean of their losses.
+
+    Args:
+      predictions: the predictor's output, [N, T, D], any float type.
+      targets: the target encoder's output for the same patches, [N, T, D]. No gradient flows into it.
+      mask: 1 (or True) where a patch was hidden and counts, 0 elsewhere, [N, T]; None: all count.
+      normalize_targets: whether the targets are normalised.
+      axis_name: the mapped axis that holds the rest of the batch, if any.
+
+    Returns:
+      The mean over all patches that count in the global batch, a float32 scalar; 0 where none counts.
+
+    Raises:
+      ValueError: the shapes do not fit.
+    """
+    check_same("[N, T, D]", predictions=predictions, targets=targets)
+    mask = jnp.ones(predictions.shape[:2]) if mask is None else mask
+    check_shape("mask", mask, predictions.shape[:2])
+    targets = targets.astype(jnp.float32)
+    targets = _standardized(targets, axis=2) if normalize_targets else targets
+    distance = lambda prediction, target: jnp.mean(jnp.abs(prediction - target), axis=-1)
+    return mean_of_places(distance, (predictions, lax.stop_gradient(targets)), mask > 0, axis_name)
+
+
 def _masked_smooth_l1(predictions, targets, mask, beta, axis_name):
     """The mean over values, then over positions that count."""
     distance = lambda prediction, target: jnp.mean(_smooth_l1(prediction - target, beta), axis=-1)

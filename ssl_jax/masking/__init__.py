@@ -10,6 +10,7 @@ from ssl_jax.masking.span_corruption import corrupted_sizes, span_corruption, sp
 from ssl_jax.masking.spans import random_spans
 from ssl_jax.masking.token_spans import token_spans
 from ssl_jax.masking.tokens import bert_tokens
+from ssl_jax.masking.tubes import block_tubes
 from ssl_jax.masking.units import count_hidden_units, unit_patches
 from ssl_jax.masking.views import BertView, SpanCorruptionView, TokenSpansView, TokensView
 
@@ -31,6 +32,7 @@ __all__ = [
     "TokensView",
     "bert_tokens",
     "block_patches",
+    "block_tubes",
     "corrupted_sizes",
     "count_hidden_units",
     "count_visible",

@@ -73,7 +73,7 @@ def multi_block(
     too_short = lambda drawn: (drawn[1].sum() < least_visible) & (drawn[2] < _ATTEMPTS)
     again = lambda drawn: (*draw(drawn[2]), drawn[2] + 1)
     blocks, context, _ = jax.lax.while_loop(too_short, again, (*draw(0), 1))
-    visible, seen = hidden_first(_some(order_key, context, most_visible), most_visible)
+    visible, seen = hidden_first(some_of(order_key, context, most_visible), most_visible)
     most = most_in_target(grid, target_scale, target_aspect)
     places, counted = jax.vmap(lambda block: hidden_first(block, most))(blocks)
     return Blocks(visible, seen > 0, places, counted > 0)
@@ -83,15 +83,16 @@ def _drawn(key, grid, targets, target_scale, target_aspect, context_scale):
     """Target blocks, bool [K, rows * columns], and the context without them, bool [rows * columns]."""
     scale_key, aspect_key, place_key, context_scale_key, context_key = jax.random.split(key, 5)
     aspect = jax.random.uniform(aspect_key, minval=target_aspect[0], maxval=target_aspect[1])
-    size = _size(scale_key, grid, target_scale, aspect)
-    blocks = jax.vmap(lambda k: _block(k, grid, size))(jax.random.split(place_key, targets))
-    context = _block(context_key, grid, _size(context_scale_key, grid, context_scale, 1.0))
+    largest = (grid[0] - 1, grid[1] - 1)
+    size = draw_size(scale_key, grid, target_scale, aspect, largest)
+    blocks = jax.vmap(lambda k: draw_block(k, grid, size))(jax.random.split(place_key, targets))
+    context = draw_block(context_key, grid, draw_size(context_scale_key, grid, context_scale, 1.0, largest))
     return blocks, context & ~blocks.any(0)
 
 
 def most_in_target(grid: tuple[int, int], scale: Range, aspect: Range) -> int:
     """T: the most patches that a target block can have, for any size and aspect within the ranges."""
-    area, most = int(np.float32(grid[0] * grid[1]) * np.float32(scale[1])), 1  # as `_size` rounds
+    area, most = int(np.float32(grid[0] * grid[1]) * np.float32(scale[1])), 1  # as `draw_size` rounds
     for height in range(1, area + 1):
         flattest = max((height - 0.5) ** 2 / area, aspect[0])  # the least aspect that rounds to this height
         if flattest <= min((height + 0.5) ** 2 / area, aspect[1]):
@@ -100,15 +101,17 @@ def most_in_target(grid: tuple[int, int], scale: Range, aspect: Range) -> int:
     return most
 
 
-def _size(key, grid, scale, aspect):
-    """Rows and columns of a block."""
+def draw_size(
+    key: jax.Array, grid: tuple[int, int], scale: Range, aspect: jax.Array | float, largest: tuple[int, int]
+) -> jax.Array:
+    """Rows and columns of a block, int32 [2], at most `largest`; its area, relative to the grid's, is uniform."""
     share = jax.random.uniform(key, minval=scale[0], maxval=scale[1])
     area = jnp.floor(grid[0] * grid[1] * share)
     sides = jnp.round(jnp.sqrt(jnp.stack([area * aspect, area / aspect])))
-    return jnp.clip(sides, 1, jnp.array(grid) - 1).astype(jnp.int32)
+    return jnp.clip(sides, 1, jnp.array(largest)).astype(jnp.int32)
 
 
-def _block(key, grid, size):
+def draw_block(key: jax.Array, grid: tuple[int, int], size: jax.Array) -> jax.Array:
     """bool [rows * columns] of a block of that size at a place drawn uniformly."""
     # The authors' code never puts a block at the last place; here every place is drawn.
     first = jax.random.randint(key, (2,), 0, jnp.array(grid) - size + 1)
@@ -117,8 +120,8 @@ def _block(key, grid, size):
     return (inside(rows, 0) & inside(columns, 1)).reshape(-1)
 
 
-def _some(key, mask, most):
-    """At most so many of the True ones, drawn uniformly."""
+def some_of(key: jax.Array, mask: jax.Array, most: int) -> jax.Array:
+    """At most so many of the True ones, drawn uniformly: bool [N]."""
     order = jnp.argsort(jnp.where(mask, jax.random.uniform(key, mask.shape), 2.0))
     return mask & jnp.zeros_like(mask).at[order[:most]].set(True)
 

@@ -44,6 +44,7 @@ from ssl_jax.methods.sup_con import SupCon
 from ssl_jax.methods.supervised import Supervised
 from ssl_jax.methods.swav import SwAV
 from ssl_jax.methods.t5 import T5
+from ssl_jax.methods.v_jepa import VJEPA
 from ssl_jax.methods.vicreg import VICReg
 from ssl_jax.methods.wav2vec2 import Wav2Vec2
 from ssl_jax.methods.word2vec import Word2Vec
@@ -93,6 +94,7 @@ METHODS = {
     "supervised": Supervised,
     "swav": SwAV,
     "t5": T5,
+    "v_jepa": VJEPA,
     "vicreg": VICReg,
     "wav2vec2": Wav2Vec2,
     "word2vec": Word2Vec,

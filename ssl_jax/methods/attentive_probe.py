@@ -25,6 +25,7 @@ class AttentiveProbe(nnx.Module):
     normalises the states first and adds the query to what is found.
     """
 
+    reads = ("image", "clip")
     learns_labels = True
     collapse_causes = "the learning rate is too high, or all labels are alike"
 

@@ -9,7 +9,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_any_patches, check_patches, take_patches
+from ssl_jax.models.patches import check_any_patches, check_patches
 from ssl_jax.models.pooling import target_metrics
 from ssl_jax.models.teaching import teacher_of
 
@@ -94,15 +94,10 @@ class IJEPA(nnx.Module):
         """The mean distance of all patches of all target blocks."""
         # 1. The target encoder sees the whole image.
         truths = jax.lax.stop_gradient(self.target_backbone.tokens(views["image"])[1])
-        # 2. The encoder sees the context.
-        visible = take_patches(self.backbone.embed_patches(views["image"]), views["visible"])
-        context = self.backbone.encode(visible, mask=views["seen"], train=train, key=key)
-        # 3. The predictor is told where each block is.
-        predicted = self.predictor(context, *(views[name] for name in ("visible", "seen", "targets", "counted")))
-        # 4. Each block is a row of its own.
-        rows = lambda x: x.reshape(-1, *x.shape[2:])
-        truths = jax.vmap(take_patches, (None, 1), 1)(truths, views["targets"])
-        predicted, truths, counted = rows(predicted), rows(truths), rows(views["counted"])
+        # 2. The encoder sees the context, and the predictor is told where each block is.
+        embedded = self.backbone.embed_patches(views["image"])
+        given = (self.backbone, self.predictor, embedded, truths, views)
+        predicted, truths, counted = heads.predict_blocks(*given, train=train, key=key)
         if self.normalize_targets:
             truths = losses.average_layers([truths], normalize="layer")
         loss = losses.i_jepa(predicted, truths, counted, normalize_targets=False, beta=self.beta)

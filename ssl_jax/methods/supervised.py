@@ -14,6 +14,7 @@ from ssl_jax.models import settings
 class Supervised(nnx.Module):
     """Backbone and linear classifier, and cross entropy with the labels, as in Goyal et al. 2017, arXiv:1706.02677."""
 
+    reads = ("image", "clip")
     learns_labels = True
     collapse_causes = "the learning rate is too high, or all labels are alike"
 

@@ -1,4 +1,4 @@
-"""Images as sequences of patches, and back."""
+"""Images and clips as sequences of patches, and back."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,6 +26,27 @@ def patchify(images: jax.Array, patch_size: int) -> jax.Array:
     rows, columns = height // patch_size, width // patch_size
     patches = images.reshape(batch, rows, patch_size, columns, patch_size, channels)
     return patches.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * columns, -1)
+
+
+def patchify_clips(clips: jax.Array, patch_size: int, tubelet_size: int) -> jax.Array:
+    """Cuts clips into patches that last several frames.
+
+    Args:
+      clips: [B, T, H, W, C], H and W multiples of `patch_size`, T one of `tubelet_size`.
+      patch_size: side of a patch in pixels.
+      tubelet_size: its frames.
+
+    Returns:
+      [B, T/t * H/p * W/p, t * p * p * C]: patches time by time, and there row by row; in each, the order is (frame,
+      row, column, channel).
+    """
+    batch, frames, height, width, channels = clips.shape
+    settings.divisible("clip length", frames, "tubelet_size", tubelet_size)
+    settings.divisible("clip height", height, "patch_size", patch_size)
+    settings.divisible("clip width", width, "patch_size", patch_size)
+    times, rows, columns = frames // tubelet_size, height // patch_size, width // patch_size
+    patches = clips.reshape(batch, times, tubelet_size, rows, patch_size, columns, patch_size, channels)
+    return patches.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(batch, times * rows * columns, -1)
 
 
 def unpatchify(patches: jax.Array, grid: tuple[int, int], channels: int = 3) -> jax.Array:

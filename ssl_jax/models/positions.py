@@ -1,5 +1,7 @@
 """Positions of patches: fixed ones, relative ones, and learned ones for pictures of another size."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,10 +26,41 @@ def sincos2d(
     """
     if width % 4:
         raise ValueError(f"width {width} is not divisible by 4, which positions 'sincos2d' need")
-    axes = [(np.arange(size) + 0.5) * (whole / size) - 0.5 for size, whole in zip(grid, over or grid)]
-    rows, columns = np.meshgrid(*axes, indexing="ij")
-    halves = [_waves(axis.reshape(-1), width // 2, temperature) for axis in (columns, rows)]
+    rows, columns = _places(grid, over)
+    halves = [_waves(axis, width // 2, temperature) for axis in (columns, rows)]
     return np.concatenate(halves, axis=1).astype(np.float32)
+
+
+def sincos3d(
+    grid: tuple[int, int, int], width: int, *, over: tuple[int, int, int] | None = None, temperature: float = 10_000.0
+) -> np.ndarray:
+    """Sines and cosines of a patch's time, row and column in a clip (Bardes et al. 2024, V-JEPA).
+
+    A third of the features each, rounded up to an even number, in this order; what goes beyond `width` is left out, as
+    in the official code (`get_3d_sincos_pos_embed` with `uniform_power`). Each third holds its sines, then its cosines.
+
+    Args:
+      grid: times, rows and columns of patches.
+      width: features.
+      over, temperature: as for `sincos2d`.
+
+    Returns:
+      float32 [times * rows * columns, width], time by time, and there row by row.
+    """
+    third = 2 * math.ceil(width / 6)
+    thirds = [_waves(axis, third, temperature) for axis in _places(grid, over)]
+    return np.concatenate(thirds, axis=1)[:, :width].astype(np.float32)
+
+
+def sincos(grid: tuple[int, ...], width: int, *, over: tuple[int, ...] | None = None) -> np.ndarray:
+    """`sincos2d` of the patches of pictures, `sincos3d` of those of clips."""
+    return (sincos2d if len(grid) == 2 else sincos3d)(grid, width, over=over)
+
+
+def _places(grid: tuple[int, ...], over: tuple[int, ...] | None) -> list[np.ndarray]:
+    """Where each patch lies along each axis of `over`, over which the grid is spread evenly."""
+    axes = [(np.arange(size) + 0.5) * (whole / size) - 0.5 for size, whole in zip(grid, over or grid)]
+    return [places.reshape(-1) for places in np.meshgrid(*axes, indexing="ij")]
 
 
 def _waves(positions: np.ndarray, width: int, temperature: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The vision transformer (Dosovitskiy et al. 2021; Zhai et al. 2022 for the sizes Ti, S and g)."""
 
+import math
 from typing import Literal, NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ from flax import nnx
 from ssl_jax.models import patches, settings
 from ssl_jax.models.initializers import torch_start
 from ssl_jax.models.normalization import layer_norm
-from ssl_jax.models.positions import relative_count, relative_places, resize_positions, sincos2d
+from ssl_jax.models.positions import relative_count, relative_places, resize_positions, sincos
 from ssl_jax.models.transformer import GELU, PreNormBlock, Remat, Stack, dropout
 
 
@@ -34,7 +35,7 @@ SIZES = {
 
 
 class ViT(nnx.Module):
-    """Vision transformer without a classifier.
+    """Vision transformer of pictures, or with `frames` of clips, without a classifier.
 
     Initialised as in MAE (He et al. 2022, appendix A.1 and its code): Xavier uniform for all matrices, the patch
     embedding included, normal with deviation 0.02 for the class token and learned positions, zeros for biases. Or, with
@@ -49,11 +50,13 @@ class ViT(nnx.Module):
       image_size: side of the images in pixels, or their height; a multiple of `patch_size`. Those of another size, as
         small crops are, get positions that are resized to them.
       image_width: their width, where it is another, as that of spectrograms; None: `image_size`.
+      frames: of a clip, a multiple of `tubelet_size`; None: it reads pictures.
+      tubelet_size: frames of a patch of a clip.
       channels: colours a pixel has.
       width, depth, heads, mlp_dim: override what `size` says.
       positions: 'sincos2d' (fixed) or 'learned', added to the patches; or 'relative', a learned bias on the scores of
         each head by how patches lie to each other, shared by all blocks, as in BEiT (Bao et al. 2022): then all patches
-        of pictures of `image_size` must be there, seen or masked.
+        of pictures of `image_size` must be there, seen or masked. Clips have 'sincos3d' (fixed), as in V-JEPA.
       pooling: 'cls' puts a class token in front and returns it; 'mean' has none and averages the patches.
       pre_norm: normalise what goes into the first block too, as in CLIP (Radford et al. 2021, section 2.4).
       gelu: of the MLPs, 'exact', or an approximation: 'tanh', as in SigLIP, or 'quick', as in OpenAI's CLIP.
@@ -74,13 +77,13 @@ class ViT(nnx.Module):
 
     Attributes:
       features: width of what `__call__` returns.
-      grid: (rows, columns) of patches.
-      num_patches: rows * columns.
-      patch_dim: numbers in a patch, patch_size ** 2 * channels.
-      patch_size, heads, mlp_dim, gelu, epsilon, layer_scale, scan, remat, accumulate, dtype: as given.
+      grid: (rows, columns) of patches, or (times, rows, columns).
+      num_patches: rows * columns, or times * rows * columns.
+      patch_dim: numbers in a patch, patch_size ** 2 * channels, and times `tubelet_size` in clips.
+      reads: 'image', or 'clip'.
+      patch_size, frames, tubelet_size, heads, mlp_dim, gelu, epsilon, layer_scale, scan, remat, accumulate, dtype: as
+        given.
     """
-
-    reads = "image"
 
     def __init__(
         self,
@@ -89,12 +92,14 @@ class ViT(nnx.Module):
         patch_size: int = 16,
         image_size: int = 224,
         image_width: int | None = None,
+        frames: int | None = None,
+        tubelet_size: int = 2,
         channels: int = 3,
         width: int | None = None,
         depth: int | None = None,
         heads: int | None = None,
         mlp_dim: int | None = None,
-        positions: Literal["learned", "relative", "sincos2d"] = "sincos2d",
+        positions: Literal["learned", "relative", "sincos2d", "sincos3d"] = "sincos2d",
         pooling: Literal["cls", "mean"] = "cls",
         pre_norm: bool = False,
         gelu: GELU = "exact",
@@ -116,7 +121,8 @@ class ViT(nnx.Module):
         settings.at_least(1, image_size=image_size, image_width=image_width, channels=channels)
         settings.divisible("image_size", image_size, "patch_size", patch_size)
         settings.divisible("image_width", image_width, "patch_size", patch_size)
-        settings.one_of("positions", positions, ("learned", "relative", "sincos2d"))
+        settings.one_of("positions", positions, ("learned", "relative", "sincos2d", "sincos3d"))
+        _check_clips(frames, tubelet_size, positions)
         settings.one_of("pooling", pooling, ("cls", "mean"))
         settings.probability(dropout=dropout, attention_dropout=attention_dropout)
         settings.positive(epsilon=epsilon)
@@ -128,12 +134,14 @@ class ViT(nnx.Module):
         self.features, self.heads, self.mlp_dim = sizes.width, sizes.heads, sizes.mlp_dim
         self.gelu, self.epsilon = gelu, epsilon
         self.patch_size = patch_size
-        self.patch_dim = patch_size**2 * channels
+        self.frames, self.tubelet_size = frames, tubelet_size
+        self.reads = "image" if frames is None else "clip"
+        self.patch_dim = patch_size**2 * channels * (1 if frames is None else tubelet_size)
         self.image_size, self.image_width = image_size, image_width
         self.channels = channels
         self.image_shape = (image_size, image_width, channels)
-        self.grid = (image_size // patch_size, image_width // patch_size)
-        self.num_patches = self.grid[0] * self.grid[1]
+        self.grid = self._grid_of(self.image_shape if frames is None else (frames, *self.image_shape))
+        self.num_patches = math.prod(self.grid)
         self.pooling = pooling
         self.dropout, self.attention_dropout = dropout, attention_dropout
         self.drop_path, self.layer_scale = drop_path, layer_scale
@@ -179,18 +187,25 @@ class ViT(nnx.Module):
             count = relative_count(self.grid, class_token=self.class_token is not None)
             self.relative = nnx.Param(jnp.zeros((count, heads), jnp.float32))
         else:
-            sincos2d(self.grid, self.features)  # so that an impossible width is refused now
+            sincos(self.grid, self.features)  # so that an impossible width is refused now
 
-    def _patch_positions(self, grid: tuple[int, int]) -> jax.Array:
-        """Positions of a picture's patches, [rows * columns, width], to be added to them."""
+    def _grid_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The grid of a picture or clip of such a shape."""
+        *frames, height, width, _ = shape
+        return (*(count // self.tubelet_size for count in frames), height // self.patch_size, width // self.patch_size)
+
+    def _patch_positions(self, grid: tuple[int, ...]) -> jax.Array:
+        """Positions of the patches of a picture or clip, [N, width], to be added to them."""
         if self.positions is None:
-            return jnp.asarray(sincos2d(grid, self.features, over=self.grid))
+            return jnp.asarray(sincos(grid, self.features, over=self.grid))
         table = self.positions[...] if self.class_token is None else self.positions[1:]
         return resize_positions(table, self.grid, grid)
 
     def patchify(self, images: jax.Array) -> jax.Array:
-        """Images [B, H, W, channels] -> [B, N, patch_dim]; see `patches.patchify`."""
-        return patches.patchify(images, self.patch_size)
+        """Images [B, H, W, channels], or clips [B, T, H, W, channels] -> [B, N, patch_dim]; see `patches.patchify`."""
+        if self.frames is None:
+            return patches.patchify(images, self.patch_size)
+        return patches.patchify_clips(images, self.patch_size, self.tubelet_size)
 
     def unpatchify(self, pixels: jax.Array) -> jax.Array:
         """The inverse of `patchify`."""
@@ -202,24 +217,25 @@ class ViT(nnx.Module):
         """Embeds patches and adds their positions; no class token yet.
 
         Args:
-          images: float [B, H, W, channels], H and W multiples of `patch_size`.
+          images: float [B, H, W, channels], H and W multiples of `patch_size`; or clips, [B, T, H, W, channels], T a
+            multiple of `tubelet_size`.
           hidden: bool [B, N], True for patches that `mask_token` stands in for, before positions are added, as in
             BEiT and iBOT; None: nothing is hidden.
           mask_token: [features].
 
         Returns:
-          tokens [B, N, features], patches row by row; N is `num_patches` for images of `image_size`.
+          tokens [B, N, features], patches time by time and row by row; N is `num_patches` for images of `image_size`.
 
         Raises:
           ValueError: the images have other channels, cannot be cut into patches, or are of another size than relative
             positions are.
         """
-        if images.shape[3] != self.channels:
-            raise ValueError(f"images have {images.shape[3]} channels, this ViT was built for {self.channels}")
+        if images.shape[-1] != self.channels:
+            raise ValueError(f"images have {images.shape[-1]} channels, this ViT was built for {self.channels}")
         tokens = self.patch_embedding(self.patchify(images))
         if hidden is not None:
             tokens = jnp.where(hidden[:, :, None], mask_token.astype(tokens.dtype)[None, None, :], tokens)
-        grid = (images.shape[1] // self.patch_size, images.shape[2] // self.patch_size)
+        grid = self._grid_of(images.shape[1:])
         if self.relative is not None:
             self._check_whole(grid, self.grid)
             return tokens
@@ -302,12 +318,23 @@ class ViT(nnx.Module):
         return (None, tokens) if self.class_token is None else (tokens[:, 0], tokens[:, 1:])
 
     def __call__(self, images: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
-        """Images float [B, H, W, channels] -> [B, features]."""
+        """Images float [B, H, W, channels], or clips [B, T, H, W, channels] -> [B, features]."""
         return self.pool(self.encode(self.embed_patches(images), train=train, key=key))
 
     def pool(self, tokens: jax.Array) -> jax.Array:
         """What `encode` gives, [B, n, features], to [B, features]: the class token, or the mean of all patches."""
         return tokens[:, 0] if self.pooling == "cls" else jnp.mean(tokens, axis=1, dtype=jnp.float32).astype(self.dtype)
+
+
+def _check_clips(frames: int | None, tubelet_size: int, positions: str) -> None:
+    """Clips can be cut into patches, and have positions of their own."""
+    if frames is not None:
+        settings.at_least(1, frames=frames)
+        settings.divisible("frames", frames, "tubelet_size", tubelet_size)
+    if (frames is not None) != (positions == "sincos3d"):
+        wanted = "'sincos2d', 'learned' or 'relative'" if frames is None else "'sincos3d'"
+        read = "pictures (frames is None)" if frames is None else f"clips of {frames} frames"
+        raise ValueError(f"positions {positions!r} are not for {read}: set {wanted}")
 
 
 def shrink_branches(stack: Stack) -> None:

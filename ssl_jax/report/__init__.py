@@ -1,7 +1,7 @@
 """What a run looks like, or all runs of a sweep: figures, tables, and one HTML page that holds everything."""
 
 from ssl_jax.report.embedding import embedding_map
-from ssl_jax.report.images import image_grid, nearest_neighbours_images, reconstructions, views
+from ssl_jax.report.images import film, image_grid, nearest_neighbours_images, reconstructions, views
 from ssl_jax.report.machine import environment, record_environment
 from ssl_jax.report.page import write
 from ssl_jax.report.panels import curves
@@ -14,6 +14,7 @@ __all__ = [
     "curves",
     "embedding_map",
     "environment",
+    "film",
     "image_grid",
     "is_sweep",
     "masked_tokens",

@@ -47,6 +47,21 @@ def image_grid(images: np.ndarray, target: Target, *, columns: Sequence[str] = (
             _word(axes, left - 0.08, top + i * (tall + _GAP) + tall / 2, name, INK, align="right")
 
 
+def film(clips: np.ndarray) -> np.ndarray:
+    """Clips as pictures: their frames side by side, in as many rows as make them about as high as wide.
+
+    Args:
+      clips: [..., T, H, W, C], of NumPy or of JAX.
+
+    Returns:
+      [..., rows * H, T / rows * W, C].
+    """
+    *before, frames, height, width, channels = clips.shape
+    rows = max(count for count in range(1, int(frames**0.5) + 1) if frames % count == 0)
+    cells = clips.reshape(*before, rows, frames // rows, height, width, channels)
+    return cells.swapaxes(-4, -3).reshape(*before, rows * height, frames // rows * width, channels)
+
+
 def views(originals: np.ndarray, augmented: Mapping[str, np.ndarray], target: Target) -> None:
     """Each picture beside random views of it, of the sizes that they have for the network: what it will see.
 

@@ -48,6 +48,7 @@ _METHODS = {
     "sup_con": "SupCon",
     "swav": "SwAV",
     "t5": "T5",
+    "v_jepa": "V-JEPA",
     "vicreg": "VICReg",
     "wav2vec2": "wav2vec 2.0",
     "word2vec": "word2vec",

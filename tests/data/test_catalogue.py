@@ -22,7 +22,7 @@ from ssl_jax.errors import RunError, UserError
         (
             "digit",
             "config.data.name: 'digit' does not exist. Did you mean 'digits'"
-            ".*asterisk_sounds, digits, fashion_mnist, kjv, openmoji, or any TFDS name",
+            ".*asterisk_sounds, digits, fashion_mnist, kjv, moving_digits, openmoji, or any TFDS name",
         ),
         ("imagnet2012", "Did you mean 'imagenet2012'"),
         ("zzzzzzz", "'zzzzzzz' does not exist. Valid"),

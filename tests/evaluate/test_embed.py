@@ -58,6 +58,12 @@ def test_large_pictures_are_averaged_down():
     np.testing.assert_allclose(raw[0, :3], images[0, :3, :3].mean(axis=(0, 1)) / 255, rtol=1e-5)
 
 
+def test_clips_are_averaged_down_frame_by_frame():
+    clips = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 4, 1), np.uint8)
+    frames = [raw_features({"image": clips[:, time]}, max_side=2) for time in range(3)]
+    np.testing.assert_array_equal(raw_features({"image": clips}, max_side=2), np.concatenate(frames, axis=1))
+
+
 def test_a_picture_narrower_than_the_factor():
     assert raw_features({"image": np.ones((2, 100, 2, 1), np.uint8)}, max_side=10).shape == (2, 10)
 

@@ -154,6 +154,17 @@ def test_i_jepa_with_a_mask_is_the_authors_with_chosen_patches(n, t, d, record_p
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("n, t, d", [(1, 1, 8), (8, 12, 32), (3, 50, 7)])
+def test_v_jepa_is_the_authors(n, t, d, record_property):
+    z, h, mask = random(n, t, d, seed=0), (5 * random(n, t, d, seed=1) + 3).detach(), torch.ones(n, t, dtype=bool)
+    mask = some(n, t, seed=2) if n > 1 else mask
+    check_loss(
+        record_property, loss="v_jepa", peer="formula of facebookresearch/jepa",
+        ours=lambda z: losses.v_jepa(z, h.numpy(), mask.numpy()),
+        theirs=(z[mask] - F.layer_norm(h, (d,))[mask]).abs().mean(), inputs=(z,),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("n, t, d", [(4, 12, 32), (3, 50, 7)])
 def test_i_jepa_of_squared_errors_is_torchs(n, t, d, record_property):
     z, h, mask = random(n, t, d, seed=0), random(n, t, d, seed=1).detach(), some(n, t, seed=2)

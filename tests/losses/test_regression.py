@@ -96,7 +96,7 @@ def test_places_outside_of_the_mask_do_not_matter(loss, beta):
     np.testing.assert_array_equal(found[1], exact[1])
 
 
-@pytest.mark.parametrize("loss", [losses.data2vec, losses.i_jepa])
+@pytest.mark.parametrize("loss", [losses.data2vec, losses.i_jepa, losses.v_jepa])
 @pytest.mark.parametrize("none", [np.zeros((2, 3)), np.zeros((2, 3), bool)])
 def test_nothing_hidden_is_zero(loss, none):
     value, gradient = jax.value_and_grad(loss)(normal(0, 2, 3, 4), normal(1, 2, 3, 4), jnp.asarray(none))
@@ -154,13 +154,25 @@ def test_i_jepa_without_a_mask_counts_everything():
     assert losses.i_jepa(p, z) == losses.i_jepa(p, z, jnp.ones((2, 3), bool))
 
 
+def test_v_jepa_by_hand():
+    """Normalised, the target is (-1, 1); the differences are 1 and 2."""
+    targets, predictions = jnp.array([[[10.0, 30.0]]]), jnp.array([[[0.0, 3.0]]])
+    np.testing.assert_allclose(losses.v_jepa(predictions, targets), (1 + 2) / 2, rtol=1e-6)
+    np.testing.assert_allclose(losses.v_jepa(predictions, targets, normalize_targets=False), (10 + 27) / 2, rtol=1e-6)
+    p, z, mask = normal(0, 2, 3, 4), normal(1, 2, 3, 4), jnp.array([[1, 0, 1], [0, 0, 1]])
+    apart = np.abs(p - z).mean(-1)
+    expected = (apart[0, 0] + apart[0, 2] + apart[1, 2]) / 3
+    np.testing.assert_allclose(losses.v_jepa(p, z, mask, normalize_targets=False), expected, rtol=1e-6)
+
+
 def test_misfits_are_named():
     ones, mask = jnp.ones((2, 3, 4)), jnp.ones((2, 3))
-    for loss in (losses.data2vec, losses.i_jepa):
+    for loss in (losses.data2vec, losses.i_jepa, losses.v_jepa):
         with pytest.raises(ValueError, match="mask must be"):
             loss(ones, ones, jnp.ones((2, 4)))
         with pytest.raises(ValueError, match="predictions and targets must both be"):
             loss(ones, jnp.ones((2, 3, 5)), mask)
+    for loss in (losses.data2vec, losses.i_jepa):
         with pytest.raises(ValueError, match="beta -1"):
             loss(ones, ones, mask, beta=-1)
     for top in (0, 3):

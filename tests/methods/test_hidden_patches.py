@@ -50,10 +50,15 @@ RISES = dict(momentum_end=1.0, momentum_steps=10)
 
 @pytest.mark.parametrize(
     "name, settings, step, momentum",
-    [("data2vec_vision", {}, 7, 0.99), ("data2vec_vision", RISES, 5, 0.995), ("i_jepa", {}, 25, 0.95)],
+    [
+        ("data2vec_vision", {}, 7, 0.99),
+        ("data2vec_vision", RISES, 5, 0.995),
+        ("i_jepa", {}, 25, 0.95),
+        ("v_jepa", {}, 25, 0.95),
+    ],
 )
 def test_teachers_follow_by_their_schedule(name, settings, step, momentum, data_dir):
-    """tiny has 50 steps: I-JEPA's 0.9 is at 0.95 half way along its line."""
+    """tiny has 50 steps: I-JEPA's 0.9, and V-JEPA's, is at 0.95 half way along its line."""
     method, _ = probe.made(name, data_dir, **settings)
     kernel = lambda network: np.asarray(network.patch_embedding.kernel[...])
     old = kernel(method.target_backbone)

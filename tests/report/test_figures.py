@@ -64,6 +64,16 @@ def test_views_are_drawn_in_their_sizes():
     assert np.isclose(heights[0], 0.45 * 200, atol=4), "half as tall as a view, which is 0.9 inches"
 
 
+@pytest.mark.parametrize("frames, rows", [(8, 2), (9, 3), (7, 1)])
+def test_frames_of_a_clip_lie_side_by_side(frames, rows):
+    clips = np.arange(5 * frames * 2 * 3).reshape(5, frames, 2, 3, 1)
+    sheet, across = report.film(clips), frames // rows
+    assert sheet.shape == (5, rows * 2, across * 3, 1)
+    for time in range(frames):
+        row, column = divmod(time, across)
+        np.testing.assert_array_equal(sheet[:, row * 2 : row * 2 + 2, column * 3 : column * 3 + 3], clips[:, time])
+
+
 def test_reconstructions_have_three_rows():
     stream = io.BytesIO()
     report.reconstructions(random(5, 8, 8, 3), random(5, 8, 8, 3), random(5, 8, 8, 3), stream)

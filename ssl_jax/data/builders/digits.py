@@ -31,17 +31,23 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         del dl_manager  # nothing to download
-        from sklearn import datasets, model_selection
-
-        images, labels = datasets.load_digits(return_X_y=True)
-        train, test = model_selection.train_test_split(
-            np.arange(len(labels)), test_size=_TEST_EXAMPLES, stratify=labels, random_state=0
-        )
-        pixels = np.round(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-        return {"train": _examples(pixels, labels, np.sort(train)), "test": _examples(pixels, labels, np.sort(test))}
+        pixels, labels, splits = pictures()
+        return {name: _examples(pixels, labels, indices) for name, indices in splits.items()}
 
     def _generate_examples(self) -> Iterator:
         raise NotImplementedError("_split_generators hands out the generators themselves")
+
+
+def pictures() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """All digits, uint8 [1797, 8, 8], what they are, int [1797], and split -> the numbers of its pictures."""
+    from sklearn import datasets, model_selection
+
+    images, labels = datasets.load_digits(return_X_y=True)
+    train, test = model_selection.train_test_split(
+        np.arange(len(labels)), test_size=_TEST_EXAMPLES, stratify=labels, random_state=0
+    )
+    pixels = np.round(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return pixels, labels, {"train": np.sort(train), "test": np.sort(test)}
 
 
 def _examples(pixels: np.ndarray, labels: np.ndarray, indices: np.ndarray) -> Iterator[tuple[int, dict]]:

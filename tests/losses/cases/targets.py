@@ -59,6 +59,8 @@ CASES = {
     ),
     "i_jepa": Case(of_pair(losses.i_jepa), TOKENS, **TARGETS),
     "i_jepa_masked": Case(of_pair(losses.i_jepa, normalize_targets=False, beta=0), TOKENS, **MASKED, **TARGETS),
+    "v_jepa": Case(of_pair(losses.v_jepa), TOKENS, **TARGETS),
+    "v_jepa_masked": Case(of_pair(losses.v_jepa, normalize_targets=False), TOKENS, **MASKED, **TARGETS),
     "dino": Case(of_teacher(losses.dino), VIEWS, shared=CENTER, **TEACHER),
     "dino_sinkhorn": Case(
         of_teacher(losses.dino, centering="sinkhorn", reduction="sum", teacher_temperature=0.5), VIEWS, **TEACHER
