@@ -16,7 +16,8 @@ def stood_in_for() -> Iterator[None]:
     """Lets builders describe their features by types of TensorFlow where it is not installed: NumPy's stand in.
 
     `tfds.features.Audio` and `Video` ask for one by its name; of sound it is used only where that is decoded anew each
-    time it is read (`lazy_decode`). Some builders, as that of laion400m, call their numbers `tf.int32`. NumPy alone reads records.
+    time it is read (`lazy_decode`). Some builders, as that of laion400m, call their numbers `tf.int32`. Records are
+    read without either.
     """
     if importlib.util.find_spec("tensorflow") is not None:
         yield

@@ -17,7 +17,8 @@ def test_hidden_fours_are_noise_and_others_are_as_they_were():
     mask = np.repeat(np.asarray(SEEN["mask"]), 4, axis=1)
     frames = np.asarray(SEEN["frames"])[:, : mask.shape[1]]
     plain = np.asarray(jax.vmap(METHOD.view.evaluate)(sounds.batch())["frames"])[:, : mask.shape[1]]
-    np.testing.assert_array_equal(frames[mask == 0], plain[mask == 0])
+    # Two programs, whose sums XLA may order in two ways; noise is 0.1, frames are 1.
+    np.testing.assert_allclose(frames[mask == 0], plain[mask == 0], rtol=1e-6, atol=1e-6)
     assert mask.sum() > 0 and 0.08 < frames[mask > 0].std() < 0.12 and plain[mask > 0].std() > 0.5
 
 
