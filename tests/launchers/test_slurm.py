@@ -220,7 +220,8 @@ def test_refused(cluster, tmp_path, data_dir):
 
 def test_cancelled(cluster, tmp_path, data_dir):
     """While its job waits or runs a run is not submitted again; scancel ends the job for good."""
-    swept = Swept(cluster, tmp_path / "swept", data_dir, {"seed": 0}, {"seed": 1}, {"seed": 2})
+    endless = ({"seed": seed, "steps": 1_000_000} for seed in range(3))  # the first is at work when it is cancelled
+    swept = Swept(cluster, tmp_path / "swept", data_dir, *endless)
     assert "3 of 3 runs submitted" in swept.command("--on.jobs=1")
     first, *waiting = swept.runs
     said = swept.command()
