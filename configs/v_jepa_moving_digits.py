@@ -4,8 +4,8 @@
     python launch.py --config=configs/v_jepa_moving_digits.py:digit        the same run, by the digit
 
 A single frame does not tell the direction (`ssl_jax/data/builders/moving_digits.py`); labels are used by evaluations
-alone. Unlike the paper: a small network on patches of 4 pixels and 2 frames, larger crops, no flips, and a predictor of
-2 blocks.
+alone. Unlike the paper: a small network on patches of 4 pixels and 2 frames, larger crops, no flips, more of a clip is
+seen, and a predictor of 2 blocks.
 """
 
 import ml_collections
@@ -29,7 +29,10 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         name="vit", size="Ti", image_size=24, patch_size=4, frames=8, tubelet_size=2, channels=1, width=96, depth=3,
         heads=3, mlp_dim=384, positions="sincos3d", pooling="mean",
     )  # fmt: skip
-    config.method = dict(name="v_jepa", predictor_width=48, predictor_depth=2, predictor_heads=3, momentum=0.99)
+    config.method = dict(
+        name="v_jepa", context_shares=(0.4, 0.2), predictor_width=48, predictor_depth=2, predictor_heads=3,
+        momentum=0.99,
+    )  # fmt: skip
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
     config.schedule = dict(name="warmup_cosine", warmup_steps=40)
     config.checkpoint = dict(every=200, keep=2)

@@ -86,9 +86,11 @@ def learnt(texts: Records, *, vocab_size: int, length: int, root: Path) -> Spell
       length: tokens of a text.
       root: folder of caches.
     """
+    limit = _MADE_UP if texts.mock else _LEARNT_FROM
     identity = texts.fingerprint() | {"vocab_size": vocab_size, "format": _FORMAT}
+    identity |= {"learnt_from": limit} if len(texts) > limit else {}
     folder = root / f"{files.slug(texts.name)}-tokenizer-{files.key(identity)}"
-    return Spelling(files.build(folder, functools.partial(_learn, texts, vocab_size)) / "tokenizer.json", length)
+    return Spelling(files.build(folder, functools.partial(_learn, texts, vocab_size, limit)) / "tokenizer.json", length)
 
 
 def of_records(records: Sequence[dict], keys: Sequence[str]) -> list[str]:
@@ -96,10 +98,8 @@ def of_records(records: Sequence[dict], keys: Sequence[str]) -> list[str]:
     return [record[key].decode(errors="replace") for record in records for key in keys]
 
 
-def _learn(records: Records, vocab_size: int, folder: Path) -> None:
-    """Trains a tokenizer on all texts and saves it."""
-
-    limit = _MADE_UP if records.mock else _LEARNT_FROM
+def _learn(records: Records, vocab_size: int, limit: int, folder: Path) -> None:
+    """Trains a tokenizer on the texts of at most `limit` records and saves it."""
 
     def texts():
         for some in records.in_parts(_CHUNK, limit=limit):

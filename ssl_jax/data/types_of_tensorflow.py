@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import threading
 import types
 from collections.abc import Iterator
 
@@ -9,6 +10,8 @@ import numpy as np
 
 _NUMBERS = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
 _NUMBERS += ("float16", "float32", "float64")
+_LOCK = threading.Lock()
+_users = 0  # that are inside at the moment, in all threads
 
 
 @contextlib.contextmanager
@@ -27,9 +30,15 @@ def stood_in_for() -> Iterator[None]:
     # TFDS's modules share this object, which imports TensorFlow when it is asked for a name that it has not.
     tensorflow = vars(lazy_imports_utils.tensorflow)
     names = {name: getattr(np, name) for name in _NUMBERS} | {"dtypes": types.SimpleNamespace(as_dtype=np.dtype)}
-    tensorflow.update(names)
+    global _users
+    with _LOCK:
+        _users += 1
+        tensorflow.update(names)
     try:
         yield
     finally:
-        for name in names:
-            del tensorflow[name]
+        with _LOCK:
+            _users -= 1
+            if not _users:
+                for name in names:
+                    del tensorflow[name]

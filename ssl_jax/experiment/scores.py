@@ -330,7 +330,8 @@ def _compiled(experiment: Experiment) -> tuple[Callable, ...]:
 
     def held_out(params: nnx.State, variables: nnx.State, batch: dict, number: int) -> dict[str, jax.Array]:
         method, views, key = _views(experiment, params, variables, batch, number)
-        loss, metrics = method.loss(views, key, train=False)
+        with jax.sharding.use_abstract_mesh(experiment.recipe.mesh.abstract_mesh):  # as in a train step
+            loss, metrics = method.loss(views, key, train=False)
         return {"loss": loss, **metrics}
 
     def compared(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:

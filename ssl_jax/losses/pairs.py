@@ -5,8 +5,8 @@ and differentiated as JAX does it. With one, tiles of it are made one after the 
 pass makes them again, so memory grows with the number of rows, not of pairs. Over a mapped axis the columns then go
 round the devices in a ring (Liu et al. 2023 do the same for attention), so that a device holds its own rows, one other
 device's, and one tile; the gradients of columns go round with them. Under `jax.jit` in the context of a mesh
-(`jax.set_mesh`, as in a train step) the same is done over the mesh's first axis, where it divides rows and columns;
-without that context every device would make all tiles.
+(`jax.set_mesh`, as in a train step) the same is done over the mesh's first axis, where that is of type Auto and divides
+rows and columns; without that context every device makes all tiles, and so it does for `nearest`.
 
 Reverse mode works, and forward mode over it (Hessian-vector products), `jit`, `vmap` and `remat`. Forward mode alone
 and reverse over reverse work without a `block_size` only: JAX has no forward rule for functions with a custom backward
@@ -20,7 +20,7 @@ import numbers
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 
 from ssl_jax.losses.across import AxisName, gather_rows
 from ssl_jax.losses.tiles import NEVER, Plan, Score, Tags, nearest_in_tiles, nought, product, scored, tiled
@@ -165,7 +165,7 @@ def _tiled(plan, rows, columns, row_tags, column_tags):
 def _axis_of_mesh(rows: jax.Array, columns: jax.Array | None) -> str | None:
     """The first axis of the mesh that a function is compiled for, where rows and columns can be split over it."""
     mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or mesh.manual_axes or mesh.axis_sizes[0] == 1:
+    if mesh.empty or mesh.manual_axes or mesh.axis_sizes[0] == 1 or mesh.axis_types[0] != AxisType.Auto:
         return None
     counts = [array.shape[0] for array in (rows, columns) if array is not None]
     return mesh.axis_names[0] if all(count % mesh.axis_sizes[0] == 0 for count in counts) else None

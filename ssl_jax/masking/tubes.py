@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ssl_jax.masking.blocks import hidden_first
 from ssl_jax.masking.multi_block import Blocks, Range, draw_block, draw_size, some_of
@@ -81,6 +82,10 @@ def _check(image, blocks, scale, most_visible, most_hidden, aspect):
         raise ValueError(f"scale {scale} leaves no patch of {image[0]} x {image[1]}")
     if not 0 < aspect[0] <= aspect[1]:
         raise ValueError(f"aspect {tuple(aspect)} is not a range, low before high, above 0")
+    aspects = np.linspace(*aspect, 101)
+    sides = np.round(np.sqrt(int(math.prod(image) * scale) * np.stack([aspects, 1 / aspects])))
+    if (sides >= np.array(image)[:, None]).all(0).any():
+        raise ValueError(f"a block of scale {scale} may hide all of {image[0]} x {image[1]} patches")
     for name, value in (("most_visible", most_visible), ("most_hidden", most_hidden)):
         if not 1 <= value <= math.prod(image):
             raise ValueError(f"{name} {value} is not from 1 to the {math.prod(image)} places of an image")

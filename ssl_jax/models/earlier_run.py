@@ -12,6 +12,8 @@ from typing import Any
 
 from ssl_jax import config as configs
 
+_ROOT = Path(__file__).resolve().parents[2]
+
 
 def is_config(folder: str) -> bool:
     """Whether what stands in the place of a run's folder is a config file, 'FILE.py' or 'FILE.py:VARIANT'."""
@@ -23,15 +25,19 @@ def read_config(setting: str, folder: str, otherwise: str) -> dict[str, Any]:
 
     Args:
       setting: the method's, for what is said.
-      folder: of a run, or a config file.
+      folder: of a run, or a config file, which may lie in the project's folder where it does not lie here.
       otherwise: what to do where there is none.
 
     Raises:
-      ValueError: there is no run.
-      UserError: there is no such config file, or it fails.
+      ValueError: there is no run, or no such config file.
+      UserError: the config file fails.
     """
     if is_config(folder):
-        return configs.plain(configs.load(folder))
+        file, *variant = folder.split(":")
+        path = next((path for path in (Path(file).expanduser(), _ROOT / file) if path.exists()), None)
+        if path is None:
+            raise ValueError(f"{setting} {folder!r} is no config file that exists: {otherwise}")
+        return configs.plain(configs.load(":".join([str(path), *variant])))
     path = Path(folder).expanduser() / "config.json"
     if not path.exists():
         raise ValueError(f"{setting} {folder!r} is no folder of a run, it has no config.json: {otherwise}")

@@ -30,3 +30,16 @@ def test_a_builder_may_call_its_numbers_by_names_of_tensorflow(tmp_path: Path):
     features = catalogue.find("laion400m/images", str(tmp_path)).info.features
     assert features["original_width"].np_dtype == np.int32 and features["similarity"].np_dtype == np.float64
     assert isinstance(features["caption"], tfds.features.Text) and features["image"].shape == (None, None, 3)
+
+
+@without
+def test_the_first_of_two_that_leaves_takes_nothing_from_the_other():
+    """Two threads may open a set at the same time."""
+    first, second = types_of_tensorflow.stood_in_for(), types_of_tensorflow.stood_in_for()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    tfds.features.Audio(sample_rate=16000)
+    second.__exit__(None, None, None)
+    with pytest.raises(ImportError):
+        tfds.features.Audio(sample_rate=16000)

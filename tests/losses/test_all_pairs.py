@@ -179,8 +179,10 @@ def test_blocks_are_split_over_the_mesh_of_a_train_step(rows_sum, eight_devices)
     assert "collective-permute" in program.as_text() and "all-gather" not in program.as_text()
 
 
-def test_blocks_stay_whole_where_the_mesh_does_not_divide_them(eight_devices):
-    mesh = Mesh(np.array(eight_devices), ("data",), axis_types=(AxisType.Auto,))
+@pytest.mark.parametrize("kind, rows", [(AxisType.Auto, 12), (AxisType.Explicit, 16)])
+def test_blocks_stay_whole_where_the_mesh_does_not_suit_them(kind, rows, eight_devices):
+    """It does not divide the rows, or its axis is of another type."""
+    mesh = Mesh(np.array(eight_devices), ("data",), axis_types=(kind,))
     with jax.set_mesh(mesh):
-        found = jax.jit(lambda x, y: of_both(x, y, (), block_size=2))(X[:12], Y[:12])
-    np.testing.assert_allclose(found, of_both(X[:12], Y[:12], ()), rtol=1e-5)
+        found = jax.jit(lambda x, y: of_both(x, y, (), block_size=2))(X[:rows], Y[:rows])
+    np.testing.assert_allclose(found, of_both(X[:rows], Y[:rows], ()), rtol=1e-5)

@@ -90,9 +90,9 @@ def test_data_network_and_method_that_do_not_fit(name, parts, message, data_dir)
 @pytest.mark.parametrize(
     "settings, message",
     [
-        (dict(blocks=(8,)), "blocks (8,) and block_scales (0.15, 0.7) must be of as many masks"),
+        (dict(blocks=(8,)), "blocks (8,), block_scales (0.15, 0.7) and context_shares (0.23, 0.06) must be of as many"),
         (dict(block_scales=(0.01, 0.7)), "scale 0.01 leaves no patch of 4 x 4"),
-        (dict(context_share=0.0), "context_share 0.0 is not in 0 < context_share <= 1"),
+        (dict(context_shares=(0.2, 0.0)), "context_shares 0.0 is not in 0 < context_shares <= 1"),
         (dict(predicted_share=1.5), "predicted_share 1.5 is not in"),
         (dict(momentum=1.0), "momentum 1.0 is not in"),
         (dict(predictor_heads=5), "predictor_width 12 is not divisible by predictor_heads 5"),
