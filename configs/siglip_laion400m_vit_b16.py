@@ -16,11 +16,12 @@ examples, of SigLiT; none is stated for SigLIP), algorithm 1 (temperature 0.1 an
 attention, pixels in -1 to 1, tanh's GELU: google-research/big_vision, `vit.py` and SigLIP_demo.ipynb. Gradients clipped
 to 1: its `siglip_lit_coco.py`; the paper does not say. The weight decay there is not multiplied by the learning rate
 (`optax.py`), here it is: 1e-4 / 1e-3 is the same.
-Known differences: LAION-400M in the place of WebLI; word pieces, learnt from 200,000 of the captions, in the place of
-C4's pieces; AdamW in the place of their Adafactor, with which they found the same (table 7); the decay is of positions,
-words and the query that pools too, there of matrices of layers alone.
-The scores of all pairs are spread over the devices with the pictures, 128 MiB on each of 32; on few devices,
-`--config.method.block_size=4096` makes them tile by tile.
+Known differences: LAION-400M in the place of WebLI; crops of 90 to 100 %, as OpenCLIP has them, in the place of whole
+pictures resized; word pieces, learnt from 200,000 of the captions, in the place of C4's pieces; AdamW in the place of
+their Adafactor, with which they found the same (table 7); the decay is of positions, words and the query that pools
+too, there of matrices of layers alone.
+Each device compares its pictures with the texts of one device after the other, as in section 3.3, tile by tile
+(`block_size`). Canvas: pictures are decoded to 256 x 256 and crops drawn in the original's geometry.
 """
 
 import ml_collections
@@ -39,11 +40,11 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.log_every = 100
     config.data = dict(
         modality="image", name="laion400m/images", text_keys=("caption",), text_length=16, vocab_size=32_000,
-        label_key=None, train_split="train[10000:]", eval_split="train[:10000]", image_size=224, cache="never",
+        label_key=None, train_split="train[10000:]", eval_split="train[:10000]", image_size=256, cache="never",
         workers=32, prefetch=2, mock=0,
     )  # fmt: skip
     config.views = dict(
-        name="affine", out_size=224, degrees=0.0, translate=0.0, scale=(1.0, 1.0), shear=0.0, noise=0.0,
+        name="mae", out_size=224, crop_scale=(0.9, 1.0), interpolation="bicubic", flip=0.0,
         mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
     )  # fmt: skip
     config.model = dict(
@@ -52,7 +53,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         remat=True, accumulate=2,  # 1024 pairs on a device
     )  # fmt: skip
     config.method = dict(
-        name="siglip", text_width=768, text_depth=12, text_heads=12, temperature=0.1, bias=-10.0, block_size=None
+        name="siglip", text_width=768, text_depth=12, text_heads=12, temperature=0.1, bias=-10.0, block_size=1024
     )
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.1, b1=0.9, b2=0.95, clip_norm=1.0)
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EXAMPLES // config.get_ref("batch_size"))
