@@ -13,6 +13,7 @@ image_classification/augment.py), PIL and torchvision differ:
 - all take the nearest pixel where they resample. What comes in from outside is said by the policy.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -81,11 +82,26 @@ def auto_augment(image: jax.Array, operations: Operations, *, policy: str) -> ja
     Returns:
       float32 [H, W, C] in 0..1, whole pixel values over 255.
     """
+    names = [{name for name, *_ in of_one} for of_one in zip(*POLICIES[policy].pairs)]
+    return apply_operations(image, operations, among=names, fill=POLICIES[policy].fill)
+
+
+def apply_operations(
+    image: jax.Array, operations: Operations, *, among: Sequence[set[str]], fill: float | None
+) -> jax.Array:
+    """Applies operations to the picture, one after the other, after rounding it to whole pixel values.
+
+    Args:
+      image: float32 [H, W, C] in 0..1.
+      operations: as many as there are in `among`.
+      among: of each, see `apply_operation`.
+      fill: see `apply_operation`.
+
+    Returns:
+      float32 [H, W, C] in 0..1, whole pixel values over 255.
+    """
     pixels = jnp.floor(255 * image + 0.5)
-    pairs, fill = POLICIES[policy].pairs, POLICIES[policy].fill
-    for number in range(2):
-        names = {pair[number][0] for pair in pairs}
-        operation, magnitude = operations.operation[number], operations.magnitude[number]
+    for operation, magnitude, names in zip(operations.operation, operations.magnitude, among, strict=True):
         pixels = apply_operation(pixels, operation, magnitude, among=names, fill=fill)
     return pixels * (1 / 255)
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ssl_jax.augment.auto_augment import OPERATIONS, Operations, apply_operation
+from ssl_jax.augment.auto_augment import OPERATIONS, Operations, apply_operations
 
 CHOICES = tuple(name for name in OPERATIONS if name != "nothing")
 """Names of what is drawn from."""
@@ -71,7 +71,4 @@ def rand_augment(image: jax.Array, operations: Operations) -> jax.Array:
     Returns:
       float32 [H, W, C] in 0..1, whole pixel values over 255.
     """
-    pixels = jnp.floor(255 * image + 0.5)
-    for operation, magnitude in zip(operations.operation, operations.magnitude, strict=True):
-        pixels = apply_operation(pixels, operation, magnitude, among=set(CHOICES), fill=_FILL)
-    return pixels * (1 / 255)
+    return apply_operations(image, operations, among=[set(CHOICES)] * 2, fill=_FILL)
