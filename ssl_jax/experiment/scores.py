@@ -330,7 +330,7 @@ def _compiled(experiment: Experiment) -> tuple[Callable, ...]:
 
     def held_out(params: nnx.State, variables: nnx.State, batch: dict, number: int) -> dict[str, jax.Array]:
         method, views, key = _views(experiment, params, variables, batch, number)
-        with jax.sharding.use_abstract_mesh(experiment.recipe.mesh.abstract_mesh):  # as in a train step
+        with meshes.within(experiment.recipe.mesh):
             loss, metrics = method.loss(views, key, train=False)
         return {"loss": loss, **metrics}
 

@@ -123,8 +123,8 @@ def jit_train_step(recipe: Recipe, state: TrainState) -> Callable:
     """
     train_step = make_train_step(recipe.graphdef, recipe.optimizer, recipe.schedule, recipe.seed)
 
-    def step(state, batch):  # losses in blocks split them over this mesh
-        with jax.sharding.use_abstract_mesh(recipe.mesh.abstract_mesh):
+    def step(state, batch):
+        with meshes.within(recipe.mesh):
             return train_step(state, batch)
 
     kept = jax.tree.map(lambda leaf: leaf.sharding, state)  # else XLA might lay out what comes back in its own way

@@ -1,5 +1,6 @@
 """The device mesh (axes `data` and `model`) and where arrays lie on it."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,11 @@ def make_mesh(devices: Sequence[jax.Device] | None = None, *, model: int = 1) ->
     if own % model:
         raise UserError(f"config.sharding.model is {model}, which does not divide the {own} devices of a process.")
     return Mesh(np.array(devices).reshape(-1, model), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+
+
+def within(mesh: Mesh) -> contextlib.AbstractContextManager:
+    """What is traced in this context splits its losses in blocks over the mesh (`losses.pairs`)."""
+    return jax.sharding.use_abstract_mesh(mesh.abstract_mesh)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
