@@ -12,7 +12,7 @@ from flax import nnx
 
 from ssl_jax.models import settings
 from ssl_jax.models.normalization import rms_norm
-from ssl_jax.models.transformer import MLP, attention_weights, drop_path, linear
+from ssl_jax.models.transformer import MLP, attention_weights, drop_path, linear, mixed_values
 
 EPSILON = 1e-5  # of all normalisations
 FASTEST, SLOWEST = 7.0, 7e-4  # turns from one edge of a picture to the other
@@ -104,7 +104,7 @@ class RotaryAttention(nnx.Module):
         queries, keys, values = split(self.query(x)), split(self.key(context)), split(self.value(context))
         width = queries.shape[-1]
         weights = attention_weights(turned(queries, angles(beside.places, width)), turned(keys, angles(there, width)))
-        mixed = jnp.matmul(weights.astype(values.dtype), values).swapaxes(1, 2)
+        mixed = mixed_values(weights.astype(values.dtype), values).swapaxes(1, 2)
         return self.out(mixed.reshape(*x.shape[:2], -1))
 
 

@@ -6,8 +6,8 @@ import importlib.util
 import os
 import sys
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
-_LARGEST = 2**31 - 1
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # of glibc's malloc.h
+_NEVER = -1
 
 
 def keep_freed() -> bool:
@@ -23,7 +23,7 @@ def keep_freed() -> bool:
     if mallopt is None:
         return False
     # One arena, as others than the first give back all that they can.
-    settings = (_TRIM_THRESHOLD, _LARGEST), (_MMAP_THRESHOLD, 2**30), (_ARENA_MAX, 1)
+    settings = (_TRIM_THRESHOLD, _NEVER), (_MMAP_MAX, 0), (_ARENA_MAX, 1)
     return all(mallopt(name, value) for name, value in settings)
 
 

@@ -8,33 +8,35 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
 
-# Of 64 MiB, which are 16,384 pages: what is asked for again and again.
+# What is asked for again and again: 64 MiB are 16,384 pages, and more than a GiB is what glibc would never keep.
+SIZES = {2**26: 10, 3 * 2**29: 2}  # bytes: times
 CODE = """
 import resource
 from ssl_jax.train import memory
 
 print(memory.keep_freed() if {keep} else None)
 pages = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-bytearray(2**26)
+bytearray({size})
 before = pages()
-for _ in range(10):
-    bytearray(2**26)
+for _ in range({times}):
+    bytearray({size})
 print(pages() - before)
 """
 
 
-def answers(*, keep: bool, platforms: str = "cpu") -> list[str]:
+def answers(*, keep: bool, size: int = 2**26, platforms: str = "cpu") -> list[str]:
     # GLIBC's own allocator, whatever the tests run with.
     variables = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-    command = [sys.executable, "-c", CODE.format(keep=keep)]
+    command = [sys.executable, "-c", CODE.format(keep=keep, size=size, times=SIZES[size])]
     environment = variables | {"JAX_PLATFORMS": platforms}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
 
 
-def test_what_is_freed_is_kept_on_cpus():
-    kept, pages = answers(keep=True)
+@pytest.mark.parametrize("size", SIZES)
+def test_what_is_freed_is_kept_on_cpus(size):
+    kept, pages = answers(keep=True, size=size)
     assert kept == "True" and int(pages) < 1000
-    assert int(answers(keep=False)[1]) > 100_000
+    assert int(answers(keep=False, size=size)[1]) > 100_000
 
 
 def test_nothing_is_done_beside_accelerators():

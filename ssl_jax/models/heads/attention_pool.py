@@ -6,7 +6,7 @@ from flax import nnx
 
 from ssl_jax.models import settings
 from ssl_jax.models.normalization import layer_norm
-from ssl_jax.models.transformer import GELU, MLP, attention_weights
+from ssl_jax.models.transformer import GELU, MLP, attention_weights, mixed_values
 
 
 class AttentionPool(nnx.Module):
@@ -52,5 +52,5 @@ class AttentionPool(nnx.Module):
         keys, values = (pairs[:, :, part].swapaxes(1, 2) for part in range(2))
         queries = jnp.broadcast_to(self.query(self.probe[...]), (batch, width)).reshape(batch, self.heads, 1, -1)
         weights = attention_weights(queries, keys).astype(values.dtype)
-        pooled = self.out(jnp.matmul(weights, values).reshape(batch, width))
+        pooled = self.out(mixed_values(weights, values).reshape(batch, width))
         return pooled + self.mlp(self.norm(pooled))
