@@ -11,9 +11,10 @@ regression on the mean over patches of a tenth of the labelled images. Hardware 
 Where the numbers come from: `configs/in1k_vith14_ep300.yaml` of the official code: batch 2048, AdamW, learning rate
 2e-4 to 1e-3 over 40 epochs, then a cosine down to 1e-6, weight decay 0.04 to 0.4, momentum 0.996 to 1, crops of 30 to
 100 % without flips or colours, four target blocks of 15 to 20 %, a context of 85 to 100 %, more than ten patches seen,
-a predictor of 12 blocks, 384 wide. Its heads are as many as the encoder's, weights start normal and smaller the deeper
-they are: `src/helper.py`, `src/models/vision_transformer.py`.
-Known difference: a context has at most half of all patches; there, the number that the batch's smallest context has.
+a predictor of 12 blocks, 384 wide. Its heads are as many as the encoder's, and weights start normal: `src/helper.py`,
+which starts all linear layers again after `src/models/vision_transformer.py` has shrunk those of deep blocks.
+Known differences: a context has at most half of all patches; there, the number that the batch's smallest context has.
+The patch embedding starts uniform, as a convolution of PyTorch, with deviation 0.024; there normal, with 0.02.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 
@@ -38,7 +39,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.views = dict(name="mae", out_size=224, crop_scale=(0.3, 1.0), interpolation="bilinear", flip=0.0)
     config.model = dict(
         name="vit", size="H", patch_size=14, image_size=224, positions="sincos2d", pooling="mean",
-        initializer_range=0.02, depth_scaled=True, dtype="bfloat16", scan=True, depth=None,
+        initializer_range=0.02, dtype="bfloat16", scan=True, depth=None,
         remat=True,  # 128 images fit a device of 80 GB (docs/pods.md)
     )  # fmt: skip
     config.method = dict(

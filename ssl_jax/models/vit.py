@@ -40,9 +40,8 @@ class ViT(nnx.Module):
     Initialised as in MAE (He et al. 2022, appendix A.1 and its code): Xavier uniform for all matrices, the patch
     embedding included, normal with deviation 0.02 for the class token and learned positions, zeros for biases. Or, with
     `initializer_range`, as in timm and DINO: matrices of the blocks are normal, the patch embedding as a convolution of
-    PyTorch. With `depth_scaled` too, as in I-JEPA: the patch embedding is normal as well, and the last matrix of each
-    branch of block l (from 1) is divided by sqrt(2 l). So it is in BEiT and data2vec, whose 0.02 is cut at one
-    deviation: 0.0108 is left.
+    PyTorch. With `depth_scaled` too, as in BEiT and data2vec: the patch embedding is normal as well, the last matrix of
+    each branch of block l (from 1) divided by sqrt(2 l). Their 0.02 is cut at one deviation: 0.0108 is left.
 
     Args:
       size: the letter of the papers; 'g' with patch_size 14 is ViT-g/14.
@@ -164,7 +163,7 @@ class ViT(nnx.Module):
         )
         self.stack = Stack(block, depth=sizes.depth, rngs=rngs, **run)
         if depth_scaled:
-            shrink_branches(self.stack)
+            _shrink_branches(self.stack)
         self.norm = layer_norm(sizes.width, epsilon=epsilon, rngs=rngs)
         self.pre_norm = layer_norm(sizes.width, epsilon=epsilon, rngs=rngs) if pre_norm else nnx.data(None)
 
@@ -337,10 +336,10 @@ def _check_clips(frames: int | None, tubelet_size: int, positions: str) -> None:
         raise ValueError(f"positions {positions!r} are not for {read}: set {wanted}")
 
 
-def shrink_branches(stack: Stack) -> None:
+def _shrink_branches(stack: Stack) -> None:
     """Divides the last matrix of each branch of block l, counted from 1, by sqrt(2 l), in place.
 
-    Source: `fix_init_weight` in the official codes of BEiT and I-JEPA.
+    Source: `fix_init_weight` in the official code of BEiT.
     """
     scales = (2 * jnp.arange(1, stack.depth + 1)) ** -0.5
     if stack.scan:

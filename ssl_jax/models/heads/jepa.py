@@ -11,14 +11,14 @@ from ssl_jax.models.normalization import layer_norm
 from ssl_jax.models.patches import take_patches
 from ssl_jax.models.positions import sincos
 from ssl_jax.models.transformer import PreNormBlock, Remat, Stack
-from ssl_jax.models.vit import shrink_branches
 
 
 class JEPAPredictor(nnx.Module):
     """A narrow transformer that reads a context's patches, and says what an encoder would make of patches elsewhere.
 
-    Fixed sin-cos positions. Matrices and mask token start normal with deviation 0.02, the last matrix of each branch of
-    block l (from 1) divided by sqrt(2 l), as in the official code, which cuts at 100 deviations.
+    Fixed sin-cos positions. Matrices and mask token start normal with deviation 0.02, as in the official codes, which
+    cut at 100 deviations. These also shrink the last matrices of deep blocks, and then start all linear layers again
+    (`src/helper.py`; `app/vjepa/utils.py`), so that nothing of it is left.
 
     Args:
       features: width of the encoder's states, read and predicted.
@@ -58,7 +58,6 @@ class JEPAPredictor(nnx.Module):
             return PreNormBlock(width, heads=heads, mlp_dim=4 * width, kernel_init=start, dtype=dtype, rngs=rngs)
 
         self.stack = Stack(block, depth=depth, scan=scan, remat=remat, accumulate=accumulate, rngs=rngs)
-        shrink_branches(self.stack)
         self.norm = layer_norm(width, epsilon=1e-6, rngs=rngs)
         self.prediction = nnx.Linear(width, features, **make)
 
