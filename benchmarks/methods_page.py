@@ -66,6 +66,8 @@ APART = {
 alarm, were taken with version 1.1.0 of the recordings, whose splits differ in some prompts; all else with 2.0.0.
 HuBERT's seconds are of one core, with BERT's on the other""",
     "kjv": "Text, with one config a method. BERT's seconds are of one core, with HuBERT's on the other",
+    "moving_digits": """Clips of a digit that moves, told by one of eight directions; a single frame does not tell it.
+Raw input is all pixels of a clip""",
 }  # sets of which every method has a config of its own, METHOD_NAME.py
 TASKS = """Tasks are what a method is trained for, on held-out examples; features are those of the table above, of raw
 input too: pixels, word counts of text (in brackets weighted, TF-IDF), means and deviations of MFCC of sound. Values are

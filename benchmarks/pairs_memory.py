@@ -53,6 +53,9 @@ def config_of(method: str, batch: int, block_size: int | None) -> dict:
 
 def one(method: str, batch: int, block_size: int | None, steps: int) -> dict:
     """What a line says, of this process."""
+    from ssl_jax.train.memory import keep_freed
+
+    keep_freed()  # as launch.py does
     before, _, _ = train(method, SMALL, block_size, 1)
     most, losses, seconds = train(method, batch, block_size, steps)
     return {"most": most, "beyond": most - before, "losses": losses, "seconds": seconds}

@@ -8,9 +8,9 @@
       --config.init_from=runs/masked_fashion_mnist_mae
 
 The network is a ViT of three layers, 96 wide, on patches of 4 pixels of pictures that are resized to 32x32, so that all
-masks fit; a batch is 128 pictures, or 32 in four turns. Steps are so many that the train steps of each method multiply
-about as much, 9e12 times, without those of BEiT's tokenizer; MAE's are cheap, as it sees a quarter of the patches.
-`METHODS` has what differs between methods. `fine_tune` trains the whole network on the labels for 400 steps,
+masks fit; a batch is 32 pictures, or 8 in four turns. Steps are so many that the train steps of each method multiply
+about as much, 3e12 times, without those of BEiT's tokenizer; MAE's are cheap, as it sees a quarter of the patches.
+`METHODS` has what differs between methods. `fine_tune` trains the whole network on the labels for 800 steps,
 `attentive` a pooling by attention on the frozen one; without `init_from` both begin with a random network.
 """
 
@@ -22,48 +22,48 @@ _PIXELS = dict(mean=(0.286,), std=(0.353,))  # of the training split
 _MEAN_OF_PATCHES = dict(pooling="mean")
 _COARSE = dict(views=dict(crop_scale=(0.5, 1.0)))
 METHODS = dict(
-    mae=dict(steps=3000, model=_MEAN_OF_PATCHES, method=dict(decoder_width=48, decoder_depth=1, decoder_heads=3)),
-    simmim=dict(steps=1000, model=_MEAN_OF_PATCHES, method=dict(mask_unit=8)),
-    mask_feat=dict(steps=1000, model=_MEAN_OF_PATCHES, method=dict(cell=4), **_COARSE),
+    mae=dict(steps=8000, model=_MEAN_OF_PATCHES, method=dict(decoder_width=48, decoder_depth=1, decoder_heads=3)),
+    simmim=dict(steps=1333, model=_MEAN_OF_PATCHES, method=dict(mask_unit=8)),
+    mask_feat=dict(steps=1333, model=_MEAN_OF_PATCHES, method=dict(cell=4), **_COARSE),
     data2vec_vision=dict(
-        steps=740,
+        steps=987,
         model=dict(pooling="cls", layer_scale=0.1),
         method=dict(top=2, min_block=6, momentum=0.99),
     ),
     i_jepa=dict(
-        steps=780,
+        steps=1040,
         model=_MEAN_OF_PATCHES,
         method=dict(least_visible=8, predictor_width=48, predictor_depth=2, predictor_heads=3, momentum=0.99),
     ),
     # After a run of configs/dvae_fashion_mnist.py, whose tokens it predicts.
     beit=dict(
-        steps=1000,
+        steps=1333,
         model=dict(pooling="cls", layer_scale=0.1),
         method=dict(tokenizer="runs/dvae_fashion_mnist", min_block=6),
     ),
     capi=dict(
-        steps=1150,
+        steps=1533,
         model=dict(name="rotary_vit", registers=4),
         method=dict(clusters=256, predicted_share=0.25, predictor_depth=1, momentum=0.99, momentum_warmup_steps=50),
         optimizer=dict(apart=("clustering",), apart_rate=0.5, apart_decay=0.0),
     ),
-    rotation=dict(steps=1000, batch_size=32, model=_MEAN_OF_PATCHES),
+    rotation=dict(steps=1333, batch_size=8, model=_MEAN_OF_PATCHES),
     jigsaw=dict(
-        steps=1950,
+        steps=2600,
         model=_MEAN_OF_PATCHES,
         method=dict(tiles=4, tile_size=12, orders=24, tile_features=64, hidden=256),
     ),
-    relative_position=dict(steps=3850, model=_MEAN_OF_PATCHES, method=dict(crop_size=12, gap=4, jitter=2, hidden=256)),
+    relative_position=dict(steps=5133, model=_MEAN_OF_PATCHES, method=dict(crop_size=12, gap=4, jitter=2, hidden=256)),
 )
 """By method, what differs from the common settings: leaf -> value, or part -> leaf -> value."""
 ANSWERS = dict(
     fine_tune=dict(
-        steps=400,
+        steps=800,
         views=dict(name="simclr", crop_scale=(0.3, 1.0), jitter=0.0, grayscale=0.0, blur=0.0, **_PIXELS),
         method=dict(name="supervised", label_smoothing=0.1),
         optimizer=dict(layer_decay=0.75),
     ),
-    attentive=dict(steps=400, method=dict(name="attentive_probe", heads=3)),
+    attentive=dict(steps=800, method=dict(name="attentive_probe", heads=3)),
 )
 """By what is asked of a network that a method has trained: what differs from the method's own settings."""
 
@@ -75,7 +75,7 @@ def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
         raise unknown("variant of masked_fashion_mnist", variant, sorted(valid))
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.batch_size = 128
+    config.batch_size = 32
     config.log_every = 20
     config.data = dict(modality="image", name="fashion_mnist", image_size=32)
     config.views = dict(name="mae", **_PIXELS)
@@ -92,15 +92,15 @@ def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
     )
     config.method = dict(name=method)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
-    config.schedule = dict(name="warmup_cosine", warmup_steps=50)
-    config.checkpoint = dict(every=500, keep=2)
-    config.evaluate = dict(every=500, limit=5_000, tasks=("knn_5shot", "knn_full", "linear"))
+    config.schedule = dict(name="warmup_cosine", warmup_steps=100)
+    config.checkpoint = dict(every=1000, keep=2)
+    config.evaluate = dict(every=1000, limit=5_000, tasks=("knn_5shot", "knn_full", "linear"))
     config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
     config.update(METHODS[method])
     if answer:
         del config.method, config.views
         config.method, config.views = dict(), dict(name="mae", **_PIXELS)
         config.evaluate = dict(tasks=())
-        config.batch_size = 128
+        config.batch_size = 32
         config.update(ANSWERS[answer])
     return config

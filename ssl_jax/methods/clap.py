@@ -59,6 +59,7 @@ class CLAP(nnx.Module):
         matching.check_settings(temperature=temperature, block_size=block_size, **sizes)
         self.backbone, self.view, self.block_size, self.pad_id = backbone, view, block_size, spec.pad_id
         sizes = dict(width=text_width, depth=text_depth, heads=text_heads, dropout=text_dropout)
+        self.parts = matching.parts_of(backbone)
         self.text = matching.text_transformer(spec, backbone, **sizes, rngs=rngs)
         self.sound_map = nnx.Linear(backbone.features, joint_width, use_bias=False, rngs=rngs)
         self.text_map = nnx.Linear(text_width, joint_width, use_bias=False, rngs=rngs)
@@ -76,8 +77,8 @@ class CLAP(nnx.Module):
         Where several sounds have one text, any of them is right; the loss takes them for strangers, as in the paper.
         """
         sound_key, text_key = jax.random.split(key)
-        sounds = self.sound_map(self.backbone(views["image"], train=train, key=sound_key))
-        texts = self.project_texts(views["tokens"], train=train, key=text_key)
+        sounds = matching.in_parts(self.project_sounds, views["image"], train=train, key=sound_key)
+        texts = matching.in_parts(self.project_texts, views["tokens"], train=train, key=text_key)
         temperature = jnp.exp(-self.log_scale[...])
         loss = losses.clip(sounds, texts, temperature=temperature, block_size=self.block_size)
         found = {} if train else matching.retrieved("sound", sounds, texts, views["tokens"])
@@ -92,6 +93,10 @@ class CLAP(nnx.Module):
         """Features of texts, int32 [B, S]: [B, text_width]."""
         attend = tokens != self.pad_id
         return self.text(tokens, jnp.zeros_like(tokens), attend, train=train, key=key)[:, 0]
+
+    def project_sounds(self, sounds: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
+        """Sounds, float [B, frames, mels, 1], in the common space: [B, joint_width]."""
+        return self.sound_map(self.backbone(sounds, train=train, key=key))
 
     def project_texts(self, tokens: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
         """Texts, int32 [B, S], in the common space: [B, joint_width]."""

@@ -59,6 +59,7 @@ class CLIP(nnx.Module):
         self.pad_id, self.sep_id = spec.pad_id, spec.sep_id
         sizes = dict(width=text_width, depth=text_depth, heads=text_heads, dropout=text_dropout)
         form = dict(causal=True, norm_first=True, gelu="quick", epsilon=1e-5)
+        self.parts = matching.parts_of(backbone)
         self.text = matching.text_transformer(spec, backbone, **sizes, **form, rngs=rngs)
         self.image_map = nnx.Linear(backbone.features, joint_width, use_bias=False, rngs=rngs)
         self.text_map = nnx.Linear(text_width, joint_width, use_bias=False, rngs=rngs)
@@ -76,8 +77,8 @@ class CLIP(nnx.Module):
         Where several pictures have one text, any of them is right; the loss takes them for strangers, as in the paper.
         """
         image_key, text_key = jax.random.split(key)
-        images = self.image_map(self.backbone(views["image"], train=train, key=image_key))
-        texts = self.project_texts(views["tokens"], train=train, key=text_key)
+        images = matching.in_parts(self.project_images, views["image"], train=train, key=image_key)
+        texts = matching.in_parts(self.project_texts, views["tokens"], train=train, key=text_key)
         temperature = jnp.exp(-self.log_scale[...])
         loss = losses.clip(images, texts, temperature=temperature, block_size=self.block_size)
         found = {} if train else matching.retrieved("image", images, texts, views["tokens"])
@@ -94,6 +95,10 @@ class CLIP(nnx.Module):
         states = self.text(tokens, jnp.zeros_like(tokens), attend, train=train, key=key)
         end = jnp.argmax(tokens == self.sep_id, axis=1)
         return jnp.take_along_axis(states, end[:, None, None], axis=1)[:, 0]
+
+    def project_images(self, images: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
+        """Pictures, float [B, H, W, C], in the common space: [B, joint_width]."""
+        return self.image_map(self.backbone(images, train=train, key=key))
 
     def project_texts(self, tokens: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> jax.Array:
         """Texts, int32 [B, S], in the common space: [B, joint_width]."""

@@ -57,6 +57,7 @@ class SigLIP(nnx.Module):
         self.backbone, self.view, self.block_size, self.sep_id = backbone, view, block_size, spec.sep_id
         sizes = dict(width=text_width, depth=text_depth, heads=text_heads, dropout=text_dropout)
         form = dict(norm_first=True, gelu="tanh", epsilon=1e-6)
+        self.parts = matching.parts_of(backbone)
         self.text = matching.text_transformer(spec, backbone, **sizes, **form, rngs=rngs)
         shape = dict(heads=backbone.heads, mlp_dim=backbone.mlp_dim, gelu=backbone.gelu, epsilon=backbone.epsilon)
         self.pool = heads.AttentionPool(backbone.features, **shape, dtype=backbone.dtype, rngs=rngs)
@@ -75,8 +76,8 @@ class SigLIP(nnx.Module):
         Where several pictures have one text, any of them is right; the loss takes them for strangers, as in the paper.
         """
         image_key, text_key = jax.random.split(key)
-        images = self.look(views["image"], train=train, key=image_key)
-        texts = self.project_texts(views["tokens"], train=train, key=text_key)
+        images = matching.in_parts(self.look, views["image"], train=train, key=image_key)
+        texts = matching.in_parts(self.project_texts, views["tokens"], train=train, key=text_key)
         learnt = dict(temperature=jnp.exp(-self.log_scale[...]), bias=self.bias[...])
         loss = losses.siglip(images, texts, **learnt, block_size=self.block_size)
         found = {} if train else matching.retrieved("image", images, texts, views["tokens"])

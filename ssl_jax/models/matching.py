@@ -1,6 +1,7 @@
 """What the methods that match pictures or sounds with texts have in common."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ from flax import nnx
 
 from ssl_jax import augment
 from ssl_jax.losses.rows import unit_length
-from ssl_jax.models import settings
+from ssl_jax.models import parts, settings
 from ssl_jax.models.text_transformer import TextTransformer
 
 LEAST_TEMPERATURE = 0.01  # Radford et al. 2021, section 2.5: the scale is kept below 100
@@ -52,17 +53,39 @@ def text_transformer(
 
     Args:
       spec: of the data.
-      backbone: the other tower, whose `dtype`, `scan`, `remat` and `accumulate` are those of this one too, if it has
-        them.
+      backbone: the other tower, whose `dtype`, `scan` and `remat` are those of this one too, if it has them.
       width, depth, heads, dropout: of the blocks, whose MLPs are 4 times as wide.
       rngs: source of the parameters.
       form: other settings of a `TextTransformer`.
     """
     words = dict(vocab_size=spec.vocab_size, max_length=spec.shapes["tokens"][-1], segments=0)
     sizes = dict(width=width, depth=depth, heads=heads, mlp_dim=4 * width, dropout=dropout)
-    same = ("dtype", "scan", "remat", "accumulate")
+    same = ("dtype", "scan", "remat")
     form |= {name: getattr(backbone, name) for name in same if hasattr(backbone, name)}
     return TextTransformer(**words, **sizes, initializer_range=width**-0.5, rngs=rngs, **form)
+
+
+def parts_of(backbone: nnx.Module) -> int:
+    """In how many parts both towers run, its `accumulate`: they do so as wholes, and its blocks are not split again."""
+    if not hasattr(backbone, "accumulate"):
+        return 1
+    backbone.stack.accumulate = 1
+    return backbone.accumulate
+
+
+def in_parts(tower: Callable, rows: jax.Array, *, train: bool, key: jax.Array | None) -> jax.Array:
+    """`tower(rows, train=train, key=key)`, embeddings [B, D] of rows [B, ...], in `parts` parts of the batch.
+
+    Args:
+      tower: a bound method, of a module that says how many `parts`.
+      rows, train, key: what it is given.
+    """
+    module = tower.__self__
+    if module.parts == 1:
+        return tower(rows, train=train, key=key)
+    graph, state = nnx.split(module)
+    of_part = lambda rows, key: getattr(nnx.merge(graph, state), tower.__name__)(rows, train=train, key=key)
+    return parts.in_parts(of_part, module.parts, rows, key)
 
 
 def draw_text(key: jax.Array, tokens: jax.Array, sep_id: int) -> jax.Array:

@@ -10,6 +10,7 @@ from flax import nnx
 
 from ssl_jax.models import settings
 from ssl_jax.models.normalization import layer_norm
+from ssl_jax.models.parts import in_parts
 
 Initializer = Callable[..., jax.Array]
 Remat = bool | Literal["elementwise"]
@@ -296,10 +297,8 @@ class Stack(nnx.Module):
         same blocks either way; only the layout of the state differs. A shared block is not stacked.
       remat: compute the inside of a block again in the backward pass instead of keeping it; 'elementwise': keep the
         results of matrix products and compute again only what lies between them.
-      accumulate: run the blocks on so many parts of the batch, one after the other, and add up the gradients of the
-        parts. Only the inside of one part is kept at a time (and computed again in the backward pass), while whatever
-        comes after the blocks sees the whole batch, so that losses over all pairs stay what they are (Gao et al. 2021,
-        GradCache). Each part drops by a key of its own. A batch that does not split, as in evaluations, runs whole.
+      accumulate: run the blocks on so many parts of the batch and add up their gradients (`parts.in_parts`), so that
+        losses over all pairs stay what they are.
       drop_path: stochastic depth of the last block; it grows linearly from 0 at the first.
       drop_path_uniform: it does not grow, all blocks have that rate.
       rngs: stream `params`.
@@ -341,21 +340,18 @@ class Stack(nnx.Module):
 
         Its arrays are [B, ...], or [1, ...], the same for all examples.
         """
-        if self.accumulate == 1 or x.shape[0] % self.accumulate:
+        if self.accumulate == 1:
             return self._whole(_output, x, mask, key)[0]
         graph, state = nnx.split(self)
         arrays, tree = jax.tree.flatten(mask)
         own = [array if len(array) == len(x) else None for array in arrays]
 
-        @jax.checkpoint
-        def of_part(part: tuple) -> jax.Array:
-            x, own, key = part
+        def of_part(rows: tuple, key: jax.Array | None) -> jax.Array:
+            x, own = rows
             mask = [whole if of_rows is None else of_rows for whole, of_rows in zip(arrays, own)]
             return nnx.merge(graph, state)._whole(_output, x, jax.tree.unflatten(tree, mask), key)[0]
 
-        keys = None if key is None else jax.random.split(key, self.accumulate)
-        parts = jax.tree.map(self._in_parts, (x, own))
-        return jnp.moveaxis(jax.lax.map(of_part, (*parts, keys)), 0, 1).reshape(x.shape)
+        return in_parts(of_part, self.accumulate, (x, own), key)
 
     def states(
         self,
@@ -374,10 +370,6 @@ class Stack(nnx.Module):
         """
         settings.one_of("of", of, ("blocks", "branches"))
         return self._whole(_output_twice if of == "blocks" else _branch, x, mask, key)[1]
-
-    def _in_parts(self, x: jax.Array) -> jax.Array:
-        """[B, ...] -> [parts, B / parts, ...]: every so-manieth row, so that each device has a share of each part."""
-        return jnp.moveaxis(x.reshape(-1, self.accumulate, *x.shape[1:]), 1, 0)
 
     def _whole(self, call: Callable, x: jax.Array, mask: jax.Array | None, key: jax.Array | None):
         """The last output, and what `call` keeps of each block, stacked; it gives both of one block."""
