@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-BLOCK, PARTS, SMALL = 512, 16, 64
+BLOCK, PARTS, SMALL = 512, 64, 64
 CELLS = ("method", "form", "GB at most", "of that, of the batch", "first loss", "last loss", "seconds a step")
 
 
