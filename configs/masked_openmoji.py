@@ -19,7 +19,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as th
 _MEAN_OF_PATCHES = dict(pooling="mean")
 _COARSE = dict(views=dict(crop_scale=(0.5, 1.0)))
 METHODS = dict(
-    mae=dict(steps=8000, model=_MEAN_OF_PATCHES, method=dict(decoder_width=48, decoder_depth=1, decoder_heads=3)),
+    mae=dict(steps=4000, model=_MEAN_OF_PATCHES, method=dict(decoder_width=48, decoder_depth=1, decoder_heads=3)),
     simmim=dict(steps=1333, model=_MEAN_OF_PATCHES, method=dict(mask_unit=8)),
     mask_feat=dict(steps=1333, model=_MEAN_OF_PATCHES, method=dict(cell=4), **_COARSE),
     data2vec_vision=dict(
