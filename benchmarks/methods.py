@@ -106,11 +106,27 @@ def answered(spec: str, seed: int, workdir: Path, data_dir: str | None, answer: 
         _run(f"{spec}-{answer}", seed, further, data_dir, *begin)
         return json.loads((further / "results.json").read_text())["pretrained/accuracy"]
 
-    alike = methods_page.digest_of(methods_page.config_of(f"{spec}-{answer}")), seed
+    alike = _alike(f"{spec}-{answer}", seed)
     if alike not in known:
         known[alike] = reached("untrained")
     pretrained = reached("pretrained", f"--config.init_from={workdir}")
     return {f"pretrained/{answer}": pretrained, f"untrained/{answer}": known[alike]}
+
+
+def _alike(spec: str, seed: int) -> tuple[str, int]:
+    """By which untrained networks are known."""
+    return methods_page.digest_of(methods_page.config_of(spec)), seed
+
+
+def known_of(found: dict[str, dict]) -> Known:
+    """What untrained networks reach, of what was found already: those of many methods are the same."""
+    known = {}
+    for key, entry in found.items():
+        table, method, job = key.split("/")
+        for answer in methods_page.answers_of(table) if job.startswith("seed") else ():
+            spec = f"{methods_page.spec_of(table, method)}-{answer}"
+            known[_alike(spec, int(job.removeprefix("seed")))] = entry["results"][f"untrained/{answer}"]
+    return known
 
 
 def earlier(spec: str, data_dir: str | None) -> None:
@@ -179,9 +195,8 @@ def _killed_at(spec: str, run: Callable[[Path], subprocess.Popen], workdir: Path
     return last_step(workdir) if process.returncode else None
 
 
-def jobs(options: argparse.Namespace) -> Iterator[Job]:
-    """(key, function) of everything that was asked for."""
-    known = {}
+def jobs(options: argparse.Namespace, known: Known) -> Iterator[Job]:
+    """(key, function) of everything that was asked for; `known` is added to."""
     for table in options.tables:
         for method in methods_page.methods_of(table):
             if options.methods and method not in options.methods:
@@ -230,7 +245,7 @@ def main() -> None:
     options = _options()
     found = methods_page.read()
     lacks_seconds = lambda key: not options.quick and "results" in found[key] and "seconds" not in found[key]
-    todo = [(key, job) for key, job in jobs(options) if key not in found or lacks_seconds(key)]
+    todo = [(key, job) for key, job in jobs(options, known_of(found)) if key not in found or lacks_seconds(key)]
     beside = lambda key: {"config": methods_page.digest(key), "hardware": methods_page.hardware()}
     work_off("methods", todo, found, methods_page, beside)
 
