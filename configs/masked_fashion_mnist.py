@@ -19,6 +19,7 @@ import ml_collections
 from ssl_jax.errors import unknown
 
 _PIXELS = dict(mean=(0.286,), std=(0.353,))  # of the training split
+_OPTIMIZER = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
 _MEAN_OF_PATCHES = dict(pooling="mean")
 _COARSE = dict(views=dict(crop_scale=(0.5, 1.0)))
 METHODS = dict(
@@ -91,7 +92,7 @@ def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
         mlp_dim=384,
     )
     config.method = dict(name=method)
-    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
+    config.optimizer = dict(_OPTIMIZER)
     config.schedule = dict(name="warmup_cosine", warmup_steps=100)
     config.checkpoint = dict(every=1000, keep=2)
     config.evaluate = dict(every=1000, limit=5_000, tasks=("knn_5shot", "knn_full", "linear"))
@@ -100,6 +101,8 @@ def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
     if answer:
         del config.method, config.views
         config.method, config.views = dict(), dict(name="mae", **_PIXELS)
+        del config.optimizer
+        config.optimizer = dict(_OPTIMIZER)
         config.evaluate = dict(tasks=())
         config.batch_size = 32
         config.update(ANSWERS[answer])

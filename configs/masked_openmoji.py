@@ -16,6 +16,7 @@ import ml_collections
 from ssl_jax.errors import unknown
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as the views of masked methods have them
+_OPTIMIZER = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
 _MEAN_OF_PATCHES = dict(pooling="mean")
 _COARSE = dict(views=dict(crop_scale=(0.5, 1.0)))
 METHODS = dict(
@@ -78,7 +79,7 @@ def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
     config.views = dict(name="mae")
     config.model = dict(name="vit", size="Ti", image_size=32, patch_size=4, width=96, depth=3, heads=3, mlp_dim=384)
     config.method = dict(name=method)
-    config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
+    config.optimizer = dict(_OPTIMIZER)
     config.schedule = dict(name="warmup_cosine", warmup_steps=100)
     config.checkpoint = dict(every=1000, keep=2)
     config.evaluate = dict(every=1000, tasks=("knn_5shot", "knn_full", "linear"))
@@ -87,6 +88,8 @@ def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
     if answer:
         del config.method, config.views
         config.method, config.views = dict(), dict(name="mae")
+        del config.optimizer
+        config.optimizer = dict(_OPTIMIZER)
         config.evaluate = dict(tasks=())
         config.batch_size = 32
         config.update(ANSWERS[answer])

@@ -62,6 +62,14 @@ def test_config_is_valid(spec):
     check(configs.plain(configs.load(spec)))
 
 
+@pytest.mark.parametrize("table", [table for table in methods_page.tables() if methods_page.answers_of(table)])
+def test_networks_are_trained_further_alike_by_whatever_method_they_were_trained(table):
+    for answer in methods_page.answers_of(table):
+        specs = [f"{methods_page.spec_of(table, method)}-{answer}" for method in methods_page.methods_of(table)]
+        found = [configs.without(methods_page.config_of(spec), "model", "expected") for spec in specs]
+        assert len(found) > 1 and all(config == found[0] for config in found)
+
+
 @pytest.mark.parametrize("kind", ["small", "masked"])
 def test_tables_of_a_kind_hold_the_same_methods(kind):
     methods = [set(methods_page.methods_of(table)) for table in methods_page.tables() if table.startswith(kind)]
