@@ -14,7 +14,7 @@ from tests.readme import TEXT, WORDS
 FOUND = methods_page.read()
 MEASURED = sorted({key.split("/")[0] for key in FOUND})
 CASES = [(table, method) for table in MEASURED for method in methods_page.methods_of(table)]
-NOT_YET = {case for case in CASES if not methods_page.runs_of(FOUND, *case)}
+NOT_YET = {case for case in CASES if len(methods_page.runs_of(FOUND, *case)) < 3}
 CASES = [case for case in CASES if case not in NOT_YET]
 FIRST = methods_page.tables()[0]
 PICTURES = [table for table in MEASURED if table not in methods_page.APART]
