@@ -60,9 +60,9 @@ METHODS = dict(
 ANSWERS = dict(
     fine_tune=dict(
         steps=800,
-        views=dict(name="simclr", crop_scale=(0.3, 1.0), jitter=0.0, grayscale=0.0, blur=0.0, **_PIXELS),
+        views=dict(name="simclr", crop_scale=(0.8, 1.0), jitter=0.0, grayscale=0.0, blur=0.0, **_PIXELS),
         method=dict(name="supervised", label_smoothing=0.1),
-        optimizer=dict(layer_decay=0.75),
+        optimizer=dict(learning_rate=3e-3, layer_decay=0.75),
     ),
     attentive=dict(steps=800, method=dict(name="attentive_probe", heads=3)),
 )

@@ -57,9 +57,9 @@ METHODS = dict(
 ANSWERS = dict(
     fine_tune=dict(
         steps=800,
-        views=dict(name="simclr", strength=0.5, blur=0.0, mean=_MEAN, std=_STD),
+        views=dict(name="simclr", crop_scale=(0.8, 1.0), strength=0.1, blur=0.0, mean=_MEAN, std=_STD),
         method=dict(name="supervised", label_smoothing=0.1),
-        optimizer=dict(layer_decay=0.75),
+        optimizer=dict(learning_rate=3e-3, layer_decay=0.75),
     ),
     attentive=dict(steps=800, method=dict(name="attentive_probe", heads=3)),
 )
