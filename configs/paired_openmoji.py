@@ -4,7 +4,7 @@
     python launch.py --config=configs/paired_openmoji.py:siglip
 
 The tower of pictures is a ViT of three layers, 96 wide, on patches of 4 pixels, that of texts has three layers of 96; a
-batch is 256 pictures, each with one of its texts. Classes are Unicode's nine groups, told by their English names.
+batch is 128 pictures, each with one of its texts. Classes are Unicode's nine groups, told by their English names.
 """
 
 import ml_collections
@@ -27,8 +27,8 @@ def get_config(method: str = "clip") -> ml_collections.ConfigDict:
         raise unknown("variant of paired_openmoji", method, sorted(METHODS))
     config = ml_collections.ConfigDict()
     config.seed = 0
-    config.steps = 1500
-    config.batch_size = 256
+    config.steps = 600
+    config.batch_size = 128
     config.log_every = 20
     config.data = dict(
         modality="image",
@@ -53,8 +53,8 @@ def get_config(method: str = "clip") -> ml_collections.ConfigDict:
     config.method = dict(name=method)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.1, b2=0.98)
     config.schedule = dict(name="warmup_cosine", warmup_steps=100)
-    config.checkpoint = dict(every=500, keep=2)
-    config.evaluate = dict(every=500, tasks=("knn_5shot", "knn_full", "linear", "zero_shot", "retrieval"))
+    config.checkpoint = dict(every=300, keep=2)
+    config.evaluate = dict(every=300, tasks=("knn_5shot", "knn_full", "linear", "zero_shot", "retrieval"))
     config.expected = dict(results={}, margins={}, hardware="2 CPU cores")
     config.update(METHODS[method])
     return config
