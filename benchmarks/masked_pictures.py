@@ -56,7 +56,8 @@ highest).
 Forward, backward and an update by AdamW, without views; milliseconds, median of the rounds, of wall time. Of the
 encoder 75 % of the patches are hidden ("ours"), or none are ("seen"), where the decoder and the loss stay the same;
 "theirs" is `ViTMAEForPreTraining` of transformers on PyTorch, as it comes, from our weights and with the same patches
-hidden. Ratios are to ours; theirs is reached with at least {goal}.
+hidden. Ratios are to ours; theirs is reached with at least {goal}, and "seen" was asked to be 2.3 with 5 blocks and 3
+with 12.
 
 | pictures and encoder | rounds | ours | seen | ratio | theirs | ratio | reached |
 |---|---|---|---|---|---|---|---|
@@ -66,7 +67,8 @@ COMPILING = """
 
 Seconds until it is traced and compiled, median of the rounds, where the encoder's and the decoder's blocks are one
 `jax.lax.scan` each (`config.model.scan`) and where they are unrolled: the gradient of the encoder alone, with all
-patches, and our whole step, in which the loss, the update and a scan of the decoder's 4 blocks are compiled too.
+patches, and our whole step, in which the loss, the update and a scan of the decoder's 4 blocks are compiled too. Of 24
+blocks a ratio of 8 was asked.
 
 | what | rounds | scanned | unrolled | ratio |
 |---|---|---|---|---|
