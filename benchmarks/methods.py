@@ -2,13 +2,13 @@
 
     python benchmarks/methods.py [--methods simclr byol] [--tables small_openmoji] [--jobs seeds] [--seeds 3] [--quick]
 
-For each method of `configs/small_*.py`, `configs/masked_*.py` and `configs/paired_*.py`, and each of text and sound
-(`configs/*_kjv.py`, `configs/*_asterisk.py`): one run of `launch.py` a seed on each data set, and of what the table
-trains its network for further (`seeds`); what a run multiplies (`cost`); the largest difference between 1 and 8 devices
-over the first steps (`parallel`); and a run that is killed with SIGKILL and continued, against an undisturbed one
-(`resume`). What was found goes to docs/methods.json, one entry a job, and what is there already of the same config is
-not done again, so the command may be stopped and repeated. docs/methods.md is made of it
-(`benchmarks/methods_page.py`).
+For each method of `configs/small_*.py`, `configs/masked_*.py` and `configs/paired_*.py`, and each of text, sound and
+clips (`configs/*_kjv.py`, `configs/*_asterisk.py`, `configs/*_moving_digits.py`): one run of `launch.py` a seed on each
+data set, and of what the table trains its network for further (`seeds`); what a run multiplies (`cost`); the largest
+difference between 1 and 8 devices over the first steps (`parallel`); and a run that is killed with SIGKILL and
+continued, against an undisturbed one (`resume`). What was found goes to docs/methods.json, one entry a job, and what is
+there already of the same config is not done again, so the command may be stopped and repeated. docs/methods.md is made
+of it (`benchmarks/methods_page.py`).
 """
 
 import argparse

@@ -14,7 +14,8 @@ Where the numbers come from: `configs/in1k_vith14_ep300.yaml` of the official co
 a predictor of 12 blocks, 384 wide. Its heads are as many as the encoder's, and weights start normal: `src/helper.py`,
 which starts all linear layers again after `src/models/vision_transformer.py` has shrunk those of deep blocks.
 Known differences: a context has at most half of all patches; there, the number that the batch's smallest context has.
-The patch embedding starts uniform, as a convolution of PyTorch, with deviation 0.024; there normal, with 0.02.
+The patch embedding starts uniform with its bias, as a convolution of PyTorch, with deviation 0.024; there its matrix is
+normal, with 0.02, and its bias 0.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 

@@ -59,7 +59,7 @@ class CLAP(nnx.Module):
         matching.check_settings(temperature=temperature, block_size=block_size, **sizes)
         self.backbone, self.view, self.block_size, self.pad_id = backbone, view, block_size, spec.pad_id
         sizes = dict(width=text_width, depth=text_depth, heads=text_heads, dropout=text_dropout)
-        self.parts = matching.parts_of(backbone)
+        self.parts = matching.take_parts(backbone)
         self.text = matching.text_transformer(spec, backbone, **sizes, rngs=rngs)
         self.sound_map = nnx.Linear(backbone.features, joint_width, use_bias=False, rngs=rngs)
         self.text_map = nnx.Linear(text_width, joint_width, use_bias=False, rngs=rngs)

@@ -59,7 +59,7 @@ class CLIP(nnx.Module):
         self.pad_id, self.sep_id = spec.pad_id, spec.sep_id
         sizes = dict(width=text_width, depth=text_depth, heads=text_heads, dropout=text_dropout)
         form = dict(causal=True, norm_first=True, gelu="quick", epsilon=1e-5)
-        self.parts = matching.parts_of(backbone)
+        self.parts = matching.take_parts(backbone)
         self.text = matching.text_transformer(spec, backbone, **sizes, **form, rngs=rngs)
         self.image_map = nnx.Linear(backbone.features, joint_width, use_bias=False, rngs=rngs)
         self.text_map = nnx.Linear(text_width, joint_width, use_bias=False, rngs=rngs)

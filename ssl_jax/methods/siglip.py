@@ -57,7 +57,7 @@ class SigLIP(nnx.Module):
         self.backbone, self.view, self.block_size, self.sep_id = backbone, view, block_size, spec.sep_id
         sizes = dict(width=text_width, depth=text_depth, heads=text_heads, dropout=text_dropout)
         form = dict(norm_first=True, gelu="tanh", epsilon=1e-6)
-        self.parts = matching.parts_of(backbone)
+        self.parts = matching.take_parts(backbone)
         self.text = matching.text_transformer(spec, backbone, **sizes, **form, rngs=rngs)
         shape = dict(heads=backbone.heads, mlp_dim=backbone.mlp_dim, gelu=backbone.gelu, epsilon=backbone.epsilon)
         self.pool = heads.AttentionPool(backbone.features, **shape, dtype=backbone.dtype, rngs=rngs)

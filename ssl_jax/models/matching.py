@@ -65,8 +65,8 @@ def text_transformer(
     return TextTransformer(**words, **sizes, initializer_range=width**-0.5, rngs=rngs, **form)
 
 
-def parts_of(backbone: nnx.Module) -> int:
-    """In how many parts both towers run, its `accumulate`: they do so as wholes, and its blocks are not split again."""
+def take_parts(backbone: nnx.Module) -> int:
+    """In how many parts both towers run, as wholes: its `accumulate`, which its blocks are told to forget."""
     if not hasattr(backbone, "accumulate"):
         return 1
     backbone.stack.accumulate = 1

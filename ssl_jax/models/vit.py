@@ -70,7 +70,7 @@ class ViT(nnx.Module):
       scan: run the blocks as one `jax.lax.scan` over stacked parameters: compiles once instead of `depth` times.
       remat: keep only each block's input for the backward pass, or ('elementwise') the matrix products too.
       accumulate: add up the blocks' gradients over so many parts of the batch, to save memory; the loss is that of the
-        whole batch. See `Stack`.
+        whole batch. See `Stack`. CLIP, SigLIP and CLAP run their towers in so many parts instead.
       dtype: of the computation; parameters are float32.
       rngs: stream `params`.
 

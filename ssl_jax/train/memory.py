@@ -14,8 +14,9 @@ def keep_freed() -> bool:
     """Has glibc keep what is freed, where all devices are CPUs; says whether it does. Call before JAX is used.
 
     XLA:CPU asks anew for the buffers of a step at each step. glibc by itself gives them back to the system in between,
-    which clears each page of them again: in steps of BERT (`configs/bert_kjv.py`) 30,000 of 4 KiB. What it keeps is
-    the most that was in use at once. `python benchmarks/allocation.py` has steps with and without.
+    which clears each page of them again: in steps of BERT (`configs/bert_kjv.py`) 30,000 of 4 KiB. What it keeps is at
+    least the most that was in use at once, and more where what is free does not fit. `python benchmarks/allocation.py`
+    has steps with and without.
     """
     if sys.platform != "linux" or _may_have_accelerators():
         return False

@@ -59,6 +59,21 @@ def test_blocks_change_nothing(name, data_dir):
     np.testing.assert_allclose(probe.loss(blocks, views, train=False), probe.loss(whole, views, train=False), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_towers_run_in_parts_as_wholes(name, data_dir):
+    found, sizes = {}, {}
+    for parts in (1, 8):
+        method, views = probe.made(name, data_dir, {"model": {"accumulate": parts}}, text_dropout=0.0)
+        graph, params, rest = nnx.split(method, nnx.Param, ...)
+        loss = lambda params, views: nnx.merge(graph, params, rest).loss(views, jax.random.key(0))[0]  # noqa: B023
+        step = jax.jit(jax.value_and_grad(loss)).lower(params, views).compile()
+        found[parts], sizes[parts] = step(params, views), step.memory_analysis().temp_size_in_bytes
+    assert sizes[8] < sizes[1] / 2
+    np.testing.assert_allclose(found[8][0], found[1][0], rtol=1e-5)
+    for parted, whole in zip(*(jax.tree.leaves(found[parts][1]) for parts in (8, 1)), strict=True):
+        np.testing.assert_allclose(parted, whole, atol=1e-4 * np.abs(whole).max() + 1e-6)
+
+
 def test_clip_reads_up_to_the_end_of_a_text(data_dir):
     method, _ = probe.made("clip", data_dir)
     tokens = np.full((2, 8), method.pad_id, np.int32)

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
 
-# What is asked for again and again: 64 MiB are 16,384 pages, and more than a GiB is what glibc would never keep.
+# What is asked for again and again: 64 MiB are 16,384 pages, and 1.5 GiB are more than it keeps below a threshold.
 SIZES = {2**26: 10, 3 * 2**29: 2}  # bytes: times
 CODE = """
 import resource
