@@ -67,7 +67,7 @@ alarm, were taken with version 1.1.0 of the recordings, whose splits differ in s
 HuBERT's seconds are of one core, with BERT's on the other""",
     "kjv": "Text, with one config a method. BERT's seconds are of one core, with HuBERT's on the other",
     "moving_digits": """Clips of a digit that moves, told by one of eight directions; a single frame does not tell it.
-Raw input is all pixels of a clip""",
+Raw input is all pixels of a clip. The seconds are of one core, with other work beside""",
 }  # sets of which every method has a config of its own, METHOD_NAME.py
 TASKS = """Tasks are what a method is trained for, on held-out examples; features are those of the table above, of raw
 input too: pixels, word counts of text (in brackets weighted, TF-IDF), means and deviations of MFCC of sound. Values are
@@ -275,7 +275,8 @@ def _tasks(table: str, by_name: dict[str, list[dict]]) -> list[str]:
             raw[0] += f" ({_spread(runs[:1], WEIGHTED)})"
         for number, task in enumerate(_tasks_of(table, name, runs) or ("",)):
             beside = [_measured(runs, f"{stage}/{task}") for stage in ("pretrained", "untrained")]
-            simple = sorted(key for key in runs[0]["results"] if task and key.startswith(f"raw/{task}"))
+            raw_of = [key for key in runs[0]["results"] if task and key.startswith(f"raw/{task}")]
+            simple = sorted(key for key in raw_of if not key.endswith("/std"))
             rules = [f"pretrained/{task}_{rule}" for rule in RULES]
             called = {f"raw/{task}": "raw input"}
             told = [f"{called.get(key, report_names.metric(key))} {_measured(runs[:1], key)}" for key in simple]
