@@ -21,7 +21,6 @@ PICTURES = [table for table in MEASURED if table not in methods_page.APART]
 COMPARED = sorted({method for table, method in CASES if table in PICTURES})
 JOINT = [table for table in PICTURES if table.startswith("small")]
 APART = [case for case in CASES if case[0] in methods_page.APART]
-NOT_KILLED_YET = {("moving_digits", "v_jepa")}  # by the benchmark; tests/experiment/test_trajectory.py resumes all
 
 
 def test_page_is_made_of_the_results():
@@ -67,7 +66,7 @@ def test_promises_were_kept(table, method):
     assert {run["verdict"] for run in runs if "verdict" in run} <= {"healthy"}  # of runs since these are kept
 
 
-@pytest.mark.parametrize(("table", "method"), [case for case in APART if case not in NOT_KILLED_YET])
+@pytest.mark.parametrize(("table", "method"), APART)
 def test_methods_with_a_config_of_their_own_resume_exactly(table, method):
     assert FOUND[f"{table}/{method}/resume"]["exact"]
 
