@@ -81,11 +81,8 @@ def in_parts(tower: Callable, rows: jax.Array, *, train: bool, key: jax.Array | 
       rows, train, key: what it is given.
     """
     module = tower.__self__
-    if module.parts == 1:
-        return tower(rows, train=train, key=key)
-    graph, state = nnx.split(module)
-    of_part = lambda rows, key: getattr(nnx.merge(graph, state), tower.__name__)(rows, train=train, key=key)
-    return parts.in_parts(of_part, module.parts, rows, key)
+    call = lambda module, rows, key: getattr(module, tower.__name__)(rows, train=train, key=key)
+    return parts.in_parts(module, call, module.parts, rows, key)
 
 
 def draw_text(key: jax.Array, tokens: jax.Array, sep_id: int) -> jax.Array:
