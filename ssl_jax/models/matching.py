@@ -10,7 +10,7 @@ from flax import nnx
 
 from ssl_jax import augment
 from ssl_jax.losses.rows import unit_length
-from ssl_jax.models import parts, settings
+from ssl_jax.models import accumulate, settings
 from ssl_jax.models.text_transformer import TextTransformer
 
 LEAST_TEMPERATURE = 0.01  # Radford et al. 2021, section 2.5: the scale is kept below 100
@@ -82,7 +82,7 @@ def in_parts(tower: Callable, rows: jax.Array, *, train: bool, key: jax.Array | 
     """
     module = tower.__self__
     call = lambda module, rows, key: getattr(module, tower.__name__)(rows, train=train, key=key)
-    return parts.in_parts(module, call, module.parts, rows, key)
+    return accumulate.in_parts(module, call, module.parts, rows, key)
 
 
 def draw_text(key: jax.Array, tokens: jax.Array, sep_id: int) -> jax.Array:

@@ -9,8 +9,8 @@ import numpy as np
 from flax import nnx
 
 from ssl_jax.models import settings
+from ssl_jax.models.accumulate import in_parts
 from ssl_jax.models.normalization import layer_norm
-from ssl_jax.models.parts import in_parts
 
 Initializer = Callable[..., jax.Array]
 Remat = bool | Literal["elementwise"]
@@ -297,8 +297,8 @@ class Stack(nnx.Module):
         same blocks either way; only the layout of the state differs. A shared block is not stacked.
       remat: compute the inside of a block again in the backward pass instead of keeping it; 'elementwise': keep the
         results of matrix products and compute again only what lies between them.
-      accumulate: run the blocks on so many parts of the batch and add up their gradients (`parts.in_parts`), so that
-        losses over all pairs stay what they are.
+      accumulate: run the blocks on so many parts of the batch and add up their gradients (`accumulate.in_parts`), so
+        that losses over all pairs stay what they are.
       drop_path: stochastic depth of the last block; it grows linearly from 0 at the first.
       drop_path_uniform: it does not grow, all blocks have that rate.
       rngs: stream `params`.
