@@ -13,7 +13,8 @@ Where the numbers come from: `configs/in1k_vith14_ep300.yaml` of the official co
 100 % without flips or colours, four target blocks of 15 to 20 %, a context of 85 to 100 %, more than ten patches seen,
 a predictor of 12 blocks, 384 wide. Its heads are as many as the encoder's, and weights start normal: `src/helper.py`,
 which starts all linear layers again after `src/models/vision_transformer.py` has shrunk those of deep blocks.
-Known differences: a context has at most half of all patches; there, the number that the batch's smallest context has.
+Known differences: a context has at most 27 % of all patches; there, the number that the smallest context of a device's
+batch has, which is as many on average.
 The patch embedding starts uniform with its bias, as a convolution of PyTorch, with deviation 0.024; there its matrix is
 normal, with 0.02, and its bias 0.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
@@ -44,7 +45,13 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         remat=True,  # 128 images fit a device of 80 GB (docs/pods.md)
     )  # fmt: skip
     config.method = dict(
-        name="i_jepa", least_visible=11, predictor_width=384, predictor_depth=12, predictor_heads=16, momentum=0.996
+        name="i_jepa",
+        context_share=0.27,
+        least_visible=11,
+        predictor_width=384,
+        predictor_depth=12,
+        predictor_heads=16,
+        momentum=0.996,
     )
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.04, weight_decay_end=0.4)
     config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=0.2, end_factor=1e-3)

@@ -21,6 +21,7 @@ from ssl_jax.errors import unknown
 _PIXELS = dict(mean=(0.286,), std=(0.353,))  # of the training split
 _OPTIMIZER = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
 _MEAN_OF_PATCHES = dict(pooling="mean")
+_SLOWER = dict(optimizer=dict(learning_rate=3e-4))
 _COARSE = dict(views=dict(crop_scale=(0.5, 1.0)))
 METHODS = dict(
     mae=dict(steps=4000, model=_MEAN_OF_PATCHES, method=dict(decoder_width=48, decoder_depth=1, decoder_heads=3)),
@@ -30,11 +31,20 @@ METHODS = dict(
         steps=987,
         model=dict(pooling="cls", layer_scale=0.1),
         method=dict(top=2, min_block=6, momentum=0.99),
+        **_SLOWER,
     ),
     i_jepa=dict(
         steps=1040,
         model=_MEAN_OF_PATCHES,
-        method=dict(least_visible=8, predictor_width=48, predictor_depth=2, predictor_heads=3, momentum=0.99),
+        method=dict(
+            context_share=0.5,
+            least_visible=8,
+            predictor_width=48,
+            predictor_depth=2,
+            predictor_heads=3,
+            momentum=0.99,
+        ),
+        **_SLOWER,
     ),
     # After a run of configs/dvae_fashion_mnist.py, whose tokens it predicts.
     beit=dict(
@@ -48,11 +58,12 @@ METHODS = dict(
         method=dict(clusters=256, predicted_share=0.25, predictor_depth=1, momentum=0.99, momentum_warmup_steps=50),
         optimizer=dict(apart=("clustering",), apart_rate=0.5, apart_decay=0.0),
     ),
-    rotation=dict(steps=1333, batch_size=8, model=_MEAN_OF_PATCHES),
+    rotation=dict(steps=1333, batch_size=8, model=_MEAN_OF_PATCHES, **_SLOWER),
     jigsaw=dict(
         steps=2600,
         model=_MEAN_OF_PATCHES,
         method=dict(tiles=4, tile_size=12, orders=24, tile_features=64, hidden=256),
+        **_SLOWER,
     ),
     relative_position=dict(steps=5133, model=_MEAN_OF_PATCHES, method=dict(crop_size=12, gap=4, jitter=2, hidden=256)),
 )

@@ -5,7 +5,7 @@
 
 A single frame does not tell the direction (`ssl_jax/data/builders/moving_digits.py`); labels are used by evaluations
 alone. Unlike the paper: a small network on patches of 4 pixels and 2 frames, larger crops, no flips, more of a clip is
-seen, and a predictor of 2 blocks.
+seen and predicted, a predictor of 2 blocks, and a momentum that ends at 1.
 """
 
 import ml_collections
@@ -30,8 +30,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         heads=3, mlp_dim=384, positions="sincos3d", pooling="mean",
     )  # fmt: skip
     config.method = dict(
-        name="v_jepa", context_shares=(0.4, 0.2), predictor_width=48, predictor_depth=2, predictor_heads=3,
-        momentum=0.99,
+        name="v_jepa", context_shares=(0.4, 0.2), predicted_shares=(0.75, 0.75), predictor_width=48, predictor_depth=2,
+        predictor_heads=3, momentum=0.99, momentum_stretch=1.0,
     )  # fmt: skip
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.05)
     config.schedule = dict(name="warmup_cosine", warmup_steps=40)

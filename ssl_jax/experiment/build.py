@@ -179,7 +179,7 @@ def check(config: Mapping[str, Any], method_table: Mapping[str, Callable] = meth
     _check_batch(config, method_table)
     _check_part(optimizers.SCHEDULES, config, "schedule")
     _optimizer(config)
-    _check_beginnings(config)
+    _check_beginnings(config, method_table)
     configs.check(checkpoints.Checkpoints, config["checkpoint"], "config.checkpoint")
     configs.construct(checkpoints.check_settings, config["checkpoint"], "config.checkpoint")
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
@@ -205,11 +205,12 @@ def _check_batch(config: Mapping[str, Any], method_table: Mapping[str, Callable]
         raise UserError(f"config.batch_size is {size}; {name} compares the examples of a batch: at least {least}.")
 
 
-def _check_beginnings(config: Mapping[str, Any]) -> None:
+def _check_beginnings(config: Mapping[str, Any], method_table: Mapping[str, Callable]) -> None:
     """Nothing waits for a step that does not come, as in a run that is shorter than its paper's."""
     for part, names in BEGINNINGS.items():
+        defaults = configs.defaults_of(method_table[config[part]["name"]]) if part == "method" else {}
         for name in names:
-            value = config[part].get(name, 0)
+            value = (defaults | config[part]).get(name, 0)
             if value >= config["steps"]:
                 ends = f"and the run ends before, after {config['steps']} steps; lower it"
                 raise UserError(f"config.{part}.{name} is {value}, {ends}.")
@@ -341,11 +342,15 @@ def _check_views_are_used(config: Mapping[str, Any], method: nnx.Module, opened:
     second = getattr(view, "second", first) is not first
     if not small and not second:
         return
-    examples = next(data.examples(opened.train, batch_size=1, limit=1))
+    examples, asked = next(data.examples(opened.train, batch_size=1, limit=1)), []
+    if second:
+        draw, view.second = view.second, lambda *given: asked.append(True) or draw(*given)
     drawn = jax.eval_shape(method.views, examples, jax.random.key(0))
+    if second:
+        view.second = draw
     if small and "local" not in drawn:
         raise UserError(f"config.views.local_crops is {small}, but {name} takes no small views: set it to 0.")
-    if second and "image" in drawn and drawn["image"].ndim == 4:
+    if second and not asked:
         alone = f"{name} takes one view: set second_blur and second_solarize to None"
         raise UserError(f"config.views: the second view is drawn otherwise than the first, but {alone}.")
 
@@ -412,7 +417,8 @@ def _check_fit(name: str, chosen: Callable, backbone: nnx.Module, view: Any, spe
     if given not in reads:
         data_is = f"config.data.modality is {spec.modality!r}"
         data_is += "" if given == spec.modality else f", of which config.views give {given!r}"
-        raise UserError(f"config.method.name: {name} learns from {_or(reads)}, and {data_is}.")
+        hint = "; a data set of videos, such as 'moving_digits', gives clips" if "clip" in reads else ""
+        raise UserError(f"config.method.name: {name} learns from {_or(reads)}, and {data_is}{hint}.")
     if backbone.reads != given:
         hint = "; a vit with frames reads clips" if given == "clip" else ""
         reader = f"a {type(backbone).__name__} reads {backbone.reads}"
@@ -429,6 +435,10 @@ def _or(names: tuple[str, ...]) -> str:
 def _check_pictures(backbone: nnx.Module, view: Any, spec: Any) -> None:
     del spec
     *time, height, width, channels = view.shape
+    factor = getattr(backbone, "factor", 1)
+    if height % factor or width % factor:
+        sides = f"pictures of {height} x {width} pixels, which config.model.factor {factor} does not divide"
+        raise UserError(f"config.views give {sides}.")
     _check_sizes(backbone, image_size=height, image_width=width, channels=channels)
     _check_sizes(backbone, **({"frames": time[0]} if time else {}))
     least = getattr(backbone, "least_height", 0)

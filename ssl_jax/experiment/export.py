@@ -4,7 +4,7 @@ import os
 import pathlib
 
 from ssl_jax import interop
-from ssl_jax.errors import UserError, unknown
+from ssl_jax.errors import UserError
 from ssl_jax.experiment import trained
 from ssl_jax.experiment.build import Experiment
 
@@ -26,12 +26,14 @@ def export(workdir: str | os.PathLike, out: str | os.PathLike, *, data_dir: str 
         something.
     """
     config, out = trained.config_of(workdir), pathlib.Path(out).expanduser().absolute()
-    if config["method"]["name"] not in interop.EXPORTERS:
-        raise unknown("export --to=hf of config.method.name", config["method"]["name"], interop.EXPORTERS)
+    name = config["method"]["name"]
+    if name not in interop.EXPORTERS:
+        others = ", ".join(sorted(interop.EXPORTERS))
+        raise UserError(f"transformers has no counterpart of what {name} trains. These can be exported: {others}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} holds something already; give --out a new folder.")
     experiment, method, _ = trained.load(workdir, data_dir=data_dir)
-    exported = interop.EXPORTERS[config["method"]["name"]](method, experiment.data.spec)
+    exported = interop.EXPORTERS[name](method, experiment.data.spec)
     out.mkdir(parents=True, exist_ok=True)
     exported.save(out)
     if config["data"]["modality"] == "text" or "text_config" in exported.config:

@@ -73,10 +73,10 @@ def _pictures(experiment: Experiment, batch: Mapping[str, np.ndarray], key: jax.
     for name, images in method.views(batch, key).items():
         if name == "image" and batch["image"].ndim == 5:
             images = report.film(images)
-        if images.ndim in (4, 5) and images.shape[-1] == channels and jnp.issubdtype(images.dtype, jnp.floating):
+        if images.ndim >= 4 and images.shape[-1] == channels and jnp.issubdtype(images.dtype, jnp.floating):
             images = method.view.displayable(images)
             called = {"image": "view", "local": "small"}.get(name, name)
-            found[called] = images if images.ndim == 5 else images[:, None]
+            found[called] = images.reshape(len(images), -1, *images.shape[-3:])
     return found
 
 

@@ -4,6 +4,7 @@ Theirs embeds patches without a bias. Ours has one, which adds the same to all p
 a part of their positions.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ssl_jax.methods import CLIP
 from ssl_jax.models import ViT
 
 _VISION, _TEXT = "vision_model", "text_model"
+_OURS = "backbone."
 _PATCHES, _POSITIONS = f"{_VISION}.embeddings.patch_embedding", f"{_VISION}.embeddings.position_embedding.weight"
 _PATCH_BIAS = f"{_PATCHES}.bias"  # ours alone
 
@@ -112,20 +114,45 @@ def from_transformers(method: CLIP, weights: Weights) -> None:
     """
     _check_form(method.backbone)
     bias = {_PATCH_BIAS: np.zeros(method.backbone.features, np.float32)}
-    load(method, bias | dict(weights), _rows(method), ignored=_CONSTANTS)
+    load(method, bias | dict(weights), _rows(method.backbone), ignored=_CONSTANTS)
+
+
+def viewer_from_transformers(backbone: ViT, weights: Weights) -> None:
+    """Sets the parameters of a tower of pictures from those of both towers, or of a `CLIPVisionModel`.
+
+    Raises:
+      UserError: as above.
+    """
+    _check_form(backbone)
+    bias = {_PATCH_BIAS: np.zeros(backbone.features, np.float32)}
+    load(backbone, bias | dict(weights), rows_of_viewer(_rows(backbone)), ignored=beside_viewer(_CONSTANTS))
+
+
+def rows_of_viewer(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The lines of a table of both towers that are of the pictures' own, in its names."""
+    return tuple(row._replace(ours=row.ours[len(_OURS) :]) for row in rows if row.ours.startswith(_OURS))
+
+
+def beside_viewer(constants: str) -> str:
+    """Names of what is not of the pictures' tower, as a regular expression; `constants` are among them."""
+    return rf"{constants}|^(?!{_VISION}\.)|^{_VISION}\.head\."
 
 
 def to_transformers(method: CLIP) -> dict[str, np.ndarray]:
-    """The weights under the names of published files."""
+    """The weights under the names of published files.
+
+    Raises:
+      UserError: the ViT is of another form.
+    """
     _check_form(method.backbone)
-    weights = save(method, _rows(method))
+    weights = save(method, _rows(method.backbone))
     bias, positions = weights.pop(_PATCH_BIAS), weights[_POSITIONS]
     weights[_POSITIONS] = np.concatenate([positions[:1], positions[1:] + bias])
     return weights
 
 
-def _rows(method):
-    return (*_ROWS, Row("backbone.patch_embedding.kernel", f"{_PATCHES}.weight", patches(method.backbone.patch_size)))
+def _rows(backbone):
+    return (*_ROWS, Row("backbone.patch_embedding.kernel", f"{_PATCHES}.weight", patches(backbone.patch_size)))
 
 
 def _check_form(backbone):

@@ -14,6 +14,7 @@ from ssl_jax.interop import (
     albert,
     beit,
     bert,
+    clip,
     data2vec_audio,
     data2vec_text,
     dinov2,
@@ -24,6 +25,7 @@ from ssl_jax.interop import (
     mae,
     resnet,
     roberta,
+    siglip,
     t5,
     vit,
     wav2vec2,
@@ -52,11 +54,13 @@ class Importer(NamedTuple):
       kind: the class of our network.
       settings: our network, their settings -> what those must be.
       load: sets the parameters of our network: network, weights, their settings.
+      said: what their settings are where a file leaves them out, as far as no shape of a weight shows it.
     """
 
     kind: type[nnx.Module]
     settings: Callable[[nnx.Module, Settings], dict[str, Any]]
     load: Callable[[nnx.Module, Mapping, Settings], None]
+    said: Settings = {}
 
 
 def _plain(module: Any, kind: type[nnx.Module]) -> Importer:
@@ -88,10 +92,23 @@ def _patches(module: Any, settings: Callable[[ViT], dict[str, Any]] | None = Non
     return Importer(ViT, needed, lambda network, weights, theirs: module.from_transformers(network, weights))
 
 
+def _viewer(module: Any, **said: Any) -> Importer:
+    """Of towers of pictures, in a file of their own or with that of texts, which is left."""
+    load = lambda network, weights, theirs: module.viewer_from_transformers(network, weights)
+    said |= {"num_attention_heads": 12}
+    return Importer(ViT, lambda network, theirs: clip.viewer_settings(network), load, said)
+
+
+_CLIP = _viewer(clip, hidden_act="quick_gelu", layer_norm_eps=1e-5)
+_SIGLIP = _viewer(siglip, hidden_act="gelu_pytorch_tanh", layer_norm_eps=1e-6)
+
+
 IMPORTERS: dict[str, Importer] = {
     "albert": _plain(albert, TextTransformer),
     "beit": _patches(beit),
     "bert": _plain(bert, TextTransformer),
+    "clip": _CLIP,
+    "clip_vision_model": _CLIP,
     "data2vec-audio": _plain(data2vec_audio, WaveformTransformer),
     "data2vec-text": _padded(data2vec_text),
     "data2vec-vision": _patches(beit),
@@ -102,6 +119,8 @@ IMPORTERS: dict[str, Importer] = {
     "ijepa": _patches(i_jepa),
     "resnet": _plain(resnet, ResNet),
     "roberta": _padded(roberta),
+    "siglip": _SIGLIP,
+    "siglip_vision_model": _SIGLIP,
     "t5": _plain(t5, EncoderDecoder),
     "vit": _patches(vit),
     "vit_mae": _patches(vit, mae.settings),
@@ -128,6 +147,7 @@ def load_folder(network: nnx.Module, folder: pathlib.Path) -> None:
     if not isinstance(network, importer.kind):
         kinds = f"a {importer.kind.__name__}, and config.model.name names a {type(network).__name__}"
         raise UserError(f"The {theirs['model_type']} in {folder} is {kinds}.")
+    theirs = {**importer.said, **theirs, **theirs.get("vision_config", {})}
     needed = {**_TAKEN, **importer.settings(network, theirs)}
     other = [f"{name} {theirs[name]!r} is {needed[name]!r} here" for name in _differing(theirs, needed)]
     if other:

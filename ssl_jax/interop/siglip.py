@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from ssl_jax.errors import UserError
-from ssl_jax.interop.clip import block_rows, reader_settings, viewer_settings
+from ssl_jax.interop.clip import beside_viewer, block_rows, reader_settings, rows_of_viewer, viewer_settings
 from ssl_jax.interop.layouts import LINEAR, Layout, patches
 from ssl_jax.interop.table import Row, Weights, load, save
 from ssl_jax.methods import SigLIP
+from ssl_jax.models import ViT
 
 _VISION, _TEXT = "vision_model", "text_model"
 _POOL = f"{_VISION}.head"
@@ -65,13 +66,27 @@ def from_transformers(method: SigLIP, weights: Weights) -> None:
       UserError: names or shapes do not fit, or the ViT is of another form; nothing is set then.
     """
     _check_form(method.backbone)
-    load(method, _apart(weights), _rows(method), ignored=_CONSTANTS)
+    load(method, _apart(weights), _rows(method.backbone), ignored=_CONSTANTS)
+
+
+def viewer_from_transformers(backbone: ViT, weights: Weights) -> None:
+    """Sets the parameters of a tower of pictures, without its pooling, of both towers or a `SiglipVisionModel`.
+
+    Raises:
+      UserError: as above.
+    """
+    _check_form(backbone)
+    load(backbone, weights, rows_of_viewer(_rows(backbone)), ignored=beside_viewer(_CONSTANTS))
 
 
 def to_transformers(method: SigLIP) -> dict[str, np.ndarray]:
-    """The weights under the names of published files."""
+    """The weights under the names of published files.
+
+    Raises:
+      UserError: the ViT is of another form.
+    """
     _check_form(method.backbone)
-    return _joined(save(method, _rows(method)))
+    return _joined(save(method, _rows(method.backbone)))
 
 
 def _apart(weights: Weights) -> dict[str, np.ndarray]:
@@ -91,8 +106,8 @@ def _joined(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return weights
 
 
-def _rows(method):
-    weight, layout = f"{_VISION}.embeddings.patch_embedding.weight", patches(method.backbone.patch_size)
+def _rows(backbone):
+    weight, layout = f"{_VISION}.embeddings.patch_embedding.weight", patches(backbone.patch_size)
     return (*_ROWS, Row("backbone.patch_embedding.kernel", weight, layout))
 
 

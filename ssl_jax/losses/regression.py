@@ -12,7 +12,7 @@ from jax import lax
 from ssl_jax.losses.across import AxisName, mean
 from ssl_jax.losses.checks import check_choice, check_range, check_same, check_shape
 from ssl_jax.losses.places import mean_of_places
-from ssl_jax.losses.rows import unit_length
+from ssl_jax.losses.rows import absolute, unit_length
 
 
 def byol(predictions: jax.Array, targets: jax.Array, *, axis_name: AxisName = None) -> jax.Array:
@@ -243,7 +243,7 @@ def v_jepa(
     check_shape("mask", mask, predictions.shape[:2])
     targets = targets.astype(jnp.float32)
     targets = _standardized(targets, axis=2) if normalize_targets else targets
-    distance = lambda prediction, target: jnp.mean(jnp.abs(prediction - target), axis=-1)
+    distance = lambda prediction, target: jnp.mean(absolute(prediction - target), axis=-1)
     return mean_of_places(distance, (predictions, lax.stop_gradient(targets)), mask > 0, axis_name)
 
 

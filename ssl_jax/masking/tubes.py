@@ -56,7 +56,7 @@ def block_tubes(
     def draw(number):
         aspect_key, place_key = jax.random.split(jax.random.fold_in(key, number))
         drawn = jax.random.uniform(aspect_key, minval=aspect[0], maxval=aspect[1])
-        size = draw_size(aspect_key, image, (scale, scale), drawn, image)
+        size = draw_size(jax.random.fold_in(aspect_key, 1), image, (scale, scale), drawn, image)
         return jax.vmap(lambda k: draw_block(k, image, size))(jax.random.split(place_key, blocks)).any(0)
 
     nothing_left = lambda drawn: drawn[0].all() & (drawn[1] < _ATTEMPTS)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ssl_jax import augment, losses
+from ssl_jax import config as configs
 from ssl_jax.models import VisualTokenizer, earlier_run, settings, targets
 from ssl_jax.models.patches import blocks_hidden, check_patches, hidden_states, hide_blocks
 from ssl_jax.models.pooling import share_right
@@ -104,7 +105,7 @@ def _network(folder: str, channels: int, rngs: nnx.Rngs) -> VisualTokenizer:
     if method != "dvae":
         raise ValueError(f"tokenizer {folder!r} is no run of dvae; its config.method is {method}")
     given = earlier_run.network_settings("tokenizer", folder, config, "visual_tokenizer")
-    network = VisualTokenizer(**given, rngs=rngs)
+    network = configs.construct(VisualTokenizer, given, f"config.model of {folder}", rngs=rngs)
     if network.channels != channels:
         raise ValueError(f"tokenizer {folder!r} reads {network.channels} channels, and config.model {channels}")
     return targets.target_copy(network)

@@ -89,7 +89,8 @@ class CAPI(nnx.Module):
         self.momentum_end_step = int(momentum_stretch * steps)
         run = dict(scan=backbone.scan, remat=backbone.remat, accumulate=backbone.accumulate, dtype=backbone.dtype)
         run |= dict(heads=backbone.heads, mlp_dim=backbone.mlp_dim, drop_path=backbone.drop_path)
-        self.predictor = heads.CAPIPredictor(backbone.features, depth=predictor_depth, **run, rngs=rngs)
+        with settings.called(depth="predictor_depth"):
+            self.predictor = heads.CAPIPredictor(backbone.features, depth=predictor_depth, **run, rngs=rngs)
         start = dict(kernel_init=nnx.initializers.normal(0.02), learn_gains=True)
         shared = dict(dtype=backbone.dtype, rngs=rngs)
         self.head = heads.WeightNormLinear(backbone.features, clusters, **start, **shared)

@@ -43,14 +43,15 @@ class DVAE(nnx.Module):
           rngs: source of the parameters.
 
         Raises:
-          ValueError: the backbone is no visual tokenizer, a setting is out of range, or pictures do not fit.
+          ValueError: the backbone is no visual tokenizer, a setting is out of range, or there are no pictures.
         """
         settings.network("dvae", backbone, "factor", "visual_tokenizer")
         settings.positive(gumbel_end=gumbel_end)
         settings.at_least(0, gumbel_steps=gumbel_steps, kl_weight=kl_weight, kl_warmup_steps=kl_warmup_steps)
         if gumbel_start < gumbel_end:
             raise ValueError(f"gumbel_start {gumbel_start} is below gumbel_end {gumbel_end}; it comes down to it")
-        _check_view(view, backbone.factor)
+        if not hasattr(view, "normalized"):
+            raise ValueError("dvae paints pictures, whose pixels have bounds: set config.data.modality to 'image'")
         self.backbone, self.view = backbone, view
         self.gumbel, self.kl = (gumbel_start, gumbel_end, gumbel_steps), (kl_weight, kl_warmup_steps)
         same = ("vocab_size", "width", "blocks", "factor", "channels", "dtype")
@@ -110,14 +111,6 @@ class DVAE(nnx.Module):
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean over the grid of what the encoder makes its logits of (not the tokens' vectors): [B, F]."""
         return self.backbone(losses.map_pixels(self.view.displayable(jax.vmap(self.view.evaluate)(inputs))))
-
-
-def _check_view(view, factor):
-    if not hasattr(view, "normalized"):
-        raise ValueError("dvae paints pictures, whose pixels have bounds: set config.data.modality to 'image'")
-    if view.shape[0] % factor:
-        side = f"pictures of {view.shape[0]} x {view.shape[1]} pixels"
-        raise ValueError(f"config.views give {side}, and config.model.factor {factor} does not divide that")
 
 
 def _chosen(logits):

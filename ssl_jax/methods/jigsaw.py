@@ -52,9 +52,7 @@ class Jigsaw(nnx.Module):
           ValueError: the number of tiles is no square, tiles do not fit their cells or the patches, or there are not
             so many orders.
         """
-        side = math.isqrt(tiles)
-        if side * side != tiles or tiles < 4:
-            raise ValueError(f"tiles {tiles} is not 4 or 9")
+        side = math.isqrt(settings.one_of("tiles", tiles, (4, 9)))
         self.cell = min(view.shape[:2]) // side
         if not 1 <= tile_size <= self.cell:
             raise ValueError(f"tile_size {tile_size} is not between 1 and the cells' size {self.cell}")
@@ -63,7 +61,8 @@ class Jigsaw(nnx.Module):
         settings.at_least(1, tile_features=tile_features, hidden=hidden)
         check_any_patches("jigsaw", backbone)
         self.backbone, self.view, self.tile_size = backbone, view, tile_size
-        self.orders = nnx.static(_frozen(augment.hamming_permutations(orders, tiles=tiles)))
+        with settings.called(count="orders"):
+            self.orders = nnx.static(_frozen(augment.hamming_permutations(orders, tiles=tiles)))
         self.of_tile = nnx.Linear(backbone.features, tile_features, rngs=rngs)
         self.of_all = nnx.Linear(tiles * tile_features, hidden, rngs=rngs)
         self.classifier = nnx.Linear(hidden, orders, rngs=rngs)

@@ -45,24 +45,13 @@ class MAE(nnx.Module):
         count = backbone.num_patches
         if not 0 < mask_ratio < 1 or masking.count_visible(count, mask_ratio) == count:
             raise ValueError(f"mask_ratio {mask_ratio} leaves nothing to see or to predict of {count} patches")
-        settings.at_least(1, decoder_width=decoder_width, decoder_depth=decoder_depth)
-        settings.divisible("decoder_width", decoder_width, "decoder_heads", decoder_heads)
         self.backbone, self.view = backbone, view
         self.mask_ratio, self.normalize_targets = mask_ratio, normalize_targets
-        self.decoder = heads.MAEDecoder(
-            backbone.features,
-            grid=backbone.grid,
-            width=decoder_width,
-            depth=decoder_depth,
-            heads=decoder_heads,
-            patch_dim=backbone.patch_dim,
-            class_token=backbone.class_token is not None,
-            dtype=backbone.dtype,
-            scan=backbone.scan,
-            remat=backbone.remat,
-            accumulate=backbone.accumulate,
-            rngs=rngs,
-        )
+        run = dict(scan=backbone.scan, remat=backbone.remat, accumulate=backbone.accumulate, dtype=backbone.dtype)
+        form = dict(grid=backbone.grid, patch_dim=backbone.patch_dim, class_token=backbone.class_token is not None)
+        sizes = dict(width=decoder_width, depth=decoder_depth, heads=decoder_heads)
+        with settings.called(width="decoder_width", depth="decoder_depth", heads="decoder_heads"):
+            self.decoder = heads.MAEDecoder(backbone.features, **form, **sizes, **run, rngs=rngs)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """One view of each image, and which of its patches are hidden (`masking.random_patches`)."""
@@ -93,8 +82,7 @@ class MAE(nnx.Module):
     def reconstruct(self, batch: dict[str, jax.Array], key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """For looking at: the images, the same with hidden patches grey, and with hidden patches as predicted.
 
-        Where targets are normalised, the true mean and variance of a patch give its prediction a scale, as in the
-        paper's own figures.
+        Where targets are normalised, the true mean and variance of a patch give its prediction a scale.
 
         Returns:
           Three float32 [B, S, S, C], in the view's normalised units.

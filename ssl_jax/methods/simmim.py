@@ -32,7 +32,10 @@ class SimMIM(nnx.Module):
         check_patches("SimMIM", backbone)
         settings.divisible("mask_unit", mask_unit, "model.patch_size", backbone.patch_size)
         self.unit = mask_unit // backbone.patch_size
-        squares = masking.count_hidden_units(backbone.grid, mask_ratio, unit=self.unit)
+        for side in backbone.grid:
+            settings.divisible("model.image_size", side * backbone.patch_size, "mask_unit", mask_unit)
+        with settings.called(ratio="mask_ratio", squares=f"squares of mask_unit {mask_unit}"):
+            squares = masking.count_hidden_units(backbone.grid, mask_ratio, unit=self.unit)
         self.backbone, self.view = backbone, view
         self.mask_ratio, self.count = mask_ratio, squares * self.unit**2
         narrow = nnx.initializers.truncated_normal(0.02, lower=-1.0, upper=1.0)  # of the authors' ViT

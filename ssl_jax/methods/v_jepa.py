@@ -18,8 +18,6 @@ class VJEPA(nnx.Module):
     """From what two masks leave of a clip, predicts what a slowly following encoder makes of the rest (section 3).
 
     Both masks, of many small blocks and of few large ones, are hidden at all times of the clip (`masking.block_tubes`).
-    Known difference: the predictor's branches start smaller, the deeper they are (`JEPAPredictor`), as the official
-    code's classes have it; its `init_video_model` then starts all matrices alike.
     """
 
     reads = ("clip",)
@@ -35,11 +33,12 @@ class VJEPA(nnx.Module):
         block_scales: tuple[float, ...] = (0.15, 0.7),
         block_aspect: tuple[float, float] = (0.75, 1.5),
         context_shares: tuple[float, ...] = (0.23, 0.06),
-        predicted_share: float = 0.75,
+        predicted_shares: tuple[float, ...] = (0.475, 0.7),
         predictor_width: int = 384,
         predictor_depth: int = 12,
         predictor_heads: int = 12,
         momentum: float = 0.998,
+        momentum_stretch: float = 1.25,
         steps: int,
         rngs: nnx.Rngs,
     ):
@@ -51,12 +50,15 @@ class VJEPA(nnx.Module):
           block_scales: area of a block of each mask, relative to the image's.
           block_aspect: range of a block's height over its width.
           context_shares: of each mask, at most this share of an image's places is seen; of more, some are left out. The
-            blocks leave 37 % and 18 % on average of 14 x 14 places, of which the official code keeps as many as there
-            are in that clip of a device's batch (24 clips) that has fewest: some 23 % and 6 %.
-          predicted_share: at most this share of an image's places is predicted; of more, some are left out.
+            blocks leave 38 % and 18 % on average of 14 x 14 places, of which the official code keeps as many as there
+            are in that clip of a device's batch (24 clips) that has fewest: some 23 % and 5 %.
+          predicted_shares: likewise of what is predicted. The blocks hide 62 % and 82 %, of which the official code
+            predicts some 47 % and 70 %.
           predictor_width, predictor_depth, predictor_heads: of the predictor (section 3.3 and appendix: 384 wide, 12
-            blocks and heads).
+            blocks; in the official code as many heads as the encoder has).
           momentum: the target encoder's at the first step; it rises to 1 along a line.
+          momentum_stretch: that line ends at this many times the run's length; the run then stops on its way (the
+            official configs' `ipe_scale`).
           steps: of the whole run.
           rngs: source of the parameters.
 
@@ -66,24 +68,26 @@ class VJEPA(nnx.Module):
         check_patches("V-JEPA", backbone)
         if backbone.class_token is not None:
             raise ValueError("V-JEPA has no class token: set config.model.pooling to 'mean'")
-        if not len(blocks) == len(block_scales) == len(context_shares) > 0:
-            given = f"blocks {tuple(blocks)}, block_scales {tuple(block_scales)} and context_shares"
-            raise ValueError(f"{given} {tuple(context_shares)} must be of as many masks")
-        settings.share(predicted_share=predicted_share)
-        for share in context_shares:
-            settings.share(context_shares=share)
+        of_masks = dict(block_scales=block_scales, context_shares=context_shares, predicted_shares=predicted_shares)
+        for name, values in of_masks.items():
+            if not len(blocks) == len(values) > 0:
+                raise ValueError(f"{name} {tuple(values)} and blocks {tuple(blocks)} must be of as many masks")
+            for value in values:
+                settings.share(**{name: value})
+        settings.at_least(1, momentum_stretch=momentum_stretch)
         settings.probability(momentum=momentum)
-        settings.divisible("predictor_width", predictor_width, "predictor_heads", predictor_heads)
         self.backbone, self.view = backbone, view
         places = backbone.grid[1] * backbone.grid[2]
         count = lambda share: max(int(places * share), 1)
-        self.masks = tuple(zip(blocks, block_scales, map(count, context_shares)))
-        self.shape = dict(aspect=tuple(block_aspect), most_hidden=count(predicted_share))
-        jax.eval_shape(self._draw, jax.random.key(0))  # so that impossible sizes are refused now
-        self.momentum, self.steps = momentum, steps
+        self.masks = tuple(zip(blocks, block_scales, map(count, context_shares), map(count, predicted_shares)))
+        self.aspect = tuple(block_aspect)
+        with settings.called(scale="block_scales", aspect="block_aspect"):
+            jax.eval_shape(self._draw, jax.random.key(0))  # so that impossible sizes are refused now
+        self.momentum, self.momentum_end_step = momentum, int(momentum_stretch * steps)
         run = dict(scan=backbone.scan, remat=backbone.remat, accumulate=backbone.accumulate, dtype=backbone.dtype)
         sizes = dict(width=predictor_width, depth=predictor_depth, heads=predictor_heads, kinds=len(blocks))
-        self.predictor = heads.JEPAPredictor(backbone.features, grid=backbone.grid, **sizes, **run, rngs=rngs)
+        with settings.called(width="predictor_width", depth="predictor_depth", heads="predictor_heads"):
+            self.predictor = heads.JEPAPredictor(backbone.features, grid=backbone.grid, **sizes, **run, rngs=rngs)
         self.target_backbone = teacher_of(backbone)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
@@ -95,8 +99,8 @@ class VJEPA(nnx.Module):
     def _draw(self, key):
         drawn = {}
         for kind, k in enumerate(jax.random.split(key, len(self.masks))):
-            mask = dict(zip(("blocks", "scale", "most_visible"), self.masks[kind]), **self.shape)
-            found = masking.block_tubes(k, self.backbone.grid, **mask)
+            mask = dict(zip(("blocks", "scale", "most_visible", "most_hidden"), self.masks[kind]))
+            found = masking.block_tubes(k, self.backbone.grid, aspect=self.aspect, **mask)
             drawn |= {f"{name}_{kind}": array for name, array in found._asdict().items()}
         return drawn
 
@@ -120,7 +124,7 @@ class VJEPA(nnx.Module):
 
     def follow(self, step: jax.Array) -> None:
         """The target encoder follows after step `step` (counted from 0)."""
-        targets.follow_all(self, targets.linear_ramp(step, self.steps, self.momentum, 1.0))
+        targets.follow_all(self, targets.linear_ramp(step, self.momentum_end_step, self.momentum, 1.0))
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean of the target encoder's states of all patches, of clips as they are: [B, F]."""

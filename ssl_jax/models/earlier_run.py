@@ -29,7 +29,7 @@ def read_config(setting: str, folder: str, otherwise: str) -> dict[str, Any]:
       otherwise: what to do where there is none.
 
     Raises:
-      ValueError: there is no run, or no such config file.
+      ValueError: there is no run, its config cannot be read, or there is no such config file.
       UserError: the config file fails.
     """
     if is_config(folder):
@@ -41,7 +41,15 @@ def read_config(setting: str, folder: str, otherwise: str) -> dict[str, Any]:
     path = Path(folder).expanduser() / "config.json"
     if not path.exists():
         raise ValueError(f"{setting} {folder!r} is no folder of a run, it has no config.json: {otherwise}")
-    return json.loads(path.read_text())
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{setting} {folder!r} has a config.json that cannot be read ({error}): {otherwise}"
+        ) from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{setting} {folder!r} has a config.json without settings: {otherwise}")
+    return found
 
 
 def network_settings(setting: str, folder: str, config: Mapping[str, Any], wanted: str) -> dict[str, Any]:

@@ -57,12 +57,16 @@ def text_transformer(
       width, depth, heads, dropout: of the blocks, whose MLPs are 4 times as wide.
       rngs: source of the parameters.
       form: other settings of a `TextTransformer`.
+
+    Raises:
+      ValueError: sizes that cannot be, as `text_width` and so on.
     """
     words = dict(vocab_size=spec.vocab_size, max_length=spec.shapes["tokens"][-1], segments=0)
     sizes = dict(width=width, depth=depth, heads=heads, mlp_dim=4 * width, dropout=dropout)
     same = ("dtype", "scan", "remat")
     form |= {name: getattr(backbone, name) for name in same if hasattr(backbone, name)}
-    return TextTransformer(**words, **sizes, initializer_range=width**-0.5, rngs=rngs, **form)
+    with settings.called(**{name: f"text_{name}" for name in ("width", "depth", "heads", "dropout")}):
+        return TextTransformer(**words, **sizes, initializer_range=width**-0.5, rngs=rngs, **form)
 
 
 def take_parts(backbone: nnx.Module) -> int:

@@ -1,6 +1,8 @@
 """Checks that the constructors of this package share. Each raises a ValueError that names the argument."""
 
-from collections.abc import Iterable
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,23 @@ DTYPES = ("float32", "bfloat16")  # float16 would need its loss scaled
 def computation_dtype(dtype: str) -> jnp.dtype:
     """The dtype called `dtype`, in which a module computes (parameters stay float32)."""
     return jnp.dtype(one_of("dtype", dtype, DTYPES))
+
+
+@contextlib.contextmanager
+def called(**names: str) -> Iterator[None]:
+    """What is said within of an argument is said of the setting that it comes from.
+
+    Args:
+      names: argument -> setting: `width="decoder_width"`.
+
+    Raises:
+      ValueError: with the names of settings, in place of one that was raised within.
+    """
+    try:
+        yield
+    except ValueError as error:
+        argument = re.compile(rf"(?<![\w.])({'|'.join(names)})\b")
+        raise ValueError(argument.sub(lambda found: names[found[0]], str(error))) from error
 
 
 def one_of(name: str, value: object, valid: Iterable[object]) -> object:

@@ -32,6 +32,7 @@ SIZES = {
     "H": Size(1280, 32, 16, 5120),
     "g": Size(1408, 40, 16, 6144),
 }
+_TUBELET = 2  # frames of a patch of clips
 
 
 class ViT(nnx.Module):
@@ -92,7 +93,7 @@ class ViT(nnx.Module):
         image_size: int = 224,
         image_width: int | None = None,
         frames: int | None = None,
-        tubelet_size: int = 2,
+        tubelet_size: int = _TUBELET,
         channels: int = 3,
         width: int | None = None,
         depth: int | None = None,
@@ -327,6 +328,8 @@ class ViT(nnx.Module):
 
 def _check_clips(frames: int | None, tubelet_size: int, positions: str) -> None:
     """Clips can be cut into patches, and have positions of their own."""
+    if frames is None and tubelet_size != _TUBELET:
+        raise ValueError(f"tubelet_size {tubelet_size} is of clips, and frames is None: leave it out, or set frames")
     if frames is not None:
         settings.at_least(1, frames=frames)
         settings.divisible("frames", frames, "tubelet_size", tubelet_size)

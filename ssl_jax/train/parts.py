@@ -13,6 +13,7 @@ from ssl_jax.models.decay import decay_mask
 from ssl_jax.models.paths import path_name
 
 PATCHES = "backbone.patch_embedding"
+_OUTERMOST = ("backbone.norm.", "backbone.relative")  # BEiT's code counts its table of distances to no layer
 MakeOptimizer = Callable[..., optax.GradientTransformation]
 
 
@@ -57,7 +58,7 @@ def by_part(
       patch_rate: multiplies the rate of the backbone's `patch_embedding` (DINOv2).
       layer_decay: multiplies the rate once more for each block of a ViT further from its output (BEiT, DINOv2): of a
         depth L, block i (from 0) has `layer_decay ** (L - i)`, the embedding and a method's `mask_token`
-        `layer_decay ** (L + 1)`.
+        `layer_decay ** (L + 1)`, the last normalisation and a table of relative positions 1.
 
     Raises:
       ValueError: a setting that is not positive, or below 0 where 0 is allowed; `late` or `late_steps` alone; `apart`
@@ -184,7 +185,7 @@ def _layer_factor(path: str, leaf: jax.Array, depth: int, layer_decay: float) ->
         return 1.0
     inside = path.partition("stack.blocks.")[2]
     if not inside:
-        return 1.0 if path.startswith("backbone.norm.") else layer_decay ** (depth + 1)
+        return 1.0 if path.startswith(_OUTERMOST) else layer_decay ** (depth + 1)
     if not _is_stacked(path):
         return layer_decay ** (depth - int(inside.partition(".")[0]))
     factors = layer_decay ** (depth - jnp.arange(depth, dtype=jnp.float32))

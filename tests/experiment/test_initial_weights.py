@@ -69,6 +69,24 @@ def test_the_weights_of_each_model_are_read(method, data_dir, tmp_path):
     assert all(jax.tree.leaves(same(read, nnx.state(theirs.backbone, LOADED))))
 
 
+@pytest.mark.parametrize("method, gelu", [("clip", "quick_gelu"), ("siglip", "gelu_pytorch_tanh")])
+def test_a_tower_of_pictures_is_read_without_that_of_texts(method, gelu, data_dir, tmp_path):
+    """From a file of both; what transformers leaves out of its settings is what it is by default."""
+    theirs, folder = published(method, data_dir, tmp_path / "weights"), tmp_path / "weights"
+    parts = {part: ml_collections.ConfigDict(tiny.config(method)[part]) for part in ("data", "views", "model")}
+    config = tiny.config("supervised", **parts) | {"init_from": str(folder)}
+    read = lambda **model: experiment.build(
+        config | {"model": config["model"] | model}, data_dir=data_dir
+    ).initial_weights()
+    assert all(jax.tree.leaves(same(read(), nnx.state(theirs.backbone, LOADED))))
+    said = json.loads((folder / "config.json").read_text())
+    del said["vision_config"]["hidden_act"]
+    (folder / "config.json").write_text(json.dumps(said))
+    read()
+    with pytest.raises(UserError, match=f"hidden_act '{gelu}' is 'gelu' here"):
+        read(gelu="exact")
+
+
 @pytest.mark.parametrize("method", ["bert", "data2vec_text"])
 def test_the_network_begins_with_them_its_teacher_too_and_its_heads_at_random(method, data_dir, tmp_path):
     theirs = published(method, data_dir, tmp_path / "weights")

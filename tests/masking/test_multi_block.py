@@ -50,10 +50,13 @@ def plain(rng):
 
 
 def looks(targets, context):
-    """Of each image: patches of a target, of their union, of the context, first rows and columns of both."""
+    """Of each image: patches of a target, of their union, of the context, first rows and columns of both; the target's
+    height over its width, the square of that, and how both go together with its area."""
     grids = [x.reshape(len(x), *GRID) for x in (targets[:, 0], context)]
+    aspect = grids[0].any(2).sum(1) / grids[0].any(1).sum(1) - 1.1
     edges = [edge for grid in grids for edge in (grid[:, 0].sum(1), grid[:, :, 0].sum(1))]
-    columns = [targets[:, 0].sum(1), targets.any(1).sum(1), context.sum(1), *edges]
+    areas = [targets[:, 0].sum(1), targets.any(1).sum(1), context.sum(1)]
+    columns = [*areas, *edges, aspect, aspect**2, aspect * (areas[0] - 33)]
     return np.stack(columns, axis=1).astype(float)
 
 

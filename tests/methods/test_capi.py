@@ -111,7 +111,7 @@ def test_what_is_evaluated_and_diagnosed(data_dir):
         (dict(momentum_stretch=0.5), "momentum_stretch 0.5 is below 1"),
         (dict(momentum_warmup_steps=-1), "momentum_warmup_steps -1 is below 0"),
         (dict(momentum_warmup_steps=50), "momentum_warmup_steps is 50, and the run ends before"),
-        (dict(predictor_depth=0), "depth 0 is below 1"),
+        (dict(predictor_depth=0), "config.method.predictor_depth 0 is below 1"),
     ],
 )
 def test_impossible_settings(settings, message, data_dir):

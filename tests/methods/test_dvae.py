@@ -89,7 +89,7 @@ def test_temperature_falls_and_the_divergence_rises_along_half_a_cosine(data_dir
         ({}, dict(gumbel_steps=50), "config.method.gumbel_steps is 50, and the run ends before"),
         ({}, dict(code_width=0), "config.method.code_width 0 is below 1"),
         ({"model": dict(factor=3)}, {}, "config.model.factor 3 is no power of two"),
-        ({"model": dict(factor=16)}, {}, "config.views give pictures of 8 x 8 pixels, and config.model.factor 16"),
+        ({"model": dict(factor=16)}, {}, "config.views give pictures of 8 x 8 pixels, which config.model.factor 16"),
         (
             {"model": ml_collections.ConfigDict(tiny.config("simmim")["model"])},
             {},

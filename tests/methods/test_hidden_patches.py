@@ -54,7 +54,8 @@ RISES = dict(momentum_end=1.0, momentum_steps=10)
         ("data2vec_vision", {}, 7, 0.99),
         ("data2vec_vision", RISES, 5, 0.995),
         ("i_jepa", {}, 25, 0.95),
-        ("v_jepa", {}, 25, 0.95),
+        ("v_jepa", dict(momentum_stretch=1.0), 25, 0.95),
+        ("v_jepa", {}, 25, 0.9 + 0.1 * 25 / 62),
     ],
 )
 def test_teachers_follow_by_their_schedule(name, settings, step, momentum, data_dir):
@@ -72,7 +73,10 @@ def test_teachers_follow_by_their_schedule(name, settings, step, momentum, data_
     "name, settings, message",
     [
         ("simmim", dict(mask_unit=3), "mask_unit 3 is not divisible by model.patch_size 2"),
-        ("simmim", dict(mask_ratio=0.9), "ratio 0.9 hides 4 of 4 squares"),
+        ("simmim", dict(mask_unit=6), "model.image_size 8 is not divisible by mask_unit 6"),
+        ("simmim", dict(mask_ratio=0.9), "config.method.mask_ratio 0.9 hides 4 of 4 squares of mask_unit 4"),
+        ("mae", dict(decoder_width=30), "config.method.decoder_width 30 is not divisible by"),
+        ("mae", dict(decoder_depth=0), "config.method.decoder_depth 0 is below 1"),
         ("mask_feat", dict(mask_ratio=0.01), "mask_ratio 0.01 leaves nothing to see or to predict of 16 patches"),
         ("mask_feat", dict(cell=4), "model.patch_size 2 is not divisible by cell 4"),
         ("data2vec_vision", dict(top=3), "top 3 is more than the 2 blocks"),
@@ -86,7 +90,9 @@ def test_teachers_follow_by_their_schedule(name, settings, step, momentum, data_
         ("data2vec_vision", dict(mask_ratio=0.99), "mask_ratio 0.99 leaves nothing to see"),
         ("i_jepa", dict(predictor_heads=5), "predictor_width 12 is not divisible by predictor_heads 5"),
         ("i_jepa", dict(context_share=0.0), "context_share 0.0 is not in 0 < context_share <= 1"),
-        ("i_jepa", dict(least_visible=9), "least_visible 9 and most_visible 8 must be, in this order"),
+        ("i_jepa", dict(least_visible=5), "context_share 0.27 of 16 patches are 4, fewer than least_visible 5"),
+        ("i_jepa", dict(predictor_depth=0), "config.method.predictor_depth 0 is below 1"),
+        ("i_jepa", dict(targets_per_image=0), "config.method.targets_per_image 0 is below 1"),
         ("i_jepa", dict(momentum=1.5), "momentum 1.5 is not in"),
     ],
 )

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ssl_jax import losses
 from ssl_jax.experiment import build
 from ssl_jax.train import mesh as meshes
 from tests import tiny
@@ -27,6 +28,20 @@ def test_every_visible_patch_reaches_its_own_place_in_the_decoder(pooling, data_
     changed = np.asarray(jnp.abs(before - after).max(-1) > 1e-6)
     np.testing.assert_array_equal(changed.sum(1), 1)
     np.testing.assert_array_equal(changed.argmax(1), views["visible"][:, 0])
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_what_is_predicted_right_is_painted_right(normalize, data_dir):
+    """The decoder is made to give its own targets: normalised by each patch's mean and deviation, or plain."""
+    config = tiny.config("mae", method=dict(normalize_targets=normalize))
+    experiment = build(config, data_dir=data_dir, mesh=ONE_DEVICE)
+    method, batch = experiment.module(experiment.initial_state()), experiment.batch_at(0)
+    patches = method.backbone.patchify(jax.vmap(method.view.evaluate)(batch))
+    truth = losses.normalize_patches(patches) if normalize else patches
+    method.decoder = lambda latent, restore, **given: truth
+    original, _, painted = method.reconstruct(batch, jax.random.key(0))
+    np.testing.assert_allclose(painted, original, atol=1e-5)
+    assert (np.abs(truth - patches).max() > 0.1) == normalize
 
 
 @pytest.mark.parametrize("name", ["mae", "simmim"])

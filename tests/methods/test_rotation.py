@@ -35,6 +35,10 @@ def test_loss_and_accuracy_are_of_what_the_classifier_says(made):
     assert metrics["rotation_accuracy"] == 0.25  # all are said to be turned once
 
 
+def test_every_parameter_learns(data_dir):
+    probe.check_gradients(*probe.made("rotation", data_dir))
+
+
 def test_views_must_be_square():
     class View:
         shape = (8, 6, 1)

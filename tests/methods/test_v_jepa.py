@@ -73,7 +73,7 @@ CLIPS = {part: ml_collections.ConfigDict(tiny.config("v_jepa")[part]) for part i
 @pytest.mark.parametrize(
     "name, parts, message",
     [
-        ("v_jepa", PICTURES, "v_jepa learns from 'clip', and config.data.modality is 'image'"),
+        ("v_jepa", PICTURES, "v_jepa learns from 'clip', and config.data.modality is 'image'; a data set of videos"),
         ("mae", CLIPS, "mae learns from 'image', and config.data.modality is 'image', of which config.views"),
         ("i_jepa", CLIPS, "i_jepa learns from 'image', and config.data.modality is 'image'"),
         ("supervised", {**CLIPS, "model": PICTURES["model"]}, "a ViT reads image, and config.views give clip; a vit"),
@@ -90,10 +90,12 @@ def test_data_network_and_method_that_do_not_fit(name, parts, message, data_dir)
 @pytest.mark.parametrize(
     "settings, message",
     [
-        (dict(blocks=(8,)), "blocks (8,), block_scales (0.15, 0.7) and context_shares (0.23, 0.06) must be of as many"),
-        (dict(block_scales=(0.01, 0.7)), "scale 0.01 leaves no patch of 4 x 4"),
+        (dict(blocks=(8,)), "config.method.block_scales (0.15, 0.7) and blocks (8,) must be of as many masks"),
+        (dict(predicted_shares=(0.5,)), "config.method.predicted_shares (0.5,) and blocks (8, 2) must be of as many"),
+        (dict(momentum_stretch=0.5), "momentum_stretch 0.5 is below 1"),
+        (dict(block_scales=(0.01, 0.7)), "config.method.block_scales 0.01 leaves no patch of 4 x 4"),
         (dict(context_shares=(0.2, 0.0)), "context_shares 0.0 is not in 0 < context_shares <= 1"),
-        (dict(predicted_share=1.5), "predicted_share 1.5 is not in"),
+        (dict(predicted_shares=(1.5, 0.7)), "predicted_shares 1.5 is not in"),
         (dict(momentum=1.0), "momentum 1.0 is not in"),
         (dict(predictor_heads=5), "predictor_width 12 is not divisible by predictor_heads 5"),
     ],
