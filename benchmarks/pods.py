@@ -25,9 +25,9 @@ from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
 RESULTS, PAGE = ROOT / "docs" / "pods.json", ROOT / "docs" / "pods.md"
 WITHOUT = ("dvae_imagenet",)  # compiling its step was stopped after 16 minutes, with other work beside it
-# One chip of v5e (16 GiB) for a core of a TPU v3 (BYOL: for two) or a GPU, one of v5p for an A100 of 80 GB, one of v6e
-# (32 GiB) for a TPU v4, 16 for BERT's 16. Where a paper does not say what it ran on: for ImageNet one of v5e (LeJEPA's
-# ViT-H: of v6e) for each 64 pictures of a batch, one for CIFAR-10.
+# One chip of v5e (16 GiB) for a core of a TPU v3 (BYOL: for two) or a GPU, one of v5p for an A100 of 80 GB (and for
+# each of V-JEPA's GPUs), one of v6e (32 GiB) for a TPU v4, 16 for BERT's 16. Where a paper does not say what it ran on:
+# for ImageNet one of v5e (LeJEPA's ViT-H: of v6e) for each 64 pictures of a batch, one for CIFAR-10.
 SLICES = {
     "barlow_twins_imagenet_rn50": ("v5e:4x4",),
     "beit_imagenet_vit_b16": ("v5e:4x4",),
@@ -41,6 +41,7 @@ SLICES = {
     "dinov2_imagenet_vit_l16": ("v5p:2x4x4",),
     "i_jepa_imagenet_vit_h14": ("v5p:2x2x4",),
     "ibot_imagenet_vit_s16": ("v5e:4x4",),
+    "jigsaw_imagenet_rn50": ("v5e:2x4",),
     "lejepa_imagenet_vit_h14": ("v6e:2x4",),
     "mae_imagenet_vit_b16": ("v3:8x8",),
     "mask_feat_imagenet_vit_b16": ("v5e:4x8",),
@@ -49,6 +50,8 @@ SLICES = {
     "moco_v3_imagenet_vit_b16": ("v5e:8x8",),
     "msn_imagenet_vit_s16": ("v5e:4x4",),
     "nnclr_imagenet_rn50": ("v5e:8x8",),
+    "relative_position_imagenet_rn50": ("v5e:2x4",),
+    "rotation_imagenet_rn50": ("v5e:2x4",),
     "siglip_laion400m_vit_b16": ("v6e:4x8",),
     "simclr_imagenet_rn50": ("v3:8x8", "v5e:8x16"),
     "simclr_v2_imagenet_rn50": ("v3:8x8",),
@@ -58,6 +61,7 @@ SLICES = {
     "supervised_imagenet_rn50": ("v5e:2x4",),
     "supervised_imagenet_vit_b16": ("v5e:4x8",),
     "swav_imagenet_rn50": ("v5e:8x8",),
+    "v_jepa_ucf101_vit_l16": ("v5p:4x4x8",),
     "vicreg_imagenet_rn50": ("v5e:4x8",),
 }
 SLICES |= {path.stem: ("v5e:1x1",) for path in sorted((ROOT / "configs").glob("*_cifar10_*.py"))}
@@ -67,9 +71,9 @@ What each paper's config needs on a TPU slice: its actual train step (views, for
 network), compiled by the XLA:TPU compiler ({compiler}), without a TPU. Nothing was run.
 
 The slice is the paper's own pod, or an equal one: a v5e chip (16 GiB) for a core of a TPU v3 (for two in BYOL's case:
-256 chips are the largest slice) or a GPU, a v5p chip for an A100 of 80 GB, a v6e chip (32 GiB) for a TPU v4, 16 chips
-for BERT's 16. Where a paper does not say what it ran on, a v5e chip for each 64 pictures of a batch of ImageNet (for
-LeJEPA's ViT-H a v6e chip), and one for CIFAR-10.
+256 chips are the largest slice) or a GPU, a v5p chip for an A100 of 80 GB and for
+each GPU of V-JEPA's, a v6e chip (32 GiB) for a TPU v4, 16 chips for BERT's 16. Where a paper does not say what it ran
+on, a v5e chip for each 64 pictures of a batch of ImageNet (for LeJEPA's ViT-H a v6e chip), and one for CIFAR-10.
 
     python benchmarks/pods.py                                                     # all lines
     python launch.py plan --config=configs/simclr_imagenet_rn50.py --topology=v5e:8x16   # one, with more about it

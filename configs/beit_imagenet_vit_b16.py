@@ -18,7 +18,8 @@ blocks, 224 pixels for the network and 112 for the tokenizer. Colours jittered b
 100 %, flips: its `datasets.py`.
 Known differences: the tokenizer is DALL-E's, but learnt from ImageNet; its 112 pixels are the network's view made
 smaller, there the same crop of the picture by Lanczos' filter; always 75 patches are hidden, there at most so many;
-colours are jittered after the crop here, before it there; the class token decays here.
+colours are jittered after the crop here, before it there; the class token decays here, and starts with a deviation of
+0.02, there cut at one.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 

@@ -1,9 +1,10 @@
 """CAPI, ViT-L/14, ImageNet-1k, 500,000 steps: Darcet et al. 2025 (arXiv:2502.08769), the authors' README.
 
 Expected: 82.9 % top-1 of an attentive probe on frozen features, from 302 M parameters (the authors' README, line IN1k).
-Ours is a run with `config.method.name` 'attentive_probe' and `config.init_from`. What is evaluated at the end here are
-nearest neighbours and a logistic regression on the mean over patches, of a tenth of the labelled images, for which
-nothing is stated there. Hardware: 4 nodes, 512 images for each of their GPUs; no duration is stated.
+Ours is a run with `config.method.name` 'attentive_probe', `config.method.heads` 16 and `config.init_from`, which has an
+MLP and layers of queries and outputs beside theirs (`ssl_jax/methods/attentive_probe.py`). What is evaluated at the end
+here are nearest neighbours and a logistic regression on the mean over patches, of a tenth of the labelled images, for
+which nothing is stated there. Hardware: 4 nodes, 512 images for each of their GPUs; no duration is stated.
 
     python launch.py prepare imagenet2012
     python launch.py --config=configs/capi_imagenet_vit_l14.py

@@ -16,7 +16,8 @@ joint space of 512, pictures of 224 pixels, both towers of 12 blocks, 768 and 51
 to 100 %, bicubic: OpenCLIP's `transform.py`.
 Known differences: word pieces, learnt from 200,000 of the captions, in the place of OpenAI's byte pairs; matrices of
 the pictures' tower start as MAE's (Xavier), there as PyTorch's, and words and positions of texts with a deviation of
-1 / sqrt(512), there of 0.02 and 0.01; the class token decays here, in OpenCLIP not.
+1 / sqrt(512), there of 0.02 and 0.01, class token and positions of pictures of 0.02, there 1 / sqrt(768), the first
+matrix of each MLP of texts of 1 / sqrt(512), there 1 / sqrt(1024); the class token decays here, in OpenCLIP not.
 The scores of all pairs are spread over the devices with the pictures, 32 MiB on each of 128; on few devices,
 `--config.method.block_size=4096` makes them tile by tile.
 Canvas: pictures are decoded to 256 x 256 and crops drawn in the original's geometry.

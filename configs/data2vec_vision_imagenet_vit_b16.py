@@ -14,7 +14,8 @@ Where the numbers come from: the command of the official README (`facebookresear
 to 3, drop path 0.25, 5 % of the attention weights dropped, layer scales that start at 1e-4. Defaults of its
 `run_cyclical.py`: AdamW, warm-up from 1e-6, a cosine down to 1e-5, one table of relative positions for all blocks.
 Colours jittered by up to 40 % without hue, crops of 8 to 100 %, flips: its `datasets.py`.
-Known differences: colours are jittered after the crop here, before it there; the class token decays here.
+Known differences: colours are jittered after the crop here, before it there; always 120 patches are hidden, there at
+most so many; the class token decays here, and starts with a deviation of 0.02, there cut at one.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 

@@ -12,6 +12,7 @@ Where the numbers come from: `configs/masked_ssl/in1k_VIT_B_MaskFeat_PT.yaml` (P
 in blocks, AdamW, learning rate 2e-4 for each 256 images, 30 epochs of warm-up from 1e-6, then a cosine down to 1e-6,
 weight decay 0.05, gradients clipped to 0.02, crops of 50 to 100 %, flips, learned positions. A batch of 2048: the
 paper's appendix. That file asks for 300 epochs; the weights with 84.0 % are named after epoch 1600.
+Known difference: always 78 patches are hidden, there at most so many.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 

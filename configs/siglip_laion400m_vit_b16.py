@@ -18,7 +18,10 @@ to 1: its `siglip_lit_coco.py`; the paper does not say. The weight decay there i
 (`optax.py`), here it is: 1e-4 / 1e-3 is the same.
 Known differences: LAION-400M in the place of WebLI; crops of 90 to 100 %, as OpenCLIP has them, in the place of whole
 pictures resized; word pieces, learnt from 200,000 of the captions, in the place of C4's pieces; AdamW in the place of
-their Adafactor, with which they found the same (table 7); the decay is of positions, words and the query that pools
+their Adafactor, with which they found the same (table 7); short texts end in [PAD], there in their end token;
+matrices of texts start normal with a deviation of 1 / sqrt(768), there uniform (Xavier), queries, keys and values of
+one matrix, there of three, positions of pictures with 0.02, there 1 / sqrt(768), and the patch embedding uniform
+(Xavier), there with a variance of 1 / inputs; the decay is of positions, words and the query that pools
 too, there of matrices of layers alone.
 Each device compares its pictures with the texts of one device after the other, as in section 3.3, tile by tile
 (`block_size`). Canvas: pictures are decoded to 256 x 256 and crops drawn in the original's geometry.

@@ -13,7 +13,8 @@ Where the numbers come from: `configs/vit_base__800ep/simmim_pretrain__vit_base_
 warm-up from 5e-7, a tenth of the rate from epoch 700 on, weight decay 0.05, gradients clipped to 5, drop path 0.1,
 layer scales that start at 0.1, one table of relative positions for all blocks. Crops of 67 to 100 % and flips:
 `data/data_simmim.py`.
-Known differences: the class token decays here. There the warm-up counts from 5e-7 at the batch of 512, as here.
+Known differences: the class token decays here, and starts with a deviation of 0.02, there cut at one.
+There the warm-up counts from 5e-7 at the batch of 512, as here.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 

@@ -38,7 +38,8 @@ TEXT_SETS = ("wikipedia", "lm1b", "_c4_")
 TEXT = ("bert_base", *(path.stem for path in FILES if any(name in path.stem for name in TEXT_SETS)))
 SPEECH = tuple(path.stem for path in FILES if "librispeech" in path.stem)
 PAIRED = tuple(path.stem for path in FILES if "laion400m" in path.stem)
-PICTURES = [path for path in FILES if "imagenet" in path.stem or "cifar10" in path.stem or path.stem in PAIRED]
+SEEN = ("imagenet", "cifar10", "ucf101", *PAIRED)
+PICTURES = [path for path in FILES if any(name in path.stem for name in SEEN)]
 PAPERS = sorted([*PICTURES, *(path for path in FILES if path.stem in (*TEXT, *SPEECH))])
 
 
@@ -47,8 +48,11 @@ PAPERS = sorted([*PICTURES, *(path for path in FILES if path.stem in (*TEXT, *SP
 SIZED_ENCODERS = {"byol_librispeech_cnn", "mae_librispeech_vit_b16"}
 SIZED_SPEECH = {"wav2vec2_librispeech_base", "hubert_librispeech_base"}
 WITHOUT_SIZE = {path.stem for path in PAPERS if "cifar10" in path.stem} | {"dvae_imagenet", "lejepa_imagenet_vit_h14"}
+WITHOUT_SIZE |= {"v_jepa_ucf101_vit_l16"}
 WITHOUT_SIZE |= {*SPEECH} - SIZED_SPEECH - SIZED_ENCODERS
 WITHOUT_MULTIPLY_ADDS = WITHOUT_SIZE | {"dinov2_imagenet_vit_l16", "i_jepa_imagenet_vit_h14", *TEXT, *SPEECH}
+# A source counts those of whole pictures of 224 pixels.
+WITHOUT_MULTIPLY_ADDS |= {"jigsaw_imagenet_rn50", "relative_position_imagenet_rn50"}
 WITHOUT_MULTIPLY_ADDS |= {"capi_imagenet_vit_l14"}  # stated as operations, 1 % fewer than there are
 OWN = [str(path) for path in FILES if path not in PAPERS]
 # What these reach has not been measured, so they promise nothing yet.

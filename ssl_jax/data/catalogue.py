@@ -84,7 +84,7 @@ def _find(tfds, name: str, data_dir: str) -> "tfds.core.DatasetBuilder":
     try:
         return tfds.builder(name, data_dir=data_dir, file_format="array_record")
     except tfds.core.DatasetNotFoundError:
-        for left_out in ("text", "vision_language"):  # by TFDS's lazy imports; they hold wikipedia and laion400m
+        for left_out in ("text", "video", "vision_language"):  # by TFDS's lazy imports; of wikipedia, ucf101, laion400m
             importlib.import_module(f"tensorflow_datasets.{left_out}")
         return tfds.builder(name, data_dir=data_dir, file_format="array_record")
 

@@ -21,8 +21,9 @@ from ssl_jax.models.teaching import teacher_of
 class AttentiveProbe(nnx.Module):
     """A learnt query that attends to all states of a frozen ViT, and a linear classifier on what it finds.
 
-    The pooling is `AttentionPool`, of one query and an MLP; V-JEPA's (Bardes et al. 2024, arXiv:2404.08471) also
-    normalises the states first and adds the query to what is found.
+    The pooling is `AttentionPool`, of one query and an MLP. Those of papers are other ones: CAE's normalises queries,
+    keys and values and has no MLP; CAPI's (Darcet et al. 2025) is the query and one layer of keys and values alone;
+    V-JEPA's (Bardes et al. 2024, arXiv:2404.08471) normalises the states first and adds the query to what is found.
     """
 
     reads = ("image", "clip")

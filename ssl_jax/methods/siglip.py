@@ -15,7 +15,8 @@ class SigLIP(nnx.Module):
 
     As in the authors' code (big_vision), a ViT's patches are pooled by attention, and of a text that is read both ways,
     padding too, the last token's state is brought to as many features by a linear layer. A ViT of theirs has
-    `pooling='mean'`, `positions='learned'` and `gelu='tanh'`.
+    `pooling='mean'`, `positions='learned'` and `gelu='tanh'`. Known difference: the last token is [PAD] where a text is
+    short, and [SEP] where it was cut; there texts are filled up with their end token, so that it always is that one.
     """
 
     least_batch = 2

@@ -32,7 +32,7 @@ class VJEPA(nnx.Module):
         blocks: tuple[int, ...] = (8, 2),
         block_scales: tuple[float, ...] = (0.15, 0.7),
         block_aspect: tuple[float, float] = (0.75, 1.5),
-        context_shares: tuple[float, ...] = (0.23, 0.06),
+        context_shares: tuple[float, ...] = (0.23, 0.05),
         predicted_shares: tuple[float, ...] = (0.475, 0.7),
         predictor_width: int = 384,
         predictor_depth: int = 12,

@@ -39,7 +39,8 @@ class ViT(nnx.Module):
     """Vision transformer of pictures, or with `frames` of clips, without a classifier.
 
     Initialised as in MAE (He et al. 2022, appendix A.1 and its code): Xavier uniform for all matrices, the patch
-    embedding included, normal with deviation 0.02 for the class token and learned positions, zeros for biases. Or, with
+    embedding included, normal with deviation 0.02 for the class token and learned positions, zeros for biases (of the
+    patch embedding too, whose bias MAE's code leaves as PyTorch draws it). Or, with
     `initializer_range`, as in timm and DINO: matrices of the blocks are normal, the patch embedding as a convolution of
     PyTorch. With `depth_scaled` too, as in BEiT and data2vec: the patch embedding is normal as well, the last matrix of
     each branch of block l (from 1) divided by sqrt(2 l). Their 0.02 is cut at one deviation: 0.0108 is left.
@@ -208,7 +209,7 @@ class ViT(nnx.Module):
         return patches.patchify_clips(images, self.patch_size, self.tubelet_size)
 
     def unpatchify(self, pixels: jax.Array) -> jax.Array:
-        """The inverse of `patchify`."""
+        """The inverse of `patchify` of pictures: [B, N, patch_dim] -> [B, H, W, channels]."""
         return patches.unpatchify(pixels, self.grid, self.image_shape[2])
 
     def embed_patches(

@@ -12,7 +12,8 @@ from ssl_jax.models.transformer import GELU, MLP, attention_weights, mixed_value
 class AttentionPool(nnx.Module):
     """One learnt query attends to all tokens, and an MLP with a residual branch follows: big_vision's `MAPHead`.
 
-    The attention has no residual branch and no normalisation of its own.
+    The attention has no residual branch and no normalisation of its own. Keys and values are one matrix, which starts
+    uniform over both (Xavier): at 0.82 of theirs, which are two.
 
     Args:
       width: features of a token; a multiple of `heads`.
