@@ -38,6 +38,15 @@ def test_configs_expect_what_was_measured(table, method):
         assert (seen - untrained).mean() >= expected["margins"].get(measure, -1)
 
 
+@pytest.mark.parametrize(("table", "method"), CASES)
+def test_configs_expect_what_networks_reached_that_were_trained_further(table, method):
+    runs = methods_page.runs_of(FOUND, table, method)
+    for answer in methods_page.answers_of(table):
+        expected = methods_page.config_of(f"{methods_page.spec_of(table, method)}-{answer}")["expected"]["results"]
+        seen = methods_page.over_seeds(runs, f"pretrained/{answer}")
+        assert expected["accuracy"] == pytest.approx(seen.mean(), abs=6e-4)
+
+
 @pytest.mark.parametrize(("table", "method"), sorted(NOT_YET))
 def test_methods_that_were_not_measured_expect_nothing(table, method):
     expected = methods_page.config_of(methods_page.spec_of(table, method))["expected"]

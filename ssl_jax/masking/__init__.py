@@ -1,7 +1,7 @@
 """What is hidden from a model: pure functions of a key, each for one example (`jax.vmap` them over a batch)."""
 
-from ssl_jax.masking.blocks import block_patches, exact_blocks, hidden_first, spread_ratios
-from ssl_jax.masking.inverse_block import inverse_block, some_places
+from ssl_jax.masking.blocks import block_patches, exact_blocks, hidden_first, some_places, spread_ratios
+from ssl_jax.masking.inverse_block import inverse_block
 from ssl_jax.masking.multi_block import Blocks, most_in_target, multi_block
 from ssl_jax.masking.negatives import sample_negatives
 from ssl_jax.masking.patches import count_visible, random_patches

@@ -97,10 +97,14 @@ def _rectangle(key, grid, low, high, log_aspect):
     aspect = jnp.exp(log_aspect * (1 - 2 * u[1]))
     sides = jnp.round(jnp.sqrt(jnp.stack([area * aspect, area / aspect])))
     room = jnp.array(grid) - sides
-    first = jnp.floor(u[2:] * (room + 1))
+    return box(grid, jnp.floor(u[2:] * (room + 1)), sides) & jnp.all(room > 0)
+
+
+def box(grid: tuple[int, int], first: jax.Array, sides: jax.Array) -> jax.Array:
+    """bool [rows, columns], True in the rectangle of those `sides`, [2], whose upper left place is `first`, [2]."""
     rows, columns = jnp.arange(grid[0])[:, None], jnp.arange(grid[1])[None, :]
     inside = lambda places, axis: (places >= first[axis]) & (places < first[axis] + sides[axis])
-    return inside(rows, 0) & inside(columns, 1) & jnp.all(room > 0)
+    return inside(rows, 0) & inside(columns, 1)
 
 
 def spread_ratios(key: jax.Array, count: int, *, share: float = 0.5, low: float = 0.1, high: float = 0.5) -> jax.Array:
@@ -141,3 +145,12 @@ def hidden_first(mask: jax.Array, most: int) -> tuple[jax.Array, jax.Array]:
     """
     places = jnp.argsort(~mask, stable=True)[:most].astype(jnp.int32)
     return places, mask[places].astype(jnp.float32)
+
+
+def some_places(key: jax.Array, mask: jax.Array, count: int) -> jax.Array:
+    """Draws `count` of the places where `mask`, bool [N], is True: int32 [count], in random order.
+
+    Where there are fewer, others follow in order. CAPI predicts so few of the hidden patches.
+    """
+    drawn = jnp.where(mask, jax.random.uniform(key, mask.shape), 2.0)
+    return jnp.argsort(drawn)[:count].astype(jnp.int32)

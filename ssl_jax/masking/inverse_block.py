@@ -47,12 +47,3 @@ def inverse_block(key: jax.Array, grid: tuple[int, int], visible: int, *, least_
     inside &= row * sides[1] + column < visible
     shift = jax.random.randint(shift_key, (2,), 0, jnp.array(grid))
     return ~jnp.roll(inside, shift, axis=(0, 1)).reshape(-1)
-
-
-def some_places(key: jax.Array, mask: jax.Array, count: int) -> jax.Array:
-    """Draws `count` of the places where `mask`, bool [N], is True: int32 [count], in random order.
-
-    There must be as many. CAPI predicts so few of the hidden patches.
-    """
-    drawn = jnp.where(mask, jax.random.uniform(key, mask.shape), 2.0)
-    return jnp.argsort(drawn)[:count].astype(jnp.int32)

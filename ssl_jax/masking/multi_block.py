@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ssl_jax.masking.blocks import hidden_first
+from ssl_jax.masking.blocks import box, hidden_first, some_places
 
 Range = tuple[float, float]
 _ATTEMPTS = 20  # to draw a context that is not too short
@@ -114,16 +114,12 @@ def draw_size(
 def draw_block(key: jax.Array, grid: tuple[int, int], size: jax.Array) -> jax.Array:
     """bool [rows * columns] of a block of that size at a place drawn uniformly."""
     # The authors' code never puts a block at the last place; here every place is drawn.
-    first = jax.random.randint(key, (2,), 0, jnp.array(grid) - size + 1)
-    rows, columns = jnp.arange(grid[0])[:, None], jnp.arange(grid[1])[None, :]
-    inside = lambda places, axis: (places >= first[axis]) & (places < first[axis] + size[axis])
-    return (inside(rows, 0) & inside(columns, 1)).reshape(-1)
+    return box(grid, jax.random.randint(key, (2,), 0, jnp.array(grid) - size + 1), size).reshape(-1)
 
 
 def some_of(key: jax.Array, mask: jax.Array, most: int) -> jax.Array:
     """At most so many of the True ones, drawn uniformly: bool [N]."""
-    order = jnp.argsort(jnp.where(mask, jax.random.uniform(key, mask.shape), 2.0))
-    return mask & jnp.zeros_like(mask).at[order[:most]].set(True)
+    return mask & jnp.zeros_like(mask).at[some_places(key, mask, most)].set(True)
 
 
 def _check(grid, visible, targets, target_scale, target_aspect, context_scale):

@@ -13,6 +13,7 @@ from ssl_jax.models.patches import blocks_hidden, take_patches
 from ssl_jax.models.pooling import share_right
 from ssl_jax.models.rotary import patch_places
 from ssl_jax.models.teaching import teacher_of
+from ssl_jax.models.transformer import how_it_runs
 
 
 class CAPI(nnx.Module):
@@ -87,10 +88,11 @@ class CAPI(nnx.Module):
         self.balance = dict(temperature=target_temperature, iterations=sinkhorn_iterations)
         self.momentum, self.momentum_warmup_steps = momentum, momentum_warmup_steps
         self.momentum_end_step = int(momentum_stretch * steps)
-        run = dict(scan=backbone.scan, remat=backbone.remat, accumulate=backbone.accumulate, dtype=backbone.dtype)
-        run |= dict(heads=backbone.heads, mlp_dim=backbone.mlp_dim, drop_path=backbone.drop_path)
+        shape = dict(heads=backbone.heads, mlp_dim=backbone.mlp_dim, drop_path=backbone.drop_path)
         with settings.called(depth="predictor_depth"):
-            self.predictor = heads.CAPIPredictor(backbone.features, depth=predictor_depth, **run, rngs=rngs)
+            self.predictor = heads.CAPIPredictor(
+                backbone.features, depth=predictor_depth, **shape, **how_it_runs(backbone), rngs=rngs
+            )
         start = dict(kernel_init=nnx.initializers.normal(0.02), learn_gains=True)
         shared = dict(dtype=backbone.dtype, rngs=rngs)
         self.head = heads.WeightNormLinear(backbone.features, clusters, **start, **shared)

@@ -9,9 +9,10 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_any_patches, check_patches
+from ssl_jax.models.patches import check_any_patches, check_no_class_token
 from ssl_jax.models.pooling import target_metrics
 from ssl_jax.models.teaching import teacher_of
+from ssl_jax.models.transformer import how_it_runs
 
 
 class IJEPA(nnx.Module):
@@ -60,10 +61,8 @@ class IJEPA(nnx.Module):
         Raises:
           ValueError: the backbone is no ViT or has a class token, or a setting is out of range.
         """
-        check_patches("I-JEPA", backbone)
+        check_no_class_token("I-JEPA", backbone)
         check_any_patches("I-JEPA", backbone)
-        if backbone.class_token is not None:
-            raise ValueError("I-JEPA has no class token: set config.model.pooling to 'mean'")
         settings.share(context_share=context_share)
         settings.at_least(0, beta=beta)
         settings.probability(momentum=momentum)
@@ -78,10 +77,11 @@ class IJEPA(nnx.Module):
         with settings.called(targets="targets_per_image"):
             jax.eval_shape(self._blocks, jax.random.key(0))  # so that impossible sizes are refused now
         self.normalize_targets, self.beta, self.momentum, self.steps = normalize_targets, beta, momentum, steps
-        run = dict(scan=backbone.scan, remat=backbone.remat, accumulate=backbone.accumulate, dtype=backbone.dtype)
         sizes = dict(width=predictor_width, depth=predictor_depth, heads=predictor_heads)
         with settings.called(width="predictor_width", depth="predictor_depth", heads="predictor_heads"):
-            self.predictor = heads.JEPAPredictor(backbone.features, grid=backbone.grid, **sizes, **run, rngs=rngs)
+            self.predictor = heads.JEPAPredictor(
+                backbone.features, grid=backbone.grid, **sizes, **how_it_runs(backbone), rngs=rngs
+            )
         self.target_backbone = teacher_of(backbone)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:

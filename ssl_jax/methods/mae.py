@@ -9,6 +9,7 @@ from flax import nnx
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings
 from ssl_jax.models.patches import check_any_patches, check_patches, paint, take_patches
+from ssl_jax.models.transformer import how_it_runs
 
 
 class MAE(nnx.Module):
@@ -47,11 +48,10 @@ class MAE(nnx.Module):
             raise ValueError(f"mask_ratio {mask_ratio} leaves nothing to see or to predict of {count} patches")
         self.backbone, self.view = backbone, view
         self.mask_ratio, self.normalize_targets = mask_ratio, normalize_targets
-        run = dict(scan=backbone.scan, remat=backbone.remat, accumulate=backbone.accumulate, dtype=backbone.dtype)
         form = dict(grid=backbone.grid, patch_dim=backbone.patch_dim, class_token=backbone.class_token is not None)
         sizes = dict(width=decoder_width, depth=decoder_depth, heads=decoder_heads)
         with settings.called(width="decoder_width", depth="decoder_depth", heads="decoder_heads"):
-            self.decoder = heads.MAEDecoder(backbone.features, **form, **sizes, **run, rngs=rngs)
+            self.decoder = heads.MAEDecoder(backbone.features, **form, **sizes, **how_it_runs(backbone), rngs=rngs)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """One view of each image, and which of its patches are hidden (`masking.random_patches`)."""

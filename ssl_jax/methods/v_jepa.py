@@ -9,9 +9,10 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_patches
+from ssl_jax.models.patches import check_no_class_token
 from ssl_jax.models.pooling import target_metrics
 from ssl_jax.models.teaching import teacher_of
+from ssl_jax.models.transformer import how_it_runs
 
 
 class VJEPA(nnx.Module):
@@ -65,9 +66,7 @@ class VJEPA(nnx.Module):
         Raises:
           ValueError: the backbone is no such ViT, or a setting is out of range.
         """
-        check_patches("V-JEPA", backbone)
-        if backbone.class_token is not None:
-            raise ValueError("V-JEPA has no class token: set config.model.pooling to 'mean'")
+        check_no_class_token("V-JEPA", backbone)
         of_masks = dict(block_scales=block_scales, context_shares=context_shares, predicted_shares=predicted_shares)
         for name, values in of_masks.items():
             if not len(blocks) == len(values) > 0:
@@ -84,10 +83,11 @@ class VJEPA(nnx.Module):
         with settings.called(scale="block_scales", aspect="block_aspect"):
             jax.eval_shape(self._draw, jax.random.key(0))  # so that impossible sizes are refused now
         self.momentum, self.momentum_end_step = momentum, int(momentum_stretch * steps)
-        run = dict(scan=backbone.scan, remat=backbone.remat, accumulate=backbone.accumulate, dtype=backbone.dtype)
         sizes = dict(width=predictor_width, depth=predictor_depth, heads=predictor_heads, kinds=len(blocks))
         with settings.called(width="predictor_width", depth="predictor_depth", heads="predictor_heads"):
-            self.predictor = heads.JEPAPredictor(backbone.features, grid=backbone.grid, **sizes, **run, rngs=rngs)
+            self.predictor = heads.JEPAPredictor(
+                backbone.features, grid=backbone.grid, **sizes, **how_it_runs(backbone), rngs=rngs
+            )
         self.target_backbone = teacher_of(backbone)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:

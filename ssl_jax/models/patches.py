@@ -187,6 +187,17 @@ def check_class_token(method: str, backbone: Any) -> None:
         raise ValueError(f"{method} needs a class token: set config.model.pooling to 'cls'")
 
 
+def check_no_class_token(method: str, backbone: Any) -> None:
+    """The backbone is a ViT without a class token.
+
+    Raises:
+      ValueError: it is not.
+    """
+    check_patches(method, backbone)
+    if backbone.class_token is not None:
+        raise ValueError(f"{method} has no class token: set config.model.pooling to 'mean'")
+
+
 def blocks_hidden(backbone: Any, mask_ratio: float) -> int:
     """How many patches of a ViT are hidden where `mask_ratio` of them are, rounded.
 

@@ -1,7 +1,7 @@
 """Transformer blocks, and the stack that runs them one by one or as one scan."""
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -284,6 +284,11 @@ class PostNormBlock(nnx.Module):
 
     def _add(self, norm, x, branch, key):
         return norm(x + dropout(branch, self.dropout, key)).astype(x.dtype)
+
+
+def how_it_runs(backbone: nnx.Module) -> dict[str, Any]:
+    """The settings of a network's stack that change how it is computed, and not what, for another one beside it."""
+    return {name: getattr(backbone, name) for name in ("scan", "remat", "accumulate", "dtype")}
 
 
 class Stack(nnx.Module):
