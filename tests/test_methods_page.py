@@ -155,6 +155,24 @@ def test_readme_says_which_methods_pass_raw_pixels():
     assert len(passed["small_fashion_mnist", "linear"]) > len(methods_page.methods_of("small_fashion_mnist")) / 2
 
 
+def test_readme_says_what_masked_methods_reach():
+    """Neighbours, a linear probe and the fine-tuned network."""
+    measured = {method for table, method in CASES if table == "masked_openmoji"}
+    assert measured == {"mae", "mask_feat", "relative_position"} and "The others, and Fashion-MNIST" in WORDS
+
+    def told(method, stage="pretrained"):
+        mean = lambda measure: shares("masked_openmoji", method, f"{stage}/{measure}").mean()
+        return [f"{mean(measure):.1f} %" for measure in ("knn_full", "linear", "fine_tune")]
+
+    (knn, linear, tuned), (other_knn, other_linear, other_tuned) = told("mae"), told("mae", "untrained")
+    assert all(told(method, "untrained") == told("mae", "untrained") for method in measured)
+    assert f"MAE's neighbours tell {knn} (of the untrained network {other_knn}), a linear probe {linear}" in WORDS
+    assert f"({other_linear}), the fine-tuned network {tuned} ({other_tuned})" in WORDS
+    three = lambda method: "{}, {} and {}".format(*told(method))
+    assert f"MaskFeat's {three('mask_feat')};" in WORDS
+    assert f"those of context prediction {three('relative_position')}, so that it loses but where" in WORDS
+
+
 def shares(table: str, method: str, key: str) -> np.ndarray:
     """Per cent, over seeds."""
     return 100 * methods_page.over_seeds(methods_page.runs_of(FOUND, table, method), key)
