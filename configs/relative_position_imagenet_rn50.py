@@ -14,9 +14,10 @@ google/revisiting-self-supervised: batch 128, SGD with momentum 0.9, learning ra
 epochs of warm-up, a tenth of it after epochs 15 and 25 of 35, weight decay 1e-4; pictures of 255 pixels, grey two times
 in three, patches of 64 pixels in cells of 85, so shifted by up to 10 each way; eight pairs of a picture; 4096 features
 of both.
-Known differences: pairs lie anywhere in the picture, there the first is its middle; two layers see both, as in the
-first paper, there one, with batch normalisation and dropout, and a decay of 5e-4. Crops of 60 to 100 %, there 255 of
-292 pixels each way. Biases do not decay here.
+Known differences: pairs lie anywhere in the picture and their positions are drawn, there the first is its middle and
+each position comes once; patches are not normalised one by one, and pictures are flipped. Two layers see both, as in
+the first paper, there one, with batch normalisation, dropout and a decay of 5e-4, after a layer of 1000 for each patch.
+Crops of 60 to 100 %, there 255 of 292 pixels each way.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
 """
 

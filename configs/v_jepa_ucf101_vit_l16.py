@@ -1,9 +1,9 @@
 """V-JEPA, ViT-L/16, 90,000 steps: Bardes et al. 2024 (arXiv:2404.08471), on UCF101 in the place of the paper's videos.
 
 Expected: nothing. The paper learns from two million videos (VideoMix2M), which TFDS's catalogue does not have; UCF101
-has 13,000, and shows how such a run is set up. Take a builder of yours with `--config.data.name`. What is evaluated at
-the end are nearest neighbours and a logistic regression on the mean over patches of the clip in the middle of a video.
-The encoder: a ViT-L. Hardware: 16 nodes of 8 GPUs, 24 clips each; no duration is stated.
+has 13,000 in all, and shows how such a run is set up. Take a builder of yours with `--config.data.name`. What is
+evaluated at the end are nearest neighbours and a logistic regression on the mean over patches of the clip in the middle
+of a video. The encoder: a ViT-L. Hardware: 16 nodes of 8 GPUs, 24 clips each; no duration is stated.
 
     python launch.py prepare ucf101
     python launch.py --config=configs/v_jepa_ucf101_vit_l16.py
@@ -15,7 +15,8 @@ fourth of a video, 224 pixels, patches of 16 pixels and 2 frames; 300 epochs of 
 times the run's length; gradients clipped to 10; crops of 30 to 100 %, of an aspect of 0.75 to 1.35; eight blocks of
 15 % and two of 70 %; a predictor of 12 blocks, 384 wide, with as many heads as the encoder.
 Known differences: shares of places that are seen and predicted are fixed, there they are those of the clip of a
-device's batch that has fewest, which is as many on average.
+device's batch that has fewest, which is as many on average. Gradients are clipped all together and from the start,
+there of encoder and predictor apart, and after the warm-up.
 Canvas: TFDS's UCF101 holds videos of 256 x 256 pixels.
 """
 
@@ -45,7 +46,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         pooling="mean", initializer_range=0.02, dtype="bfloat16", scan=True, remat=True, depth=None,
     )  # fmt: skip
     config.method = dict(
-        name="v_jepa", blocks=(8, 2), block_scales=(0.15, 0.7), context_shares=(0.23, 0.05),
+        name="v_jepa", blocks=(8, 2), block_scales=(0.15, 0.7), context_shares=(0.23, 0.065),
         predicted_shares=(0.475, 0.7), predictor_width=384, predictor_depth=12, predictor_heads=16, momentum=0.998,
         momentum_stretch=1.25,
     )  # fmt: skip

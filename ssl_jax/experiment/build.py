@@ -343,11 +343,14 @@ def _check_views_are_used(config: Mapping[str, Any], method: nnx.Module, opened:
     if not small and not second:
         return
     examples, asked = next(data.examples(opened.train, batch_size=1, limit=1)), []
-    if second:
-        draw, view.second = view.second, lambda *given: asked.append(True) or draw(*given)
-    drawn = jax.eval_shape(method.views, examples, jax.random.key(0))
-    if second:
-        view.second = draw
+    draw = view.second if second else None
+    try:
+        if second:
+            view.second = lambda *given: asked.append(True) or draw(*given)
+        drawn = jax.eval_shape(method.views, examples, jax.random.key(0))
+    finally:
+        if second:
+            view.second = draw
     if small and "local" not in drawn:
         raise UserError(f"config.views.local_crops is {small}, but {name} takes no small views: set it to 0.")
     if second and not asked:
@@ -417,7 +420,11 @@ def _check_fit(name: str, chosen: Callable, backbone: nnx.Module, view: Any, spe
     if given not in reads:
         data_is = f"config.data.modality is {spec.modality!r}"
         data_is += "" if given == spec.modality else f", of which config.views give {given!r}"
-        hint = "; a data set of videos, such as 'moving_digits', gives clips" if "clip" in reads else ""
+        hint = (
+            "; a data set of videos, such as 'moving_digits', gives clips"
+            if "clip" in reads and given == "image"
+            else ""
+        )
         raise UserError(f"config.method.name: {name} learns from {_or(reads)}, and {data_is}{hint}.")
     if backbone.reads != given:
         hint = "; a vit with frames reads clips" if given == "clip" else ""

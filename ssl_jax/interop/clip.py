@@ -125,7 +125,7 @@ def viewer_from_transformers(backbone: ViT, weights: Weights) -> None:
     """
     _check_form(backbone)
     bias = {_PATCH_BIAS: np.zeros(backbone.features, np.float32)}
-    load(backbone, bias | dict(weights), rows_of_viewer(_rows(backbone)), ignored=beside_viewer(_CONSTANTS))
+    load(backbone, bias | within_viewer(weights), rows_of_viewer(_rows(backbone)), ignored=beside_viewer(_CONSTANTS))
 
 
 def rows_of_viewer(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -135,7 +135,14 @@ def rows_of_viewer(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 def beside_viewer(constants: str) -> str:
     """Names of what is not of the pictures' tower, as a regular expression; `constants` are among them."""
-    return rf"{constants}|^(?!{_VISION}\.)|^{_VISION}\.head\."
+    return rf"{constants}|^({_TEXT}|(visual|text)_projection|logit_(scale|bias)|{_VISION}\.head)(\.|$)"
+
+
+def within_viewer(weights: Weights) -> dict[str, np.ndarray]:
+    """Weights of a tower of pictures under the names that they have beside a tower of texts."""
+    if any(name.startswith(f"{_VISION}.") for name in weights):
+        return dict(weights)
+    return {f"{_VISION}.{name}": array for name, array in weights.items()}
 
 
 def to_transformers(method: CLIP) -> dict[str, np.ndarray]:

@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 
 from ssl_jax.errors import UserError
-from ssl_jax.interop.clip import beside_viewer, block_rows, reader_settings, rows_of_viewer, viewer_settings
+from ssl_jax.interop.clip import (
+    beside_viewer,
+    block_rows,
+    reader_settings,
+    rows_of_viewer,
+    viewer_settings,
+    within_viewer,
+)
 from ssl_jax.interop.layouts import LINEAR, Layout, patches
 from ssl_jax.interop.table import Row, Weights, load, save
 from ssl_jax.methods import SigLIP
@@ -76,7 +83,7 @@ def viewer_from_transformers(backbone: ViT, weights: Weights) -> None:
       UserError: as above.
     """
     _check_form(backbone)
-    load(backbone, weights, rows_of_viewer(_rows(backbone)), ignored=beside_viewer(_CONSTANTS))
+    load(backbone, within_viewer(weights), rows_of_viewer(_rows(backbone)), ignored=beside_viewer(_CONSTANTS))
 
 
 def to_transformers(method: SigLIP) -> dict[str, np.ndarray]:

@@ -5,6 +5,8 @@ import math
 import jax
 import jax.numpy as jnp
 
+from ssl_jax.masking.blocks import box
+
 
 def inverse_block(key: jax.Array, grid: tuple[int, int], visible: int, *, least_aspect: float = 0.5) -> jax.Array:
     """Hides all patches but a block of `visible` ones, rolled around the image by a random shift.
@@ -43,7 +45,6 @@ def inverse_block(key: jax.Array, grid: tuple[int, int], visible: int, *, least_
     sides = jnp.minimum(sides, jnp.array(grid))  # which float32 may pass where a block has all of a side
     first = jax.random.randint(place_key, (2,), 0, jnp.array(grid) - sides + 1)
     row, column = jnp.arange(rows)[:, None] - first[0], jnp.arange(columns)[None, :] - first[1]
-    inside = (row >= 0) & (row < sides[0]) & (column >= 0) & (column < sides[1])
-    inside &= row * sides[1] + column < visible
+    inside = box(grid, first, sides) & (row * sides[1] + column < visible)
     shift = jax.random.randint(shift_key, (2,), 0, jnp.array(grid))
     return ~jnp.roll(inside, shift, axis=(0, 1)).reshape(-1)

@@ -85,7 +85,7 @@ def _check(image, blocks, scale, most_visible, most_hidden, aspect):
     aspects = np.linspace(*aspect, 101)
     sides = np.round(np.sqrt(int(math.prod(image) * scale) * np.stack([aspects, 1 / aspects])))
     if (sides >= np.array(image)[:, None]).all(0).any():
-        raise ValueError(f"a block of scale {scale} may hide all of {image[0]} x {image[1]} patches")
+        raise ValueError(f"scale {scale} of a block may hide all of {image[0]} x {image[1]} patches")
     for name, value in (("most_visible", most_visible), ("most_hidden", most_hidden)):
         if not 1 <= value <= math.prod(image):
             raise ValueError(f"{name} {value} is not from 1 to the {math.prod(image)} places of an image")

@@ -33,7 +33,7 @@ class VJEPA(nnx.Module):
         blocks: tuple[int, ...] = (8, 2),
         block_scales: tuple[float, ...] = (0.15, 0.7),
         block_aspect: tuple[float, float] = (0.75, 1.5),
-        context_shares: tuple[float, ...] = (0.23, 0.05),
+        context_shares: tuple[float, ...] = (0.23, 0.065),
         predicted_shares: tuple[float, ...] = (0.475, 0.7),
         predictor_width: int = 384,
         predictor_depth: int = 12,
@@ -51,9 +51,9 @@ class VJEPA(nnx.Module):
           block_scales: area of a block of each mask, relative to the image's.
           block_aspect: range of a block's height over its width.
           context_shares: of each mask, at most this share of an image's places is seen; of more, some are left out. The
-            blocks leave 38 % and 18 % on average of 14 x 14 places, of which the official code keeps as many as there
-            are in that clip of a device's batch (24 clips) that has fewest: some 23 % and 5 %.
-          predicted_shares: likewise of what is predicted. The blocks hide 62 % and 82 %, of which the official code
+            blocks leave 37 % and 19 % on average of 14 x 14 places, of which the official code keeps as many as there
+            are in that clip of a device's batch (24 clips) that has fewest: some 23 % and 6 %.
+          predicted_shares: likewise of what is predicted. The blocks hide 63 % and 81 %, of which the official code
             predicts some 47 % and 70 %.
           predictor_width, predictor_depth, predictor_heads: of the predictor (section 3.3 and appendix: 384 wide, 12
             blocks; in the official code as many heads as the encoder has).

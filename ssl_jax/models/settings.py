@@ -20,7 +20,7 @@ def called(**names: str) -> Iterator[None]:
     """What is said within of an argument is said of the setting that it comes from.
 
     Args:
-      names: argument -> setting: `width="decoder_width"`.
+      names: word of the message, such as an argument -> what to say: `width="decoder_width"`.
 
     Raises:
       ValueError: with the names of settings, in place of one that was raised within.

@@ -13,7 +13,7 @@ from ssl_jax.models.decay import decay_mask
 from ssl_jax.models.paths import path_name
 
 PATCHES = "backbone.patch_embedding"
-_OUTERMOST = ("backbone.norm.", "backbone.relative")  # BEiT's code counts its table of distances to no layer
+_OUTERMOST = ("backbone.norm.", "backbone.relative")  # BEiT's code counts its table of distances to the head's
 MakeOptimizer = Callable[..., optax.GradientTransformation]
 
 

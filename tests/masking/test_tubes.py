@@ -94,7 +94,7 @@ def test_where_nothing_is_left_all_is_drawn_again():
         (dict(blocks=0), "blocks 0 is below 1"),
         (dict(scale=1.0), "scale 1.0 of a block is not between 0 and 1"),
         (dict(scale=0.001), "scale 0.001 leaves no patch of 14 x 14"),
-        (dict(scale=0.95, aspect=(1.0, 1.0)), "a block of scale 0.95 may hide all of 14 x 14 patches"),
+        (dict(scale=0.95, aspect=(1.0, 1.0)), "scale 0.95 of a block may hide all of 14 x 14 patches"),
         (dict(aspect=(1.5, 0.75)), r"aspect \(1.5, 0.75\) is not a range"),
         (dict(most_visible=0), "most_visible 0 is not from 1 to the 196 places"),
         (dict(most_hidden=197), "most_hidden 197 is not from 1 to the 196 places"),

@@ -8,6 +8,7 @@ import pytest
 
 from ssl_jax import losses
 from ssl_jax.errors import UserError
+from ssl_jax.experiment import check
 from ssl_jax.methods.dvae import DVAE
 from ssl_jax.train import mesh as meshes
 from tests import probe, tiny
@@ -79,6 +80,15 @@ def test_temperature_falls_and_the_divergence_rises_along_half_a_cosine(data_dir
     rise = (1 - np.cos(np.pi * np.minimum(np.array([0, 5, 10, 20, 40, 45]) / 10, 1))) / 2
     fall = (1 + np.cos(np.pi * np.minimum(np.array([0, 5, 10, 20, 40, 45]) / 40, 1))) / 2
     np.testing.assert_allclose(found, np.stack([1 / 16 + 15 / 16 * fall, 6.6 * rise], 1), rtol=1e-5, atol=1e-6)
+
+
+def test_schedules_longer_than_the_run_are_refused_where_they_are_left_out_too(data_dir):
+    config = tiny.config("dvae")
+    config["method"] = {"name": "dvae"}
+    with pytest.raises(
+        UserError, match="config.method.gumbel_steps is 150000, and the run ends before, after 50 steps"
+    ):
+        check(config)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_examples_of_a_batch_draw_texts_of_their_own(made, data_dir):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns_pairs(name, data_dir):
-    """Twenty steps on one batch, whose scale and bias stay as they are: without pairing nothing would fall."""
+    """Twenty steps on one batch, whose scale and bias stay as they are."""
     method, views = probe.made(name, data_dir)
     before = float(probe.loss(method, views, train=False))
     assert descended(method, views) < before - 0.1

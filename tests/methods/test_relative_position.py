@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from ssl_jax.errors import UserError
-from tests import probe
+from ssl_jax.experiment import build, show
+from ssl_jax.experiment.show import draw_views
+from ssl_jax.train import mesh as meshes
+from tests import probe, tiny
 
 
 def test_pairs_are_drawn_of_each_image(data_dir):
@@ -32,6 +35,13 @@ def test_the_position_is_where_the_second_patch_lies(data_dir):
     place = (np.sign(second - first) + 1) @ np.array([3, 1])
     np.testing.assert_array_equal(place - (place > 4), views["position"])
     assert (place != 4).all() and len(np.unique(place)) == 8
+
+
+def test_views_are_drawn(data_dir, tmp_path):
+    experiment = build(tiny.config("relative_position"), data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
+    draw_views(experiment, tmp_path / "views.png")
+    batch = next(iter(experiment.batches(0)))[1]
+    assert show._pictures(experiment, batch, jax.random.key(0))["view"].shape[1:] == (2, 3, 3, 1)
 
 
 def test_every_parameter_learns(data_dir):
