@@ -85,6 +85,14 @@ def test_a_tower_of_pictures_is_read_without_that_of_texts(method, gelu, data_di
     read()
     with pytest.raises(UserError, match=f"hidden_act '{gelu}' is 'gelu' here"):
         read(gelu="exact")
+    own, path = "vision_model.", folder / "model.safetensors"
+    alone = {name.removeprefix(own): w for name, w in interop.read(path).items() if name.startswith(own)}
+    interop.write(path, alone)
+    (folder / "config.json").write_text(json.dumps(said["vision_config"] | {"model_type": f"{method}_vision_model"}))
+    assert all(jax.tree.leaves(same(read(), nnx.state(theirs.backbone, LOADED))))
+    interop.write(path, alone | {"stray.weight": np.zeros(3, np.float32)})
+    with pytest.raises(UserError, match="stray.weight"):
+        read()
 
 
 @pytest.mark.parametrize("method", ["bert", "data2vec_text"])
