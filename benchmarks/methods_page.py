@@ -45,7 +45,8 @@ Parameters are all that are trained, and those of the encoder among them. Second
 `launch.py` that was timed, from the command to its exit: start, data, compilation (or reading what an earlier run of
 the same program compiled, as seeds after the first do), baselines, training with its evaluations, and the report; they
 were taken on several days and machines, which differ: BERT took 431 s on one and 263 s on another. Of some methods
-fewer runs than n were timed; the others (`--quick`) were evaluated at their end alone. Alarms: how many of the timed
+fewer runs than n were timed; the others (`--quick`) were evaluated at their end alone. Seconds of masked tables are of
+one core, with other work beside. Alarms: how many of the timed
 runs warned of a collapse (`config.on_collapse`). Settings were chosen on parts of the training split. After the test
 split had been seen, those of SimSiam on OpenMoji and of iBOT and BYOL on Fashion-MNIST were chosen again, and those of
 BYOL on OpenMoji twice; the steps of APC, BEST-RQ, BYOL, CLAP, HuBERT and MAE on sound and of T5 on text were chosen
