@@ -175,7 +175,7 @@ class SpanCorruptionView:
 
 
 def _told(name: str, spec: Any) -> str | None:
-    if "tokens" not in spec.shapes or spec.modality != "text":
+    if "tokens" not in spec.shapes or {"image", "waveform"} & spec.shapes.keys():
         raise ValueError(f"name {name!r} is for tokens, and the data has none; set config.data.modality to 'text'")
     return next((key for key in ("next", "order") if key in spec.shapes), None)
 
