@@ -125,24 +125,26 @@ def viewer_from_transformers(backbone: ViT, weights: Weights) -> None:
     """
     _check_form(backbone)
     bias = {_PATCH_BIAS: np.zeros(backbone.features, np.float32)}
-    load(backbone, bias | within_viewer(weights), rows_of_viewer(_rows(backbone)), ignored=beside_viewer(_CONSTANTS))
+    load_viewer(backbone, weights, _rows(backbone), beside=bias)
 
 
-def rows_of_viewer(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """The lines of a table of both towers that are of the pictures' own, in its names."""
-    return tuple(row._replace(ours=row.ours[len(_OURS) :]) for row in rows if row.ours.startswith(_OURS))
+def load_viewer(backbone: ViT, weights: Weights, rows: Iterable[Row], *, beside: Weights | None = None) -> None:
+    """Sets a tower of pictures alone.
 
+    Args:
+      backbone: the tower.
+      weights: of both towers, or of one without the name that it has beside the other.
+      rows: the table of both.
+      beside: what ours has and files have not.
 
-def beside_viewer(constants: str) -> str:
-    """Names of what is not of the pictures' tower, as a regular expression; `constants` are among them."""
-    return rf"{constants}|^({_TEXT}|(visual|text)_projection|logit_(scale|bias)|{_VISION}\.head)(\.|$)"
-
-
-def within_viewer(weights: Weights) -> dict[str, np.ndarray]:
-    """Weights of a tower of pictures under the names that they have beside a tower of texts."""
-    if any(name.startswith(f"{_VISION}.") for name in weights):
-        return dict(weights)
-    return {f"{_VISION}.{name}": array for name, array in weights.items()}
+    Raises:
+      UserError: names or shapes do not fit; nothing is set then.
+    """
+    own = tuple(row._replace(ours=row.ours[len(_OURS) :]) for row in rows if row.ours.startswith(_OURS))
+    if not any(name.startswith(f"{_VISION}.") for name in weights):
+        weights = {f"{_VISION}.{name}": array for name, array in weights.items()}
+    others = rf"^({_TEXT}|(visual|text)_projection|logit_(scale|bias)|{_VISION}\.head)(\.|$)"
+    load(backbone, dict(beside or {}) | dict(weights), own, ignored=f"{_CONSTANTS}|{others}")
 
 
 def to_transformers(method: CLIP) -> dict[str, np.ndarray]:

@@ -5,14 +5,7 @@ from typing import Any
 import numpy as np
 
 from ssl_jax.errors import UserError
-from ssl_jax.interop.clip import (
-    beside_viewer,
-    block_rows,
-    reader_settings,
-    rows_of_viewer,
-    viewer_settings,
-    within_viewer,
-)
+from ssl_jax.interop.clip import block_rows, load_viewer, reader_settings, viewer_settings
 from ssl_jax.interop.layouts import LINEAR, Layout, patches
 from ssl_jax.interop.table import Row, Weights, load, save
 from ssl_jax.methods import SigLIP
@@ -83,7 +76,7 @@ def viewer_from_transformers(backbone: ViT, weights: Weights) -> None:
       UserError: as above.
     """
     _check_form(backbone)
-    load(backbone, within_viewer(weights), rows_of_viewer(_rows(backbone)), ignored=beside_viewer(_CONSTANTS))
+    load_viewer(backbone, weights, _rows(backbone))
 
 
 def to_transformers(method: SigLIP) -> dict[str, np.ndarray]:

@@ -89,7 +89,7 @@ class CAPI(nnx.Module):
         self.momentum, self.momentum_warmup_steps = momentum, momentum_warmup_steps
         self.momentum_end_step = int(momentum_stretch * steps)
         shape = dict(heads=backbone.heads, mlp_dim=backbone.mlp_dim, drop_path=backbone.drop_path)
-        with settings.called(depth="predictor_depth"):
+        with settings.called_after("predictor", "depth"):
             self.predictor = heads.CAPIPredictor(
                 backbone.features, depth=predictor_depth, **shape, **how_it_runs(backbone), rngs=rngs
             )

@@ -12,7 +12,6 @@ from ssl_jax.models import heads, settings, targets
 from ssl_jax.models.patches import check_any_patches, check_no_class_token
 from ssl_jax.models.pooling import target_metrics
 from ssl_jax.models.teaching import teacher_of
-from ssl_jax.models.transformer import how_it_runs
 
 
 class IJEPA(nnx.Module):
@@ -78,10 +77,7 @@ class IJEPA(nnx.Module):
             jax.eval_shape(self._blocks, jax.random.key(0))  # so that impossible sizes are refused now
         self.normalize_targets, self.beta, self.momentum, self.steps = normalize_targets, beta, momentum, steps
         sizes = dict(width=predictor_width, depth=predictor_depth, heads=predictor_heads)
-        with settings.called(width="predictor_width", depth="predictor_depth", heads="predictor_heads"):
-            self.predictor = heads.JEPAPredictor(
-                backbone.features, grid=backbone.grid, **sizes, **how_it_runs(backbone), rngs=rngs
-            )
+        self.predictor = heads.predictor_beside(backbone, **sizes, rngs=rngs)
         self.target_backbone = teacher_of(backbone)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:

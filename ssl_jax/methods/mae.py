@@ -50,7 +50,7 @@ class MAE(nnx.Module):
         self.mask_ratio, self.normalize_targets = mask_ratio, normalize_targets
         form = dict(grid=backbone.grid, patch_dim=backbone.patch_dim, class_token=backbone.class_token is not None)
         sizes = dict(width=decoder_width, depth=decoder_depth, heads=decoder_heads)
-        with settings.called(width="decoder_width", depth="decoder_depth", heads="decoder_heads"):
+        with settings.called_after("decoder", "width", "depth", "heads"):
             self.decoder = heads.MAEDecoder(backbone.features, **form, **sizes, **how_it_runs(backbone), rngs=rngs)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:

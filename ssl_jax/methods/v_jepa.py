@@ -12,7 +12,6 @@ from ssl_jax.models import heads, settings, targets
 from ssl_jax.models.patches import check_no_class_token
 from ssl_jax.models.pooling import target_metrics
 from ssl_jax.models.teaching import teacher_of
-from ssl_jax.models.transformer import how_it_runs
 
 
 class VJEPA(nnx.Module):
@@ -84,10 +83,7 @@ class VJEPA(nnx.Module):
             jax.eval_shape(self._draw, jax.random.key(0))  # so that impossible sizes are refused now
         self.momentum, self.momentum_end_step = momentum, int(momentum_stretch * steps)
         sizes = dict(width=predictor_width, depth=predictor_depth, heads=predictor_heads, kinds=len(blocks))
-        with settings.called(width="predictor_width", depth="predictor_depth", heads="predictor_heads"):
-            self.predictor = heads.JEPAPredictor(
-                backbone.features, grid=backbone.grid, **sizes, **how_it_runs(backbone), rngs=rngs
-            )
+        self.predictor = heads.predictor_beside(backbone, **sizes, rngs=rngs)
         self.target_backbone = teacher_of(backbone)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:

@@ -65,7 +65,7 @@ def text_transformer(
     sizes = dict(width=width, depth=depth, heads=heads, mlp_dim=4 * width, dropout=dropout)
     same = ("dtype", "scan", "remat")
     form |= {name: getattr(backbone, name) for name in same if hasattr(backbone, name)}
-    with settings.called(**{name: f"text_{name}" for name in ("width", "depth", "heads", "dropout")}):
+    with settings.called_after("text", "width", "depth", "heads", "dropout"):
         return TextTransformer(**words, **sizes, initializer_range=width**-0.5, rngs=rngs, **form)
 
 

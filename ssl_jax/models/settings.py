@@ -32,6 +32,11 @@ def called(**names: str) -> Iterator[None]:
         raise ValueError(argument.sub(lambda found: names[found[0]], str(error))) from error
 
 
+def called_after(part: str, *names: str) -> contextlib.AbstractContextManager[None]:
+    """`called`, where the settings are the arguments after the name of a part: 'decoder', 'width': decoder_width."""
+    return called(**{name: f"{part}_{name}" for name in names})
+
+
 def one_of(name: str, value: object, valid: Iterable[object]) -> object:
     """`value`, or a ValueError that lists the valid choices of the argument `name`."""
     valid = tuple(valid)

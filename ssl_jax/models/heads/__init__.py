@@ -5,7 +5,7 @@ from ssl_jax.models.heads.bert import MLMHead, NextSentenceHead, Pooler
 from ssl_jax.models.heads.capi import CAPIPredictor, OnlineClustering
 from ssl_jax.models.heads.dino import DINOHead, WeightNormLinear
 from ssl_jax.models.heads.electra import ReplacedTokenHead
-from ssl_jax.models.heads.jepa import JEPAPredictor, predict_blocks
+from ssl_jax.models.heads.jepa import JEPAPredictor, predict_blocks, predictor_beside
 from ssl_jax.models.heads.mae_decoder import MAEDecoder
 from ssl_jax.models.heads.projector import Projector
 from ssl_jax.models.heads.prototypes import Prototypes
@@ -25,4 +25,5 @@ __all__ = [
     "ReplacedTokenHead",
     "WeightNormLinear",
     "predict_blocks",
+    "predictor_beside",
 ]

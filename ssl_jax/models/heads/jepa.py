@@ -10,7 +10,7 @@ from ssl_jax.models import settings
 from ssl_jax.models.normalization import layer_norm
 from ssl_jax.models.patches import take_patches
 from ssl_jax.models.positions import sincos
-from ssl_jax.models.transformer import PreNormBlock, Remat, Stack
+from ssl_jax.models.transformer import PreNormBlock, Remat, Stack, how_it_runs
 
 
 class JEPAPredictor(nnx.Module):
@@ -94,6 +94,21 @@ class JEPAPredictor(nnx.Module):
         mask = jnp.concatenate([each(seen), counted.reshape(batch * blocks, most)], axis=1)
         found = self.norm(self.stack(tokens, mask))[:, x.shape[1] :].astype(x.dtype)
         return self.prediction(found).reshape(batch, blocks, most, -1)
+
+
+def predictor_beside(backbone: nnx.Module, *, rngs: nnx.Rngs, **sizes: int) -> JEPAPredictor:
+    """The predictor of a ViT's states, which runs as that one does.
+
+    Args:
+      backbone: the ViT.
+      rngs: source of the parameters.
+      sizes: `width`, `depth`, `heads` and `kinds` of the `JEPAPredictor`.
+
+    Raises:
+      ValueError: sizes that cannot be, as `predictor_width` and so on.
+    """
+    with settings.called_after("predictor", "width", "depth", "heads"):
+        return JEPAPredictor(backbone.features, grid=backbone.grid, **sizes, **how_it_runs(backbone), rngs=rngs)
 
 
 def predict_blocks(
