@@ -9,8 +9,8 @@
 
 The network is a ViT of three layers, 96 wide, on patches of 4 pixels of pictures that are resized to 32x32, so that all
 masks fit; a batch is 32 pictures, or 8 in four turns. Steps are so many that the train steps of each method multiply
-about as much, 3e12 times, without those of BEiT's tokenizer; MAE's are cheap, as it sees a quarter of the patches.
-`METHODS` has what differs between methods. `fine_tune` trains the whole network on the labels for 800 steps,
+about as much, 1.5e12 times, without those of BEiT's tokenizer; MAE's are cheap, as it sees a quarter of the patches.
+`METHODS` has what differs between methods. `fine_tune` trains the whole network on the labels for 400 steps,
 `attentive` a pooling by attention on the frozen one; without `init_from` both begin with a random network.
 """
 
@@ -24,17 +24,17 @@ _MEAN_OF_PATCHES = dict(pooling="mean")
 _SLOWER = dict(optimizer=dict(learning_rate=3e-4))
 _COARSE = dict(views=dict(crop_scale=(0.5, 1.0)))
 METHODS = dict(
-    mae=dict(steps=4000, model=_MEAN_OF_PATCHES, method=dict(decoder_width=48, decoder_depth=1, decoder_heads=3)),
-    simmim=dict(steps=1333, model=_MEAN_OF_PATCHES, method=dict(mask_unit=8)),
-    mask_feat=dict(steps=1333, model=_MEAN_OF_PATCHES, method=dict(cell=4), **_COARSE),
+    mae=dict(steps=2000, model=_MEAN_OF_PATCHES, method=dict(decoder_width=48, decoder_depth=1, decoder_heads=3)),
+    simmim=dict(steps=667, model=_MEAN_OF_PATCHES, method=dict(mask_unit=8)),
+    mask_feat=dict(steps=667, model=_MEAN_OF_PATCHES, method=dict(cell=4), **_COARSE),
     data2vec_vision=dict(
-        steps=987,
+        steps=493,
         model=dict(pooling="cls", layer_scale=0.1),
         method=dict(top=2, min_block=6, momentum=0.99),
         **_SLOWER,
     ),
     i_jepa=dict(
-        steps=1040,
+        steps=520,
         model=_MEAN_OF_PATCHES,
         method=dict(
             context_share=0.5,
@@ -48,34 +48,34 @@ METHODS = dict(
     ),
     # After a run of configs/dvae_fashion_mnist.py, whose tokens it predicts.
     beit=dict(
-        steps=1333,
+        steps=667,
         model=dict(pooling="cls", layer_scale=0.1),
         method=dict(tokenizer="runs/dvae_fashion_mnist", min_block=6),
     ),
     capi=dict(
-        steps=1533,
+        steps=767,
         model=dict(name="rotary_vit", registers=4),
         method=dict(clusters=256, predicted_share=0.25, predictor_depth=1, momentum=0.99, momentum_warmup_steps=50),
         optimizer=dict(apart=("clustering",), apart_rate=0.5, apart_decay=0.0),
     ),
-    rotation=dict(steps=1333, batch_size=8, model=_MEAN_OF_PATCHES, **_SLOWER),
+    rotation=dict(steps=667, batch_size=8, model=_MEAN_OF_PATCHES, **_SLOWER),
     jigsaw=dict(
-        steps=2600,
+        steps=1300,
         model=_MEAN_OF_PATCHES,
         method=dict(tiles=4, tile_size=12, orders=24, tile_features=64, hidden=256),
         **_SLOWER,
     ),
-    relative_position=dict(steps=5133, model=_MEAN_OF_PATCHES, method=dict(crop_size=12, gap=4, jitter=2, hidden=256)),
+    relative_position=dict(steps=2567, model=_MEAN_OF_PATCHES, method=dict(crop_size=12, gap=4, jitter=2, hidden=256)),
 )
 """By method, what differs from the common settings: leaf -> value, or part -> leaf -> value."""
 ANSWERS = dict(
     fine_tune=dict(
-        steps=800,
+        steps=400,
         views=dict(name="simclr", crop_scale=(0.8, 1.0), jitter=0.0, grayscale=0.0, blur=0.0, **_PIXELS),
         method=dict(name="supervised", label_smoothing=0.1),
         optimizer=dict(learning_rate=3e-3, layer_decay=0.75),
     ),
-    attentive=dict(steps=800, method=dict(name="attentive_probe", heads=3)),
+    attentive=dict(steps=400, method=dict(name="attentive_probe", heads=3)),
 )
 """By what is asked of a network that a method has trained: what differs from the method's own settings."""
 EXPECTED = dict()
@@ -108,8 +108,8 @@ def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
     config.method = dict(name=method)
     config.optimizer = dict(_OPTIMIZER)
     config.schedule = dict(name="warmup_cosine", warmup_steps=100)
-    config.checkpoint = dict(every=1000, keep=2)
-    config.evaluate = dict(every=1000, limit=5_000, tasks=("knn_5shot", "knn_full", "linear"))
+    config.checkpoint = dict(every=500, keep=2)
+    config.evaluate = dict(every=500, limit=5_000, tasks=("knn_5shot", "knn_full", "linear"))
     reached = EXPECTED.get(method, dict(results={}, margins={}))
     results = {name: value for name, value in reached["results"].items() if name not in ANSWERS}
     config.expected = dict(results=results, margins=reached["margins"], hardware="2 CPU cores")
