@@ -109,3 +109,33 @@ def descent(method: nnx.Module, rate: float) -> Callable[[Any], tuple[jax.Array,
         return loss, nnx.merge(graphdef, gradients, rest, copy=True)
 
     return descend
+
+
+def channels_first(images: jax.Array) -> torch.Tensor:
+    """Pictures as PyTorch has them."""
+    return torch.tensor(np.asarray(images).transpose(0, 3, 1, 2))
+
+
+def check_step(loss: jax.Array, theirs: torch.Tensor, gradients: dict[str, tuple[Any, torch.Tensor]]) -> None:
+    """Holds the loss, and gradients (ours, theirs) by name, to theirs."""
+    assert relative_error(loss, theirs) < 1e-5
+    scale = max(their.abs().max().item() for _, their in gradients.values())
+    errors = {
+        name: np.abs(np.asarray(mine) - their.numpy()).max() / max(their.abs().max().item(), 1e-3 * scale)
+        for name, (mine, their) in gradients.items()
+    }
+    assert max(errors.values()) < 1e-4, errors
+
+
+def gradients_of(model: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Of each weight that has one."""
+    return {name: weight.grad.numpy() for name, weight in model.named_parameters() if weight.grad is not None}
+
+
+def go_down(weights: Iterator[torch.Tensor], rate: float) -> None:
+    """A step of gradient descent; gradients are forgotten."""
+    with torch.no_grad():
+        for weight in weights:
+            if weight.grad is not None:
+                weight -= rate * weight.grad
+                weight.grad = None

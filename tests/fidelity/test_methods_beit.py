@@ -17,7 +17,7 @@ from ssl_jax.models.patches import hidden_states
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from comparison import descent, randomize, relative_error, state_dict  # noqa: E402
+from comparison import channels_first, descent, randomize, relative_error, state_dict  # noqa: E402
 from peers import largest_error  # noqa: E402
 
 ROWS, SIDE, PATCH, WIDTH, TOKENS, HIDDEN = 5, 16, 4, 24, 50, 6
@@ -68,10 +68,6 @@ def forward(model, views):
     images, hidden = channels_first(views["image"]), torch.tensor(np.asarray(views["hidden"]))
     labels = torch.tensor(np.asarray(views["tokens"]), dtype=torch.int64).reshape(-1)
     return model(images, bool_masked_pos=hidden, labels=labels)
-
-
-def channels_first(images):
-    return torch.tensor(np.asarray(images).transpose(0, 3, 1, 2))
 
 
 @nnx.jit

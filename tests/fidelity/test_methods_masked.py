@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 timm = pytest.importorskip("timm")
 pytest.importorskip("lightly")
 
-from comparison import assign, descent, pairs, randomize_all, relative_error, run, state_dict  # noqa: E402
+from comparison import assign, channels_first, descent, pairs, randomize_all, relative_error, run, state_dict  # noqa: E402
 from lightly.loss import IBOTPatchLoss, KoLeoLoss, MSNLoss  # noqa: E402
 from lightly.models.modules import MaskedVisionTransformerTIMM  # noqa: E402
 from lightly.models.modules.heads import MSNProjectionHead  # noqa: E402
@@ -43,10 +43,6 @@ def their_vit():
 
 def pictures(step, views):
     return np.random.default_rng(step).normal(size=(ROWS, views, SIDE, SIDE, 3)).astype(np.float32)
-
-
-def channels_first(images):
-    return torch.tensor(images.transpose(0, 3, 1, 2))
 
 
 def masks(step, counts):

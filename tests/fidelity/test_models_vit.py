@@ -8,13 +8,12 @@ torch = pytest.importorskip("torch")
 timm = pytest.importorskip("timm")
 transformers = pytest.importorskip("transformers")
 
+import videomae  # noqa: E402
 from comparison import randomize, relative_error, run, state_dict  # noqa: E402
 from flax import nnx  # noqa: E402
 
 from ssl_jax import interop  # noqa: E402
-from ssl_jax.interop.table import Row, load  # noqa: E402
 from ssl_jax.models import ViT  # noqa: E402
-from ssl_jax.models.positions import sincos3d  # noqa: E402
 
 SMALL = dict(width=48, depth=3, heads=4, mlp_dim=96, patch_size=4, image_size=16)
 
@@ -115,30 +114,11 @@ def test_forward_equals_hugging_face(published, tmp_path, record_property):
 
 
 def test_clips_are_encoded_as_by_videomae(record_property):
-    """transformers' VideoMAE, whose table of positions is set to ours: it counts patches, and ours have three axes."""
-    config = transformers.VideoMAEConfig(
-        hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, image_size=12, patch_size=4,
-        num_frames=6, tubelet_size=2, layer_norm_eps=1e-6, use_mean_pooling=False,
-    )  # fmt: skip
-    peer = randomize(transformers.VideoMAEModel(config)).eval()
-    clip = dict(depth=2, image_size=12, frames=6, tubelet_size=2, positions="sincos3d", pooling="mean")
-    ours = build(**clip)
-    peer.embeddings.position_embeddings = torch.tensor(sincos3d(ours.grid, 48))[None]
-    weights = state_dict(peer)
-    kernel = weights.pop("embeddings.patch_embeddings.projection.weight")
-    weights["kernel"] = kernel.transpose(2, 3, 4, 1, 0).reshape(-1, 48)
-    for block in range(2):  # keys have no bias there
-        weights[f"encoder.layer.{block}.attention.attention.key.bias"] = np.zeros(48, np.float32)
-    rows = (
-        Row("patch_embedding.kernel", "kernel"),
-        Row("patch_embedding.bias", "embeddings.patch_embeddings.projection.bias"),
-        *interop.vit.transformers_blocks("encoder.layer"),
-        Row("norm.scale", "layernorm.weight"),
-        Row("norm.bias", "layernorm.bias"),
-    )
-    load(ours, weights, rows)
+    ours = build(depth=2, image_size=12, frames=6, tubelet_size=2, positions="sincos3d", pooling="mean")
+    peer = videomae.alike(ours)
+    videomae.carry_over(ours, state_dict(peer))
     clips = np.random.default_rng(0).normal(size=(2, 6, 12, 12, 3)).astype(np.float32)
-    tokens = peer(torch.tensor(clips.transpose(0, 1, 4, 2, 3))).last_hidden_state
+    tokens = peer(videomae.frames_first(clips)).last_hidden_state
     error = relative_error(nnx.jit(lambda model: model.encode(model.embed_patches(clips)))(ours), tokens)
     record_property("max_relative_error", float(error))
     assert error < 1e-5
