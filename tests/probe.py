@@ -1,6 +1,6 @@
 """A tiny method to ask questions of: its loss, gradients and state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -47,6 +47,22 @@ def twin(method: nnx.Module) -> nnx.Module:
 def loss(method: nnx.Module, views: Any, *, train: bool = True, key: jax.Array = KEY) -> jax.Array:
     """The loss, compiled; what it leaves in the method's state is left there."""
     return method.loss(views, key, train=train)[0]
+
+
+def descended(method: nnx.Module, views: Any, *, steps: int = 300, rate: float = 0.1, apart: Sequence[str]) -> float:
+    """The loss after steps of gradient descent on one batch; weights called as `apart` says stay as they are."""
+    graphdef, params, rest = nnx.split(method, nnx.Param, ...)
+
+    @jax.jit
+    def step(params):
+        loss = lambda params: nnx.merge(graphdef, params, rest, copy=True).loss(views, KEY, train=False)[0]
+        value, gradients = jax.value_and_grad(loss)(params)
+        moved = lambda path, w, g: w if path_name(path) in apart else w - rate * g
+        return value, jax.tree_util.tree_map_with_path(moved, params, gradients)
+
+    for _ in range(steps):
+        value, params = step(params)
+    return float(value)
 
 
 @nnx.jit

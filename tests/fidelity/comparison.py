@@ -128,8 +128,17 @@ def check_step(loss: jax.Array, theirs: torch.Tensor, gradients: dict[str, tuple
 
 
 def gradients_of(model: torch.nn.Module) -> dict[str, np.ndarray]:
-    """Of each weight that has one."""
-    return {name: weight.grad.numpy() for name, weight in model.named_parameters() if weight.grad is not None}
+    """Of all that is trained; 0 for what the loss does not use."""
+    trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    zero = lambda weight: np.zeros(weight.shape, np.float32)
+    return {name: zero(weight) if weight.grad is None else weight.grad.numpy() for name, weight in trained}
+
+
+def by_path(ours: nnx.Module, theirs: nnx.Module) -> dict[str, tuple[jax.Array, torch.Tensor]]:
+    """(ours, theirs) of two of our modules that hold gradients, theirs having been carried over."""
+    flat = lambda module: jax.tree_util.tree_leaves_with_path(nnx.state(module, nnx.Param))
+    both = zip(flat(ours), flat(theirs), strict=True)
+    return {jax.tree_util.keystr(path): (mine, torch.tensor(np.array(their))) for (path, mine), (_, their) in both}
 
 
 def go_down(weights: Iterator[torch.Tensor], rate: float) -> None:

@@ -17,8 +17,17 @@ from ssl_jax.models.patches import hidden_states
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from comparison import channels_first, descent, randomize, relative_error, state_dict  # noqa: E402
-from peers import largest_error  # noqa: E402
+from comparison import (  # noqa: E402
+    by_path,
+    channels_first,
+    check_step,
+    descent,
+    go_down,
+    gradients_of,
+    randomize,
+    relative_error,
+    state_dict,
+)
 
 ROWS, SIDE, PATCH, WIDTH, TOKENS, HIDDEN = 5, 16, 4, 24, 50, 6
 PATCHES, RATE, STEPS = (SIDE // PATCH) ** 2, 0.05, 2
@@ -85,33 +94,12 @@ def test_beit_is_transformers_masked_image_modeling(method):
         out = forward(model, views)
         out.loss.backward()
         theirs = out.logits[torch.tensor(np.asarray(views["hidden"]))].reshape(ROWS, HIDDEN, TOKENS)
-        of_logits = relative_error(logits_of(method, views), theirs)
-        loss, gradients = descend(views)
-        errors = gradient_errors(gradients, model)
-        of_loss = largest_error(loss, out.loss)
-        print(f"step {step}: loss {of_loss:.1e} logits {of_logits:.1e} gradients {max(errors.values()):.1e}")
-        assert of_loss < 1e-5 and of_logits < 1e-5 and max(errors.values()) < 1e-4, errors
-        with torch.no_grad():
-            for weight in model.parameters():
-                if weight.grad is not None:
-                    weight -= RATE * weight.grad
-                    weight.grad = None
-
-
-def gradient_errors(ours, theirs):
-    """Largest difference over the largest entry, by weight, theirs carried over to our layout."""
-    gradients = {
-        name: np.zeros(weight.shape, np.float32) if weight.grad is None else weight.grad.numpy()
-        for name, weight in theirs.named_parameters()
-    }
-    copy = nnx.clone(ours)
-    interop.beit.from_transformers(copy.backbone, gradients, **parts(copy))
-    flat = lambda module: jax.tree_util.tree_leaves_with_path(nnx.state(module, nnx.Param))
-    scale = max(np.abs(leaf).max() for _, leaf in flat(copy))
-    return {
-        jax.tree_util.keystr(path): np.abs(mine - their).max() / max(np.abs(their).max(), 1e-3 * scale)
-        for (path, mine), (_, their) in zip(flat(ours), flat(copy), strict=True)
-    }
+        assert relative_error(logits_of(method, views), theirs) < 1e-5
+        loss, ours = descend(views)
+        copy = nnx.clone(ours)
+        interop.beit.from_transformers(copy.backbone, gradients_of(model), **parts(copy))
+        check_step(loss, out.loss, by_path(ours, copy))
+        go_down(model.parameters(), RATE)
 
 
 def test_what_is_written_is_read_by_hugging_face(method, tmp_path):

@@ -1,6 +1,5 @@
 """Steps of SimMIM, MaskFeat and data2vec against transformers: the same weights and masks."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,7 +12,17 @@ from ssl_jax.models import ViT, targets
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from comparison import assign, channels_first, check_step, descent, go_down, gradients_of, randomize, state_dict  # noqa: E402
+from comparison import (  # noqa: E402
+    assign,
+    by_path,
+    channels_first,
+    check_step,
+    descent,
+    go_down,
+    gradients_of,
+    randomize,
+    state_dict,
+)
 
 ROWS, SIDE, PATCH, WIDTH = 5, 16, 4, 24
 PATCHES, RATE, STEPS = (SIDE // PATCH) ** 2, 0.05, 2
@@ -79,12 +88,8 @@ def test_simmim_is_transformers_masked_image_modeling():
 def backbone_gradients(ours, theirs, names=interop.vit):
     """(ours, theirs) of a ViT, theirs carried over to our layout."""
     copy = nnx.clone(ours)
-    zeros = {name: np.zeros(weight.shape, np.float32) for name, weight in state_dict(theirs).items()}
-    gradients = zeros | gradients_of(theirs)
-    names.from_transformers(copy, gradients)
-    flat = lambda module: jax.tree_util.tree_leaves_with_path(nnx.state(module, nnx.Param))
-    both = zip(flat(ours), flat(copy), strict=True)
-    return {jax.tree_util.keystr(path): (mine, torch.tensor(np.array(their))) for (path, mine), (_, their) in both}
+    names.from_transformers(copy, gradients_of(theirs))
+    return by_path(ours, copy)
 
 
 def test_mask_feat_is_a_regression_of_hog_at_hidden_patches():

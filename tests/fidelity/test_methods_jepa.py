@@ -17,7 +17,17 @@ pytest.importorskip("transformers")
 pytest.importorskip("lightly")
 
 import videomae  # noqa: E402
-from comparison import assign, channels_first, check_step, descent, go_down, gradients_of, randomize, state_dict  # noqa: E402
+from comparison import (  # noqa: E402
+    assign,
+    by_path,
+    channels_first,
+    check_step,
+    descent,
+    go_down,
+    gradients_of,
+    randomize,
+    state_dict,
+)
 from lightly.models.modules.ijepa_timm import IJEPAPredictorTIMM  # noqa: E402
 
 ROWS, SIDE, PATCH, WIDTH = 5, 16, 4, 24
@@ -195,11 +205,9 @@ def test_v_jepa_is_the_official_step_on_videomae_with_lightlys_predictor():
             }  # fmt: skip
         theirs.backward()
         loss, ours = descend(views)
-        copy, zeros = nnx.clone(backbone), {name: np.zeros_like(w) for name, w in state_dict(encoder).items()}
-        videomae.carry_over(copy, zeros | gradients_of(encoder))
-        flat = lambda module: jax.tree_util.tree_leaves_with_path(nnx.state(module, nnx.Param))
-        both = zip(flat(ours.backbone), flat(copy), strict=True)
-        found = {jax.tree_util.keystr(p): (mine, torch.tensor(np.array(their))) for (p, mine), (_, their) in both}
+        copy = nnx.clone(backbone)
+        videomae.carry_over(copy, gradients_of(encoder))
+        found = by_path(ours.backbone, copy)
         found |= {str(i): (a[...], b) for i, (a, b) in enumerate(weights(ours, lambda w: w.grad))}
         check_step(loss, theirs, found)
         go_down([*encoder.parameters(), *predictor.parameters(), tokens], RATE)

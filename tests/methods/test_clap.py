@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from ssl_jax.errors import UserError
 from ssl_jax.experiment import build
@@ -107,18 +106,6 @@ def test_retrieval_over_the_test_split_is_a_task(data_dir):
 
 
 def test_it_learns_pairs(made):
-    """Twenty steps on one batch."""
+    """On one batch the loss falls far below that of sounds and texts that are all alike."""
     method, views = made
-    graphdef, params, rest = nnx.split(method, nnx.Param, ...)
-
-    @jax.jit
-    def step(params):
-        loss = lambda params: nnx.merge(graphdef, params, rest, copy=True).loss(views, probe.KEY, train=False)[0]
-        value, gradients = jax.value_and_grad(loss)(params)
-        return value, jax.tree.map(lambda w, g: w - 0.1 * g, params, gradients)
-
-    values = []
-    for _ in range(20):
-        value, params = step(params)
-        values.append(float(value))
-    assert values[-1] < values[0] - 0.1
+    assert probe.descended(method, views, apart=("log_scale",)) < np.log(len(views["tokens"])) / 2

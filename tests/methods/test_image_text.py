@@ -16,7 +16,6 @@ from ssl_jax.experiment import build, class_texts
 from ssl_jax.experiment.scores import Scorer
 from ssl_jax.methods import METHODS
 from ssl_jax.models import ViT, matching
-from ssl_jax.models.paths import path_name
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train.loop import jit_train_step
 from tests import probe, tiny
@@ -156,28 +155,13 @@ def test_examples_of_a_batch_draw_texts_of_their_own(made, data_dir):
     assert 0 < which[0][:, 0].mean() < 1 and (which[0] != which[1]).any()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_it_learns_pairs(name, data_dir):
-    """Twenty steps on one batch, whose scale and bias stay as they are."""
+@pytest.mark.parametrize(
+    ("name", "alike"), [("clip", np.log(32)), ("siglip", np.log(32) + 31 * np.log(32 / 31))], ids=NAMES
+)
+def test_it_learns_pairs(name, alike, data_dir):
+    """On one batch the loss falls far below the least that there is where all pictures and texts are alike."""
     method, views = probe.made(name, data_dir)
-    before = float(probe.loss(method, views, train=False))
-    assert descended(method, views) < before - 0.1
-
-
-def descended(method, views):
-    """The loss after twenty steps of gradient descent."""
-    graphdef, params, rest = nnx.split(method, nnx.Param, ...)
-
-    @jax.jit
-    def step(params):
-        loss = lambda params: nnx.merge(graphdef, params, rest, copy=True).loss(views, probe.KEY, train=False)[0]
-        value, gradients = jax.value_and_grad(loss)(params)
-        moved = lambda path, w, g: w if path_name(path) in ("log_scale", "bias") else w - 0.1 * g
-        return value, jax.tree_util.tree_map_with_path(moved, params, gradients)
-
-    for _ in range(20):
-        value, params = step(params)
-    return float(value)
+    assert probe.descended(method, views, apart=("log_scale", "bias")) < alike / 2
 
 
 @pytest.mark.parametrize("name", NAMES)
