@@ -1,6 +1,7 @@
 """Finding what belongs together: sentences that stand next to each other, pictures or sounds and their texts."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -94,9 +95,10 @@ class Matched:
     classes: np.ndarray | None = None
 
 
-def match_names(kind: str) -> tuple[str, ...]:
-    """The scores of `matching_texts`, but for those of single kinds of text."""
-    return tuple(f"{way}_top_{k}" for way in (f"{kind}_to_text", f"text_to_{kind}") for k in TOP)
+def match_names(kind: str, names: Sequence[str] = ()) -> tuple[str, ...]:
+    """What the scores of `matching_texts` are called but for those of chance; `names` are of the kinds of text."""
+    means = tuple(f"{way}_top_{k}" for way in (f"{kind}_to_text", f"text_to_{kind}") for k in TOP)
+    return means + tuple(f"{score}_{name}" for name in names for score in means if len(names) > 1)
 
 
 def matching_texts(matched: Matched) -> dict[str, float]:

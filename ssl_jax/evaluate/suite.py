@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -118,9 +118,16 @@ def prefixed(prefix: str, results: Mapping[str, float]) -> dict[str, float]:
     return {f"{prefix}/{name}": value for name, value in results.items()}
 
 
-def score_names(tasks: Iterable[str], *, labelled: bool, kind: str = "image") -> list[str]:
-    """What the scores of `tasks` are called, of data with or without labels; `kind` is what is matched with texts."""
-    unlabelled = {NEIGHBOURS: NEIGHBOUR_SCORES, RETRIEVAL: match_names(kind)}
+def score_names(tasks: Iterable[str], *, labelled: bool, kind: str = "image", texts: Sequence[str] = ()) -> list[str]:
+    """What the scores of `tasks` are called.
+
+    Args:
+      tasks: of an `Evaluation`.
+      labelled: whether the data have labels.
+      kind: what is matched with texts.
+      texts: names of the kinds of text.
+    """
+    unlabelled = {NEIGHBOURS: NEIGHBOUR_SCORES, RETRIEVAL: match_names(kind, texts)}
     names = {task: unlabelled.get(task, (task,) * labelled) for task in tasks}
     return [name for found in names.values() for name in found]
 

@@ -180,9 +180,9 @@ class Scorer:
             return
         _, params, variables = nnx.split(self.experiment.method, nnx.Param, ...)
         own = jax.eval_shape(self._held_out, params, variables, self._held_out_shapes(), 0)
-        labelled = bool(self.experiment.data.spec.num_classes)
-        kind = KINDS.get(self.experiment.data.spec.modality, "")
-        during = evaluate.score_names(self.experiment.plan.during, labelled=labelled, kind=kind)
+        opened = self.experiment.data
+        about = dict(kind=KINDS.get(opened.spec.modality, ""), texts=getattr(opened, "text_keys", ()))
+        during = evaluate.score_names(self.experiment.plan.during, labelled=bool(opened.spec.num_classes), **about)
         figures = (*DIAGNOSTICS, *collapse.figure_names(self.experiment.method))
         figures = figures if self.experiment.plan.diagnostics else ()
         names = evaluate.prefixed("eval", dict.fromkeys([*during, *own, *figures]))

@@ -62,7 +62,9 @@ def test_kinds_of_text_are_told_apart():
     assert (found["image_to_text_top_1_a"], found["image_to_text_top_1_b"], found["image_to_text_top_1"]) == (1, 0, 0.5)
     assert found["text_to_image_top_5_b"] == 1
     one = matching_texts(matched(on_circle(0, 90), on_circle(0, 90)))
-    assert set(score_names(("retrieval",), labelled=False)) == {name for name in one if "chance" not in name}
+    for scores, texts in ((found, "ab"), (one, "a")):
+        names = score_names(("retrieval",), labelled=False, texts=tuple(texts))
+        assert set(names) == {name for name in scores if "chance" not in name}
 
 
 def test_blocks_and_chance_agree_with_counting(monkeypatch):

@@ -167,8 +167,11 @@ def test_it_learns_pairs(name, alike, data_dir):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_is_scored_by_names_of_classes_and_by_retrieval(name, data_dir):
     """On eight devices and 64 examples: shares, chance beside them, and each language; held out, within batches."""
-    experiment = build(tiny.config(name), data_dir=data_dir)
+    best = dict(checkpoint=dict(best="eval/text_to_image_top_5_caption_de"), evaluate=dict(during=("retrieval",)))
+    experiment = build(tiny.config(name, **best), data_dir=data_dir)
     scorer, state = Scorer(experiment), experiment.initial_state()
+    scorer.check_best()
+    assert experiment.config["checkpoint"]["best"] in scorer.during(state)[0]
     scores = scorer.full(state)
     assert 0 <= scores["zero_shot"] <= 1 and 1 / 9 <= scores["zero_shot_commonest"] < 1
     ways = ("image_to_text", "text_to_image")
