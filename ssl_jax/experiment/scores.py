@@ -14,10 +14,10 @@ from ssl_jax.data.order import row_keys
 from ssl_jax.errors import unknown
 from ssl_jax.experiment import class_texts, collapse, drawn_views
 from ssl_jax.experiment.build import Experiment
+from ssl_jax.experiment.passes import COMPARED, Passes
 from ssl_jax.models import matching
 from ssl_jax.train import mesh as meshes
 from ssl_jax.train import processes
-from ssl_jax.train import state as states
 from ssl_jax.train.state import TrainState
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -25,7 +25,6 @@ NGRAM_TOKENS = 20_000_000  # that n-grams are counted in; their table is in memo
 WEIGHTED = ("knn_full", evaluate.NEIGHBOURS)  # tasks that are tried on TF-IDF too
 DIAGNOSTICS = ("rank_me", "embedding_std")
 KINDS = {"image": "image", "audio": "sound"}  # modality -> how what is matched with texts is called
-COMPARED = {"projections": "project", "prototypes": "assign"}  # what is diagnosed beside features: name -> who gives it
 
 
 class Scorer:
@@ -38,14 +37,13 @@ class Scorer:
     def __init__(self, experiment: Experiment, between: Callable[[], None] = lambda: None):
         """Args: between: is called before each batch that is embedded, and may end the run."""
         self.experiment, self._between = experiment, between
-        self._embed, self._held_out, self._compared, *others = _compiled(experiment)
-        self._of_views, self._of_layers, self._likely, self._matched, self._described = others
+        self._passes = Passes(experiment)
 
     def splits(self, state: TrainState) -> tuple[Split, Split]:
         """Embeddings [N, F] and labels [N] of the labelled training split and of the test split."""
 
         def embed(batch: dict) -> jax.Array:
-            return self._embed(state.params, state.variables, batch)
+            return self._passes.embed(state.params, state.variables, batch)
 
         return self._both(lambda source, rows: embed(self._read(source, rows)))
 
@@ -72,7 +70,7 @@ class Scorer:
             return None
 
         def of_pairs(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
-            return self._matched(state.params, state.variables, self._read(source, rows))
+            return self._passes.matched(state.params, state.variables, self._read(source, rows))
 
         found = self._through(of_pairs, opened.eval, np.arange(len(opened.eval)))
         written = matching.written(found["tokens"], opened.spec.sep_id)
@@ -90,7 +88,7 @@ class Scorer:
         chunks = ({"tokens": part, "row": np.arange(len(part))} for part in parts)
 
         def describe(chunk: dict[str, np.ndarray]) -> jax.Array:
-            return self._described(state.params, state.variables, meshes.put_all(chunk, mesh))
+            return self._passes.described(state.params, state.variables, meshes.put_all(chunk, mesh))
 
         found, _ = evaluate.embed(describe, chunks, batch_size=size, label_key="row")
         return found.reshape(*tokens.shape[:2], -1)
@@ -112,7 +110,7 @@ class Scorer:
             return {}
 
         def likely(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
-            return self._likely(state.params, state.variables, self._read(source, rows))
+            return self._passes.likely(state.params, state.variables, self._read(source, rows))
 
         found = self._through(likely, self.experiment.data.eval, _spread(len(self.experiment.data.eval), limit))
         name = "pseudo_perplexity" if hasattr(self.experiment.method, "logits_at") else "perplexity"
@@ -126,7 +124,7 @@ class Scorer:
             return {}
 
         def of_layers(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
-            return self._of_layers(state.params, state.variables, self._read(source, rows))
+            return self._passes.of_layers(state.params, state.variables, self._read(source, rows))
 
         train, test = self._both(of_layers)
         probe = functools.partial(evaluate.linear_probe, c=plan.c, max_iter=plan.max_iter)
@@ -141,7 +139,7 @@ class Scorer:
             return {}
 
         def of_views(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
-            return self._of_views(state.params, state.variables, self._read(source, rows, numbered=True))
+            return self._passes.of_views(state.params, state.variables, self._read(source, rows, numbered=True))
 
         rows = _spread(len(self.experiment.data.eval), drawn_views.EXAMPLES)
         features = self._through(of_views, self.experiment.data.eval, rows)["features"]
@@ -165,7 +163,7 @@ class Scorer:
             return {}
 
         def compared(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
-            return self._compared(state.params, state.variables, self._read(source, rows))
+            return self._passes.compared(state.params, state.variables, self._read(source, rows))
 
         return self._through(compared, self.experiment.data.eval, rows)
 
@@ -179,7 +177,7 @@ class Scorer:
         if best is None:
             return
         _, params, variables = nnx.split(self.experiment.method, nnx.Param, ...)
-        own = jax.eval_shape(self._held_out, params, variables, self._held_out_shapes(), 0)
+        own = jax.eval_shape(self._passes.held_out, params, variables, self._held_out_shapes(), 0)
         opened = self.experiment.data
         about = dict(kind=KINDS.get(opened.spec.modality, ""), texts=getattr(opened, "text_keys", ()))
         during = evaluate.score_names(self.experiment.plan.during, labelled=bool(opened.spec.num_classes), **about)
@@ -196,7 +194,7 @@ class Scorer:
         """
         totals, count = {}, 0
         for number, batch in enumerate(self._held_out_batches()):
-            values = self._held_out(state.params, state.variables, batch, number)
+            values = self._passes.held_out(state.params, state.variables, batch, number)
             for name, value in jax.device_get(values).items():
                 totals[name] = totals.get(name, 0.0) + float(value)
             count += 1
@@ -281,11 +279,8 @@ class Scorer:
         source, (length,) = experiment.data.eval_train, experiment.data.spec.shapes["tokens"]
         rows = _spread(len(source), NGRAM_TOKENS // length)
         tokens = (source.read(rows[start : start + size])["tokens"] for start in range(0, len(rows), size))
-        views = jax.jit(
-            lambda state, batch, number: _asked(experiment, state, batch, number),
-            out_shardings=meshes.replicated(experiment.recipe.mesh),
-        )
-        held_out = (views(state, batch, number) for number, batch in enumerate(self._held_out_batches()))
+        views = functools.partial(self._passes.asked, state.params, state.variables)
+        held_out = (views(batch, number) for number, batch in enumerate(self._held_out_batches()))
         spec = experiment.data.spec
         method = experiment.method
         never = spec.special_ids if method.view.hides else (spec.pad_id,)  # the end of a text is a word that comes next
@@ -319,68 +314,3 @@ def labelled_rows(experiment: Experiment) -> np.ndarray:
 def _spread(size: int, limit: int | None) -> np.ndarray:
     """At most `limit` row numbers below `size`, evenly spread."""
     return np.linspace(0, size - 1, min(limit or size, size)).astype(np.int64)
-
-
-def _compiled(experiment: Experiment) -> tuple[Callable, ...]:
-    graphdef = experiment.recipe.graphdef
-
-    def embed(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
-        features = nnx.merge(graphdef, params, variables, copy=True).embed(batch)
-        return {"features": features, "label": batch["label"]}
-
-    def held_out(params: nnx.State, variables: nnx.State, batch: dict, number: int) -> dict[str, jax.Array]:
-        method, views, key = _views(experiment, params, variables, batch, number)
-        with meshes.within(experiment.recipe.mesh):
-            loss, metrics = method.loss(views, key, train=False)
-        return {"loss": loss, **metrics}
-
-    def compared(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
-        method = nnx.merge(graphdef, params, variables, copy=True)
-        return {name: getattr(method, give)(batch) for name, give in COMPARED.items() if hasattr(method, give)}
-
-    def of_views(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
-        method = nnx.merge(graphdef, params, variables, copy=True)
-        return {
-            "features": drawn_views.features_of_views(method, batch, states.run_keys(0)[2]),
-            "label": batch["label"],
-        }
-
-    def of_layers(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
-        method = nnx.merge(graphdef, params, variables, copy=True)
-        return {"features": method.embed_layers(batch), "label": batch["label"]}
-
-    def likely(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
-        method, spec = nnx.merge(graphdef, params, variables, copy=True), experiment.data.spec
-        views = method.views(batch, jax.random.key(0)) | {"tokens": batch["tokens"]}
-        if hasattr(method, "logits_at"):
-            special = dict(mask_id=spec.mask_id, special_ids=spec.special_ids)
-            total, count = evaluate.masked_log_likelihoods(method.logits_at, views, **special)
-        else:
-            total, count = evaluate.next_log_likelihoods(method.next_logits(views), views)
-        return {"log_likelihood": total, "count": count}
-
-    def matched(params: nnx.State, variables: nnx.State, batch: dict) -> dict[str, jax.Array]:
-        method = nnx.merge(graphdef, params, variables, copy=True)
-        tokens = batch["tokens"].reshape(len(batch["tokens"]), -1, batch["tokens"].shape[-1])  # sound has one text
-        texts = method.project_texts(tokens.reshape(-1, tokens.shape[-1])).reshape(*tokens.shape[:2], -1)
-        return {"examples": method.project(batch), "texts": texts, "tokens": tokens}
-
-    def described(params: nnx.State, variables: nnx.State, batch: dict) -> jax.Array:
-        return nnx.merge(graphdef, params, variables, copy=True).project_texts(batch["tokens"])
-
-    everywhere = meshes.replicated(experiment.recipe.mesh)
-    functions = (embed, held_out, compared, of_views, of_layers, likely, matched, described)
-    return tuple(jax.jit(function, out_shardings=everywhere) for function in functions)
-
-
-def _asked(experiment: Experiment, state: TrainState, batch: dict, number: int) -> dict[str, jax.Array]:
-    """Which words of held-out batch `number` are asked for."""
-    method, views, _ = _views(experiment, state.params, state.variables, batch, number)
-    return method.asked(views) if hasattr(method, "asked") else views
-
-
-def _views(experiment: Experiment, params: nnx.State, variables: nnx.State, batch: dict, number: int):
-    """The method, and the views and key of held-out batch `number`."""
-    method = nnx.merge(experiment.recipe.graphdef, params, variables, copy=True)
-    views_key, loss_key = jax.random.split(jax.random.fold_in(states.run_keys(0)[2], number))
-    return method, method.views(batch, views_key), loss_key
