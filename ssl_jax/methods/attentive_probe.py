@@ -13,8 +13,8 @@ from flax import nnx
 from ssl_jax import augment
 from ssl_jax.models import settings
 from ssl_jax.models.heads import AttentionPool
-from ssl_jax.models.patches import check_patches
 from ssl_jax.models.pooling import share_right
+from ssl_jax.models.requirements import check_patches
 from ssl_jax.models.teaching import teacher_of
 
 

@@ -9,8 +9,9 @@ from flax import nnx
 from ssl_jax import augment, losses
 from ssl_jax import config as configs
 from ssl_jax.models import VisualTokenizer, earlier_run, settings, targets
-from ssl_jax.models.patches import blocks_hidden, check_patches, hidden_states, hide_blocks
+from ssl_jax.models.hiding import blocks_hidden, hidden_states, hide_blocks
 from ssl_jax.models.pooling import share_right
+from ssl_jax.models.requirements import check_patches
 
 _TRAIN = "train one before with config.method.name 'dvae', by python launch.py --config=FILE --workdir="
 
@@ -64,7 +65,7 @@ class BEiT(nnx.Module):
         self.prediction = nnx.Linear(width, self.tokenizer.vocab_size, **make)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
-        """One view of each image, what of it is hidden (`models.patches.hide_some`), and the `tokens` there.
+        """One view of each image, what of it is hidden (`models.hiding.hide_some`), and the `tokens` there.
 
         The tokens are int32 [B, M], in the order of `places`.
         """

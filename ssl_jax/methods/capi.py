@@ -9,7 +9,8 @@ from flax import nnx
 from ssl_jax import augment, losses, masking
 from ssl_jax.losses.rows import unit_length
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import blocks_hidden, take_patches
+from ssl_jax.models.hiding import blocks_hidden
+from ssl_jax.models.patches import take_patches
 from ssl_jax.models.pooling import share_right
 from ssl_jax.models.rotary import patch_places
 from ssl_jax.models.teaching import teacher_of

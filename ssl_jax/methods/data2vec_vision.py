@@ -9,8 +9,10 @@ from flax import nnx
 
 from ssl_jax import augment, losses
 from ssl_jax.models import settings, targets
-from ssl_jax.models.patches import blocks_hidden, check_patches, hidden_states, hide_blocks, take_patches
+from ssl_jax.models.hiding import blocks_hidden, hidden_states, hide_blocks
+from ssl_jax.models.patches import take_patches
 from ssl_jax.models.pooling import target_metrics
+from ssl_jax.models.requirements import check_patches
 from ssl_jax.models.teaching import teacher_of
 
 
@@ -72,7 +74,7 @@ class Data2VecVision(nnx.Module):
         self.target_backbone = teacher_of(backbone)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
-        """One view of each image, and what of it is hidden from the student (`models.patches.hide_some`)."""
+        """One view of each image, and what of it is hidden from the student (`models.hiding.hide_some`)."""
         view_key, mask_key = jax.random.split(key)
         smallest = min(self.min_block, self.count)
         images = augment.per_example(self.view.train, view_key, batch)

@@ -8,7 +8,9 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_class_token, hide_patches, most_hidden, take_patches
+from ssl_jax.models.hiding import hide_patches, most_hidden
+from ssl_jax.models.patches import take_patches
+from ssl_jax.models.requirements import check_class_token
 from ssl_jax.models.teaching import Teaching, teacher_of
 
 

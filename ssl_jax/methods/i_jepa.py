@@ -9,8 +9,8 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_any_patches, check_no_class_token
 from ssl_jax.models.pooling import target_metrics
+from ssl_jax.models.requirements import check_any_patches, check_no_class_token
 from ssl_jax.models.teaching import teacher_of
 
 

@@ -8,7 +8,9 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import heads, settings
-from ssl_jax.models.patches import check_any_patches, check_patches, paint, take_patches
+from ssl_jax.models.hiding import paint
+from ssl_jax.models.patches import take_patches
+from ssl_jax.models.requirements import check_any_patches, check_patches
 from ssl_jax.models.transformer import how_it_runs
 
 

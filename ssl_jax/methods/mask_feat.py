@@ -8,8 +8,10 @@ from flax import nnx
 
 from ssl_jax import augment, losses
 from ssl_jax.models import settings
-from ssl_jax.models.patches import blocks_hidden, check_patches, hidden_states, hide_blocks, take_patches
+from ssl_jax.models.hiding import blocks_hidden, hidden_states, hide_blocks
+from ssl_jax.models.patches import take_patches
 from ssl_jax.models.pooling import target_metrics
+from ssl_jax.models.requirements import check_patches
 
 
 class MaskFeat(nnx.Module):
@@ -49,7 +51,7 @@ class MaskFeat(nnx.Module):
         self.prediction = nnx.Linear(features, numbers, **make)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
-        """One view of each image, and what of it is hidden (`models.patches.hide_some`)."""
+        """One view of each image, and what of it is hidden (`models.hiding.hide_some`)."""
         view_key, mask_key = jax.random.split(key)
         smallest = max(self.count // 5, 1)  # as in the official code
         images = augment.per_example(self.view.train, view_key, batch)

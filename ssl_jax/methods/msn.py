@@ -9,7 +9,8 @@ from flax import nnx
 from ssl_jax import augment, losses, masking
 from ssl_jax.losses.rows import unit_length
 from ssl_jax.models import heads, settings, targets
-from ssl_jax.models.patches import check_any_patches, check_patches, take_patches
+from ssl_jax.models.patches import take_patches
+from ssl_jax.models.requirements import check_any_patches, check_patches
 
 
 class MSN(nnx.Module):

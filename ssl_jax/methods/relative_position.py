@@ -9,8 +9,8 @@ from flax import nnx
 
 from ssl_jax import augment, losses
 from ssl_jax.models import settings
-from ssl_jax.models.patches import check_any_patches
 from ssl_jax.models.pooling import share_right
+from ssl_jax.models.requirements import check_any_patches
 
 
 class RelativePosition(nnx.Module):

@@ -8,8 +8,10 @@ from flax import nnx
 
 from ssl_jax import augment, losses, masking
 from ssl_jax.models import settings
+from ssl_jax.models.hiding import hidden_states, hide_some, paint
 from ssl_jax.models.initializers import torch_start
-from ssl_jax.models.patches import check_patches, hidden_states, hide_some, paint, take_patches
+from ssl_jax.models.patches import take_patches
+from ssl_jax.models.requirements import check_patches
 
 
 class SimMIM(nnx.Module):
@@ -44,7 +46,7 @@ class SimMIM(nnx.Module):
         self.prediction = nnx.Linear(backbone.features, backbone.patch_dim, **start, rngs=rngs)
 
     def views(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
-        """One view of each image, and what of it is hidden (`models.patches.hide_some`)."""
+        """One view of each image, and what of it is hidden (`models.hiding.hide_some`)."""
         view_key, mask_key = jax.random.split(key)
         return self._hide(augment.per_example(self.view.train, view_key, batch), mask_key)
 

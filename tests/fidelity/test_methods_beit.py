@@ -12,7 +12,7 @@ from ssl_jax import interop
 from ssl_jax.errors import UserError
 from ssl_jax.methods import BEiT
 from ssl_jax.models import PixelDecoder, VisualTokenizer, ViT
-from ssl_jax.models.patches import hidden_states
+from ssl_jax.models.hiding import hidden_states
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

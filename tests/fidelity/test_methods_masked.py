@@ -12,7 +12,7 @@ from flax import nnx
 from ssl_jax import interop
 from ssl_jax.methods import IBOT, MSN, DINOv2
 from ssl_jax.models import ViT, targets
-from ssl_jax.models.patches import hide_patches
+from ssl_jax.models.hiding import hide_patches
 
 torch = pytest.importorskip("torch")
 timm = pytest.importorskip("timm")
