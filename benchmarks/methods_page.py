@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from ssl_jax import config as configs  # noqa: E402
 from ssl_jax import methods  # noqa: E402
+from ssl_jax.evaluate.retrieval import match_names  # noqa: E402
 from ssl_jax.report import names as report_names  # noqa: E402
 from ssl_jax.report.machine import environment  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
@@ -35,7 +36,10 @@ WEIGHTED = "raw/knn_full_tf_idf"
 # Simple ones, which the method measures of its own task.
 RULES = ("copied", "nearest", "commonest", "frequency", "chance")
 # What runs say of their task beside what is promised.
-BESIDE = ("sentence_order_accuracy", "replaced_found", "perplexity", "pseudo_perplexity", "copy_error")
+BESIDE = (
+    *("sentence_order_accuracy", "replaced_found", "perplexity", "pseudo_perplexity", "copy_error"),
+    *("zero_shot", *match_names("image")[2::3]),
+)
 SIDE_PARTS = ("seed", "expected", "log_every", "checkpoint")  # of a config, which change no result
 TOP = """# Methods
 
@@ -85,7 +89,7 @@ state, and over {steps}{sizes}. Rounding grows where AdamW's first steps divide 
 results, bit for bit, as one that was not disturbed{compiled}. "Paper's encoder": parameters that the source of the
 paper's config states; where it states any, `tests/test_configs.py` holds that the config builds with as many. How
 near the losses are to other codes, in value and gradient, says [losses.md](losses.md); what wrong settings are
-told, `tests/test_wrong_inputs.py`."""
+told, `tests/test_wrong_inputs.py` and the tests of each method in `tests/methods`."""
 PROMISES = """
 ## What every method promises
 
@@ -199,7 +203,8 @@ def page(found: dict[str, dict]) -> str:
     text = TOP + "".join(_table(table, names[table], found) for table in names)
     parallel = [entry for key, entry in found.items() if key.endswith("/parallel")]
     steps, early = (max((entry[name] for entry in parallel), default=0) for name in ("steps", "early_steps"))
-    sizes = "".join(f"; that of {name} passes 0 and is divided by {size:g} at least" for name, size in SIZE.items())
+    passing = ((name, size) for name, size in SIZE.items() if any(key.endswith(f"/{name}/parallel") for key in found))
+    sizes = "".join(f"; that of {name} passes 0 and is divided by {size:g} at least" for name, size in passing)
     promised = _filled(PROMISED.format(early=early, steps=steps, sizes=sizes, compiled=_compiled(found)))
     text += PROMISES.format(text=promised) + _promises(names, found)
     return text + "\nMeasured on: " + "; ".join(sorted({entry["hardware"] for entry in found.values()})) + ".\n"

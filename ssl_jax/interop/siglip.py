@@ -13,7 +13,7 @@ from ssl_jax.models import ViT
 
 _VISION, _TEXT = "vision_model", "text_model"
 _POOL = f"{_VISION}.head"
-_JOINED, _APART = (f"{_POOL}.attention.in_proj_", [f"{_POOL}.attention.{name}_proj." for name in "qkv"])
+_JOINED, _APART = f"{_POOL}.attention.in_proj_", (" of queries", " of keys", " of values")
 _ONE = Layout(lambda x: x[0], lambda x: x[None])  # (1,) -> ()
 _PROBE = Layout(lambda x: x[0, 0], lambda x: x[None, None])
 _ROWS = (
@@ -23,10 +23,10 @@ _ROWS = (
     Row("backbone.norm.scale", f"{_VISION}.post_layernorm.weight"),
     Row("backbone.norm.bias", f"{_VISION}.post_layernorm.bias"),
     Row("pool.probe", f"{_POOL}.probe", _PROBE),
-    Row("pool.query.kernel", f"{_APART[0]}weight", LINEAR),
-    Row("pool.query.bias", f"{_APART[0]}bias"),
-    Row("pool.keys_values.kernel", tuple(f"{name}weight" for name in _APART[1:]), LINEAR),
-    Row("pool.keys_values.bias", tuple(f"{name}bias" for name in _APART[1:])),
+    Row("pool.query.kernel", f"{_JOINED}weight{_APART[0]}", LINEAR),
+    Row("pool.query.bias", f"{_JOINED}bias{_APART[0]}"),
+    Row("pool.keys_values.kernel", tuple(f"{_JOINED}weight{part}" for part in _APART[1:]), LINEAR),
+    Row("pool.keys_values.bias", tuple(f"{_JOINED}bias{part}" for part in _APART[1:])),
     Row("pool.out.kernel", f"{_POOL}.attention.out_proj.weight", LINEAR),
     Row("pool.out.bias", f"{_POOL}.attention.out_proj.bias"),
     Row("pool.norm.scale", f"{_POOL}.layernorm.weight"),
@@ -94,15 +94,16 @@ def _apart(weights: Weights) -> dict[str, np.ndarray]:
     weights = dict(weights)
     for kind in ("weight", "bias"):
         if f"{_JOINED}{kind}" in weights:
-            parts = np.split(weights.pop(f"{_JOINED}{kind}"), 3)
-            weights |= {f"{name}{kind}": part for name, part in zip(_APART, parts)}
+            joined = np.atleast_1d(weights.pop(f"{_JOINED}{kind}"))
+            parts = np.array_split(joined, len(_APART))  # of whatever shape: `load` says which do not fit
+            weights |= {f"{_JOINED}{kind}{name}": part for name, part in zip(_APART, parts)}
     return weights
 
 
 def _joined(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The inverse of `_apart`."""
     for kind in ("weight", "bias"):
-        weights[f"{_JOINED}{kind}"] = np.concatenate([weights.pop(f"{name}{kind}") for name in _APART])
+        weights[f"{_JOINED}{kind}"] = np.concatenate([weights.pop(f"{_JOINED}{kind}{name}") for name in _APART])
     return weights
 
 

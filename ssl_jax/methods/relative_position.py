@@ -50,7 +50,7 @@ class RelativePosition(nnx.Module):
           ValueError: two such patches do not fit into the view, or a setting is out of range.
         """
         settings.divisible("crop_size", crop_size, "model.patch_size", getattr(backbone, "patch_size", 1))
-        settings.at_least(1, pairs=pairs, hidden=hidden)
+        settings.at_least(1, crop_size=crop_size, pairs=pairs, hidden=hidden)
         settings.at_least(0, gap=0 if gap is None else gap)
         check_any_patches("relative_position", backbone)
         self.backbone, self.view, self.pairs = backbone, view, pairs

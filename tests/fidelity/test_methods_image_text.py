@@ -155,6 +155,8 @@ def test_another_form_is_refused():
 
 def test_weights_of_another_size_do_not_fit():
     weights = state_dict(theirs("siglip"))
-    weights["vision_model.head.attention.in_proj_weight"] = np.zeros((72, 12), np.float32)
-    with pytest.raises(UserError, match=r"misshapen: .*head.attention.*\(24, 12\) instead of \(24, 24\)"):
-        interop.siglip.from_transformers(ours("siglip"), weights)
+    joined = "vision_model.head.attention.in_proj_weight"
+    for shape, found in ((72, 12), r"\(24, 12\)"), ((70, 24), r"\(23, 24\)"):
+        message = rf"misshapen: .*{joined} of (queries|keys|values) {found} instead of \(24, 24\)"
+        with pytest.raises(UserError, match=message):
+            interop.siglip.from_transformers(ours("siglip"), weights | {joined: np.zeros(shape, np.float32)})

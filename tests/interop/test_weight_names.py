@@ -9,6 +9,7 @@ from flax import nnx
 from ssl_jax import interop
 from ssl_jax.errors import UserError
 from ssl_jax.models import Pooler, ResNet, TextTransformer, ViT
+from tests import probe
 
 SMALL = dict(width=16, depth=2, heads=2, mlp_dim=32, patch_size=4, image_size=16)
 
@@ -66,13 +67,34 @@ def test_each_table_of_pictures_tells_what_does_not_fit(table):
     build, parts, missing = TABLES[table]
     module = getattr(interop, table)
     weights = module.to_transformers(build(), **parts())
-    module.from_transformers(build(), weights, **parts())
+    check_told(weights, lambda weights: module.from_transformers(build(), weights, **parts()), missing)
+
+
+def test_so_does_that_of_mae(data_dir):
+    method, _ = probe.made("mae", data_dir, {"model": dict(pooling="cls")})
+    both = method.backbone, method.decoder
+    weights = interop.mae.to_transformers(*both)
+    read = lambda weights: interop.mae.from_transformers(*both, weights)
+    check_told(weights, read, "decoder.decoder_layers.0.output.dense.bias")
+
+
+@pytest.mark.parametrize("table", ["clip", "siglip"])
+def test_so_do_those_of_pictures_and_texts(table, data_dir):
+    method, _ = probe.made(table, data_dir)
+    module = getattr(interop, table)
+    read = lambda weights: module.from_transformers(method, weights)
+    check_told(module.to_transformers(method), read, "text_model.encoder.layers.0.mlp.fc2.bias")
+
+
+def check_told(weights, read, missing):
+    """One is left out, one is too many, and one has another shape, of `weights` that can be read as they are."""
+    read(weights)
     first = next(name for name in weights if name.endswith("weight"))
     shape = weights[first].shape
-    weights |= {"extra.weight": np.zeros(3), first: np.zeros((*shape[:-1], shape[-1] + 1), np.float32)}
+    weights = weights | {"extra.weight": np.zeros(3), first: np.zeros((*shape[:-1], shape[-1] + 1), np.float32)}
     del weights[missing]
     with pytest.raises(UserError) as error:
-        module.from_transformers(build(), weights, **parts())
+        read(weights)
     message = str(error.value)
     assert f"missing: {missing}" in message and "unexpected: extra.weight" in message and "\n" not in message
     assert f"misshapen: {first} {(*shape[:-1], shape[-1] + 1)} instead of {shape}" in message

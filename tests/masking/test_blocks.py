@@ -47,7 +47,10 @@ def looks(masks):
     return np.stack(sums, axis=1)
 
 
-@pytest.mark.parametrize("count, min_block", [(80, 4), (33, 16)])
+OF_PAPERS = [(75, 16), (120, 16), (78, 15)]  # BEiT, data2vec, MaskFeat
+
+
+@pytest.mark.parametrize("count, min_block", [(80, 4), (33, 16), *OF_PAPERS])
 def test_distribution_is_that_of_the_plain_loop(count, min_block):
     rng = random.Random(0)
     ours = looks(draws(count, min_block=min_block))
@@ -61,6 +64,13 @@ def test_distribution_is_that_of_the_plain_loop(count, min_block):
 def test_never_more_than_asked_for_and_nearly_as_many():
     hidden = draws(60).sum(1)
     assert hidden.max() <= 60 and np.mean(hidden) > 57 and draws(0).sum() == 0
+
+
+@pytest.mark.parametrize("count, min_block", OF_PAPERS)
+def test_few_patches_are_hidden_one_by_one(count, min_block):
+    """What blocks leave, once no further one of `min_block` can be hidden: less than one of them on average."""
+    missing = count - draws(count, min_block=min_block).sum(1)
+    assert 0 <= missing.min() and missing.max() < 2 * min_block and 0 < missing.mean() < min_block
 
 
 def test_exactly_as_many_are_hidden_by_blocks_and_then_one_by_one():

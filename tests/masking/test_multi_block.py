@@ -1,5 +1,6 @@
 """I-JEPA's contexts and target blocks: sizes, places, and a plain Python loop as reference."""
 
+import inspect
 import math
 
 import jax
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import masking
+from ssl_jax.methods import IJEPA
 
 GRID, PATCHES, DRAWS = (14, 14), 196, 600
 KEYS = jax.random.split(jax.random.key(0), DRAWS)
@@ -68,6 +70,26 @@ def test_distribution_is_that_of_the_plain_loop():
     error = np.sqrt((ours.var(0) + theirs.var(0)) / DRAWS)
     np.testing.assert_array_less(np.abs(ours.mean(0) - theirs.mean(0)), 4.5 * error)
     assert abs(ours[:, 0].mean() - 0.15 * PATCHES) > 10 * error[0], "a test that a fixed scale fails"
+
+
+def fewest_seen(rng, images=128, side=16):
+    """The share of patches that the official code shows of a device's batch: it cuts all contexts to the shortest."""
+
+    def blocks(height, width, count):
+        first = lambda size: rng.integers(0, side - size + 1, (images, count, 1))
+        inside = lambda size, start: (np.arange(side) >= start) & (np.arange(side) < start + size)
+        return inside(height, first(height))[..., None] & inside(width, first(width))[..., None, :]
+
+    area, aspect = int(side**2 * rng.uniform(0.15, 0.2)), rng.uniform(0.75, 1.5)
+    targets = blocks(round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect)), 4)
+    of_context = min(round(math.sqrt(int(side**2 * rng.uniform(0.85, 1.0)))), side - 1)
+    return (blocks(of_context, of_context, 1)[:, 0] & ~targets.any(1)).mean((1, 2)).min()
+
+
+def test_as_much_is_seen_as_in_batches_of_the_official_code():
+    shares = [fewest_seen(np.random.default_rng(seed)) for seed in range(300)]
+    default = inspect.signature(IJEPA.__init__).parameters["context_share"].default
+    assert np.std(shares) / np.sqrt(300) < 0.003 and abs(np.mean(shares) - default) < 0.01
 
 
 def test_targets_are_rectangles_of_one_size_and_none_of_them_is_seen():

@@ -1,5 +1,6 @@
 """What V-JEPA's masks hide of a clip: how much, where, at all times; and a plain Python loop as reference."""
 
+import inspect
 import math
 
 import jax
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from ssl_jax import masking
+from ssl_jax.methods import VJEPA
 
 TIMES, IMAGE, PLACES, DRAWS = 3, (14, 14), 196, 1500
 KEYS = jax.random.split(jax.random.key(0), DRAWS)
@@ -27,9 +29,9 @@ def as_masks(places, counted, image=IMAGE):
     return masks.reshape(-1, TIMES, *image)
 
 
-def plain(rng, blocks, scale):
+def plain(rng, blocks, scale, aspect=None):
     """One clip, as the official code draws it for a batch of one: bool [rows, columns]."""
-    aspect, area = rng.uniform(0.75, 1.5), int(PLACES * scale)
+    aspect, area = rng.uniform(0.75, 1.5) if aspect is None else aspect, int(PLACES * scale)
     height, width = (min(round(math.sqrt(x)), side) for x, side in zip((area * aspect, area / aspect), IMAGE))
     while True:
         mask = np.zeros(IMAGE, bool)
@@ -58,6 +60,20 @@ def test_distribution_is_that_of_the_official_code(kind):
     error = np.sqrt((ours.var(0) + theirs.var(0)) / DRAWS)
     np.testing.assert_array_less(np.abs(ours.mean(0) - theirs.mean(0)), 4.5 * error + 1e-9)
     assert abs(ours[:, 0].mean() - hidden) < 0.02  # blocks overlap: together they would hide 120 and 140 %
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_as_much_is_seen_and_predicted_as_in_batches_of_the_official_code(number):
+    """It cuts all of a device's 24 clips to the one of which fewest places are seen, and hidden."""
+    blocks, scale, _ = list(KINDS.values())[number]
+    found = []
+    for seed in range(200):
+        of_batch = np.random.default_rng(seed).uniform(0.75, 1.5)
+        hidden = [plain(np.random.default_rng((seed, clip)), blocks, scale, of_batch).mean() for clip in range(24)]
+        found.append((1 - max(hidden), min(hidden)))
+    defaults = inspect.signature(VJEPA.__init__).parameters
+    expected = [defaults[name].default[number] for name in ("context_shares", "predicted_shares")]
+    np.testing.assert_allclose(np.mean(found, axis=0), expected, atol=0.01)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -79,6 +79,9 @@ def test_teachers_follow_by_their_schedule(name, settings, step, momentum, data_
         ("mae", dict(decoder_depth=0), "config.method.decoder_depth 0 is below 1"),
         ("mask_feat", dict(mask_ratio=0.01), "mask_ratio 0.01 leaves nothing to see or to predict of 16 patches"),
         ("mask_feat", dict(cell=4), "model.patch_size 2 is not divisible by cell 4"),
+        ("mask_feat", dict(bins=0), "config.method.bins 0 is below 1"),
+        ("data2vec_vision", dict(beta=-1.0), "config.method.beta -1.0"),
+        ("data2vec_vision", dict(min_block=0), "config.method.min_block 0 is below 1"),
         ("data2vec_vision", dict(top=3), "top 3 is more than the 2 blocks"),
         (
             "data2vec_vision",

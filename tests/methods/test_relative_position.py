@@ -60,6 +60,7 @@ def test_which_patch_is_the_first_one_matters(data_dir):
     "settings, message",
     [
         (dict(crop_size=6), "patches of 6 with a gap of 1 do not fit into an image of 8 x 8"),
+        (dict(crop_size=0, gap=2), "config.method.crop_size 0 is below 1"),
         (dict(gap=-3), "config.method.gap -3 is below 0"),
         (dict(jitter=1), "jitter 1 is not between 0 and half of the gap"),
         (dict(pairs=0), "pairs 0 is below 1"),
