@@ -120,6 +120,13 @@ def answers_of(table: str) -> tuple[str, ...]:
     return () if table in APART else tuple(_many(table).get("ANSWERS", ()))
 
 
+def gains_of(table: str, method: str) -> dict[str, float]:
+    """What a method promises to gain on the untrained network, also where it is trained further."""
+    promised = config_of(spec_of(table, method))["expected"]["margins"]
+    of_answers = _many(table)["EXPECTED"].get(method, {}).get("margins", {}) if answers_of(table) else {}
+    return promised | of_answers
+
+
 def _many(table: str) -> dict[str, Any]:
     """The names in a config that holds many methods."""
     return runpy.run_path(str(ROOT / "configs" / f"{table}.py"))

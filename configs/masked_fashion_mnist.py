@@ -79,8 +79,8 @@ ANSWERS = dict(
 )
 """By what is asked of a network that a method has trained: what differs from the method's own settings."""
 EXPECTED = dict()
-"""By method that has been measured: means over seeds 0 to 2 (docs/methods.md), those of `ANSWERS` too, and the least by
-which they are above the untrained network's."""
+"""By method that has been measured: means over seeds 0 to 2 (docs/methods.md), and the least by which they are above
+the untrained network's, both of `ANSWERS` too."""
 
 
 def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
@@ -111,8 +111,8 @@ def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
     config.checkpoint = dict(every=500, keep=2)
     config.evaluate = dict(every=500, limit=5_000, tasks=("knn_5shot", "knn_full", "linear"))
     reached = EXPECTED.get(method, dict(results={}, margins={}))
-    results = {name: value for name, value in reached["results"].items() if name not in ANSWERS}
-    config.expected = dict(results=results, margins=reached["margins"], hardware="2 CPU cores")
+    of_run = lambda part: {name: value for name, value in reached[part].items() if name not in ANSWERS}
+    config.expected = dict(results=of_run("results"), margins=of_run("margins"), hardware="2 CPU cores")
     config.update(METHODS[method])
     if answer:
         del config.method, config.views

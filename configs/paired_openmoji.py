@@ -42,8 +42,8 @@ ANSWERS = dict(
 )
 """By what is asked of a tower of pictures that has been trained: whole parts of the config, and leaves."""
 EXPECTED = dict()
-"""By method that has been measured: means over seeds 0 to 2 (docs/methods.md), those of `ANSWERS` too, and the least by
-which they are above the untrained network's."""
+"""By method that has been measured: means over seeds 0 to 2 (docs/methods.md), and the least by which they are above
+the untrained network's, both of `ANSWERS` too."""
 
 
 def get_config(variant: str = "clip") -> ml_collections.ConfigDict:
@@ -83,7 +83,7 @@ def get_config(variant: str = "clip") -> ml_collections.ConfigDict:
     config.method = dict(name=method)
     config.optimizer = dict(name="adamw", learning_rate=1e-3, weight_decay=0.1, b2=0.98)
     config.evaluate = dict(every=300, tasks=("knn_5shot", "knn_full", "linear", "zero_shot", "retrieval"))
-    config.expected.results = {name: value for name, value in reached["results"].items() if name not in ANSWERS}
-    config.expected.margins = reached["margins"]
+    for part in ("results", "margins"):
+        config.expected[part] = {name: value for name, value in reached[part].items() if name not in ANSWERS}
     config.update(METHODS[method])
     return config
