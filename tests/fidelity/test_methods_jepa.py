@@ -45,6 +45,23 @@ def pictures(step):
     return np.random.default_rng(step).normal(size=(ROWS, SIDE, SIDE, 3)).astype(np.float32)
 
 
+def follow(target, encoder, step):
+    """By a momentum that rises from 0.9 to 1 in ten steps."""
+    momentum = 0.9 + 0.1 * step / 10
+    with torch.no_grad():
+        for old, new in zip(target.parameters(), encoder.parameters(), strict=True):
+            old.mul_(momentum).add_((1 - momentum) * new)
+
+
+def to_index(numbers):
+    return torch.tensor(numbers, dtype=torch.int64)
+
+
+def take(tokens, numbers):
+    """Of each row of [B, N, F] those of the numbers [B, M]."""
+    return torch.gather(tokens, 1, to_index(numbers)[:, :, None].expand(-1, -1, tokens.shape[2]))
+
+
 def blocks_of(step):
     """Context and two targets of one size, as numbers of patches; nothing fills up."""
     rng = np.random.default_rng(step)
@@ -81,16 +98,12 @@ def test_i_jepa_is_the_official_step_with_lightlys_predictor():
     descend = descent(method, RATE)
     for step in range(STEPS):
         visible, wanted = blocks_of(step)
-        images, take = (
-            channels_first(pictures(step)),
-            lambda x, i: torch.gather(x, 1, torch.tensor(i, dtype=torch.int64)[:, :, None].expand(-1, -1, x.shape[2])),
-        )
+        images = channels_first(pictures(step))
         with torch.no_grad():
             whole = torch.nn.functional.layer_norm(target.forward_features(images), (WIDTH,))
             truth = torch.cat([take(whole, wanted[:, block]) for block in range(2)])
         seen = encoder.patch_embed(images) + encoder.pos_embed
         context = encoder.norm(encoder.blocks(take(seen, visible)))
-        to_index = lambda i: torch.tensor(i, dtype=torch.int64)
         found = predictor(context, to_index(visible), [to_index(wanted[:, block]) for block in range(2)])
         theirs = torch.nn.functional.smooth_l1_loss(found, truth)
         theirs.backward()
@@ -105,10 +118,7 @@ def test_i_jepa_is_the_official_step_with_lightlys_predictor():
         check_step(loss, theirs, found)
         go_down([*encoder.parameters(), *predictor.parameters()], RATE)
         method.follow(np.int32(step))
-        with torch.no_grad():
-            momentum = 0.9 + 0.1 * step / 10
-            for old, new in zip(target.parameters(), encoder.parameters(), strict=True):
-                old.mul_(momentum).add_((1 - momentum) * new)
+        follow(target, encoder, step)
 
 
 def predictor_pairs(ours, theirs, get):
@@ -194,11 +204,10 @@ def test_v_jepa_is_the_official_step_on_videomae_with_lightlys_predictor():
         theirs, views = 0.0, {"image": jnp.asarray(clips)}
         for kind, (visible, wanted) in enumerate(masks):
             context = encoder(pixels, bool_masked_pos=hidden_but(visible)).last_hidden_state
-            places = [[torch.tensor(numbers, dtype=torch.int64)] for numbers in (visible, wanted)]
+            places = [[to_index(numbers)] for numbers in (visible, wanted)]
             token = {"decoder.mask_token": tokens[kind]}
             found = torch.func.functional_call(predictor, token, (context, *places))
-            truth = torch.gather(whole, 1, places[1][0][:, :, None].expand(-1, -1, WIDTH))
-            theirs = theirs + (found - truth).abs().mean() / len(masks)
+            theirs = theirs + (found - take(whole, wanted)).abs().mean() / len(masks)
             views |= {
                 f"visible_{kind}": jnp.asarray(visible), f"targets_{kind}": jnp.asarray(wanted[:, None]),
                 f"seen_{kind}": jnp.ones(visible.shape, bool), f"counted_{kind}": jnp.ones(wanted[:, None].shape, bool),
@@ -212,7 +221,4 @@ def test_v_jepa_is_the_official_step_on_videomae_with_lightlys_predictor():
         check_step(loss, theirs, found)
         go_down([*encoder.parameters(), *predictor.parameters(), tokens], RATE)
         method.follow(np.int32(step))
-        with torch.no_grad():
-            momentum = 0.9 + 0.1 * step / 10
-            for old, new in zip(target.parameters(), encoder.parameters(), strict=True):
-                old.mul_(momentum).add_((1 - momentum) * new)
+        follow(target, encoder, step)

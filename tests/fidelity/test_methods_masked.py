@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 timm = pytest.importorskip("timm")
 pytest.importorskip("lightly")
 
-from comparison import assign, channels_first, descent, pairs, randomize_all, relative_error, run, state_dict  # noqa: E402
+from comparison import assign, channels_first, descent, pairs, randomize_all, relative_error, run, state_dict  # noqa: E402  # noqa: E402
 from lightly.loss import IBOTPatchLoss, KoLeoLoss, MSNLoss  # noqa: E402
 from lightly.models.modules import MaskedVisionTransformerTIMM  # noqa: E402
 from lightly.models.modules.heads import MSNProjectionHead  # noqa: E402

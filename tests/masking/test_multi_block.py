@@ -73,14 +73,18 @@ def test_distribution_is_that_of_the_plain_loop():
 
 
 def fewest_seen(rng, images=128, side=16):
-    """The share of patches that the official code shows of a device's batch: it cuts all contexts to the shortest."""
+    """The share of patches that the official code shows of a device's batch: it cuts all contexts to the shortest.
+
+    There one number gives a block's scale and aspect, and blocks never touch the last row or column.
+    """
 
     def blocks(height, width, count):
-        first = lambda size: rng.integers(0, side - size + 1, (images, count, 1))
+        first = lambda size: rng.integers(0, side - size, (images, count, 1))
         inside = lambda size, start: (np.arange(side) >= start) & (np.arange(side) < start + size)
         return inside(height, first(height))[..., None] & inside(width, first(width))[..., None, :]
 
-    area, aspect = int(side**2 * rng.uniform(0.15, 0.2)), rng.uniform(0.75, 1.5)
+    drawn = rng.uniform()
+    area, aspect = int(side**2 * (0.15 + 0.05 * drawn)), 0.75 + 0.75 * drawn
     targets = blocks(round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect)), 4)
     of_context = min(round(math.sqrt(int(side**2 * rng.uniform(0.85, 1.0)))), side - 1)
     return (blocks(of_context, of_context, 1)[:, 0] & ~targets.any(1)).mean((1, 2)).min()
