@@ -119,7 +119,7 @@ def get_config(variant: str = "mae") -> ml_collections.ConfigDict:
         config.method, config.views = dict(), dict(name="mae", **_PIXELS)
         del config.optimizer
         config.optimizer = dict(_OPTIMIZER)
-        config.evaluate = dict(tasks=())
+        config.evaluate = dict(limit=5_000, tasks=())
         results = {"accuracy": reached["results"][answer]} if answer in reached["results"] else {}
         config.expected = dict(results=results, margins={}, hardware="2 CPU cores")
         config.batch_size = 32
