@@ -121,9 +121,9 @@ def answers_of(table: str) -> tuple[str, ...]:
 
 def gains_of(table: str, method: str) -> dict[str, float]:
     """What a method promises to gain on the untrained network, also where it is trained further."""
-    promised = config_of(spec_of(table, method))["expected"]["margins"]
-    of_answers = _many(table)["EXPECTED"].get(method, {}).get("margins", {}) if answers_of(table) else {}
-    return promised | of_answers
+    if answers_of(table):
+        return _many(table)["EXPECTED"].get(method, {}).get("margins", {})
+    return config_of(spec_of(table, method))["expected"]["margins"]
 
 
 def _many(table: str) -> dict[str, Any]:

@@ -41,11 +41,7 @@ class Scorer:
 
     def splits(self, state: TrainState) -> tuple[Split, Split]:
         """Embeddings [N, F] and labels [N] of the labelled training split and of the test split."""
-
-        def embed(batch: dict) -> jax.Array:
-            return self._passes.embed(state.params, state.variables, batch)
-
-        return self._both(lambda source, rows: embed(self._read(source, rows)))
+        return self._both(self._of(state, self._passes.embed))
 
     def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
         """All tasks of the plan (on `splits`, where they are embedded already), LiDAR, and the method's own metrics."""
@@ -68,11 +64,7 @@ class Scorer:
         tasks, opened = set(tasks), self.experiment.data
         if not tasks & set(evaluate.MATCHING):
             return None
-
-        def of_pairs(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
-            return self._passes.matched(state.params, state.variables, self._read(source, rows))
-
-        found = self._through(of_pairs, opened.eval, np.arange(len(opened.eval)))
+        found = self._through(self._of(state, self._passes.matched), opened.eval, np.arange(len(opened.eval)))
         written = matching.written(found["tokens"], opened.spec.sep_id)
         classes = self._classes(state) if evaluate.ZERO_SHOT in tasks else None
         about = dict(kind=KINDS[opened.spec.modality], names=opened.text_keys, written=written, classes=classes)
@@ -108,11 +100,8 @@ class Scorer:
         limit = self.experiment.plan.likelihood_limit
         if not limit:
             return {}
-
-        def likely(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
-            return self._passes.likely(state.params, state.variables, self._read(source, rows))
-
-        found = self._through(likely, self.experiment.data.eval, _spread(len(self.experiment.data.eval), limit))
+        source = self.experiment.data.eval
+        found = self._through(self._of(state, self._passes.likely), source, _spread(len(source), limit))
         name = "pseudo_perplexity" if hasattr(self.experiment.method, "logits_at") else "perplexity"
         per_token = found["log_likelihood"].sum(dtype=np.float64) / max(found["count"].sum(), 1)
         return {name: float(np.exp(-per_token))}
@@ -122,11 +111,7 @@ class Scorer:
         plan = self.experiment.plan
         if not (plan.layers and self.experiment.data.spec.num_classes):
             return {}
-
-        def of_layers(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
-            return self._passes.of_layers(state.params, state.variables, self._read(source, rows))
-
-        train, test = self._both(of_layers)
+        train, test = self._both(self._of(state, self._passes.of_layers))
         probe = functools.partial(evaluate.linear_probe, c=plan.c, max_iter=plan.max_iter)
         return {
             f"linear_layer_{number + 1}": probe(train[0][:, number], train[1], test[0][:, number], test[1])
@@ -137,12 +122,8 @@ class Scorer:
         """LiDAR of features of held-out images, where the plan has diagnostics; text has no views to draw."""
         if not self.experiment.plan.diagnostics or not drawn_views.can_draw(self.experiment.method):
             return {}
-
-        def of_views(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
-            return self._passes.of_views(state.params, state.variables, self._read(source, rows, numbered=True))
-
-        rows = _spread(len(self.experiment.data.eval), drawn_views.EXAMPLES)
-        features = self._through(of_views, self.experiment.data.eval, rows)["features"]
+        source, of_views = self.experiment.data.eval, self._of(state, self._passes.of_views, numbered=True)
+        features = self._through(of_views, source, _spread(len(source), drawn_views.EXAMPLES))["features"]
         return {"lidar": float(diagnostics.lidar(features))} if len(features) > 1 else {}
 
     def during(self, state: TrainState) -> tuple[dict[str, float], collapse.Finding | None]:
@@ -161,11 +142,7 @@ class Scorer:
         """What the loss compares of the held-out examples `rows` (int64 [N]): `COMPARED`, where the method gives it."""
         if not any(hasattr(self.experiment.method, name) for name in COMPARED.values()):
             return {}
-
-        def compared(source: Source, rows: np.ndarray) -> dict[str, jax.Array]:
-            return self._passes.compared(state.params, state.variables, self._read(source, rows))
-
-        return self._through(compared, self.experiment.data.eval, rows)
+        return self._through(self._of(state, self._passes.compared), self.experiment.data.eval, rows)
 
     def check_best(self) -> None:
         """Checks, computing nothing, that `config.checkpoint.best` names one of the scores of `during`.
@@ -242,6 +219,10 @@ class Scorer:
         found = (self._through(embed, getattr(opened, split), rows[split]) for split in rows)
         train, test = ((split["features"], split["label"]) for split in found)
         return train, test
+
+    def _of(self, state: TrainState, passed: Callable, *, numbered: bool = False) -> Callable:
+        """A function (source, rows) of what one of the `Passes` makes of these rows."""
+        return lambda source, rows: passed(state.params, state.variables, self._read(source, rows, numbered=numbered))
 
     def _through(self, function: Callable, source: Source, rows: np.ndarray) -> dict[str, np.ndarray]:
         """What `function(source, rows)` gives of all `rows` (int64 [N]), a batch at a time."""

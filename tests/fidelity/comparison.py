@@ -134,8 +134,10 @@ def gradients_of(model: torch.nn.Module) -> dict[str, np.ndarray]:
     return {name: zero(weight) if weight.grad is None else weight.grad.numpy() for name, weight in trained}
 
 
-def by_path(ours: nnx.Module, theirs: nnx.Module) -> dict[str, tuple[jax.Array, torch.Tensor]]:
-    """(ours, theirs) of two of our modules that hold gradients, theirs having been carried over."""
+def by_path(ours: nnx.Module, carry: Callable[[nnx.Module], None]) -> dict[str, tuple[jax.Array, torch.Tensor]]:
+    """(ours, theirs) of a module of ours that holds gradients; `carry` puts theirs into a copy of it."""
+    theirs = nnx.clone(ours)
+    carry(theirs)
     flat = lambda module: jax.tree_util.tree_leaves_with_path(nnx.state(module, nnx.Param))
     both = zip(flat(ours), flat(theirs), strict=True)
     return {jax.tree_util.keystr(path): (mine, torch.tensor(np.array(their))) for (path, mine), (_, their) in both}

@@ -28,22 +28,14 @@ from comparison import (  # noqa: E402
     relative_error,
     state_dict,
 )
+from small_vit import OURS as SMALL  # noqa: E402
+from small_vit import PATCHES, RATE, ROWS, SIDE, STEPS, View  # noqa: E402
+from small_vit import THEIRS as THEIR_SMALL  # noqa: E402
 
-ROWS, SIDE, PATCH, WIDTH, TOKENS, HIDDEN = 5, 16, 4, 24, 50, 6
-PATCHES, RATE, STEPS = (SIDE // PATCH) ** 2, 0.05, 2
-OURS = dict(width=WIDTH, depth=2, heads=3, mlp_dim=48, patch_size=PATCH, image_size=SIDE)
-OURS |= dict(positions="relative", layer_scale=0.1)
-THEIRS = dict(hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=3, intermediate_size=48, image_size=SIDE)
-THEIRS |= dict(patch_size=PATCH, layer_norm_eps=1e-6, vocab_size=TOKENS, use_mask_token=True)
-THEIRS |= dict(use_shared_relative_position_bias=True, use_mean_pooling=True)
-THEIRS |= dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-
-
-class View:
-    """Of pictures, whose units are pixels."""
-
-    shape = (SIDE, SIDE, 3)
-    normalized = staticmethod(lambda pixels: pixels)
+TOKENS, HIDDEN = 50, 6
+OURS = SMALL | dict(positions="relative", layer_scale=0.1)
+THEIRS = THEIR_SMALL | dict(vocab_size=TOKENS, use_mask_token=True, use_mean_pooling=True)
+THEIRS |= dict(use_shared_relative_position_bias=True, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
 
 @pytest.fixture
@@ -96,9 +88,8 @@ def test_beit_is_transformers_masked_image_modeling(method):
         theirs = out.logits[torch.tensor(np.asarray(views["hidden"]))].reshape(ROWS, HIDDEN, TOKENS)
         assert relative_error(logits_of(method, views), theirs) < 1e-5
         loss, ours = descend(views)
-        copy = nnx.clone(ours)
-        interop.beit.from_transformers(copy.backbone, gradients_of(model), **parts(copy))
-        check_step(loss, out.loss, by_path(ours, copy))
+        carry = lambda copy: interop.beit.from_transformers(copy.backbone, gradients_of(model), **parts(copy))  # noqa: B023
+        check_step(loss, out.loss, by_path(ours, carry))
         go_down(model.parameters(), RATE)
 
 

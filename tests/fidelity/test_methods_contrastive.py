@@ -17,7 +17,7 @@ from ssl_jax.models.normalization import BatchNorm
 
 torch = pytest.importorskip("torch")
 
-from comparison import assign, descent, pairs, parts, randomize_all  # noqa: E402
+from comparison import assign, descent, go_down, pairs, parts, randomize_all  # noqa: E402
 from peers import largest_error, solo, stable  # noqa: E402
 
 ROWS, FEATURES, HIDDEN, OUT, STEPS = 32, 12, 10, 6, 4  # over 8 rows, normalisations in a row magnify rounding
@@ -85,9 +85,7 @@ def check_step(descend, views, theirs, networks, rate=RATE):
         found = list(pairs(getattr(gradients, name), network, lambda weight: weight.grad))
         assert len(found) == len(list(network.parameters())), f"every weight of {name}"
         assert max(largest_error(ours[...], weight) for ours, weight in found) < 2e-5, name
-        with torch.no_grad():
-            for weight in network.parameters():
-                weight -= rate * weight.grad
+        go_down(network.parameters(), rate)
 
 
 def test_moco_v2_is_lightlys_over_some_steps():

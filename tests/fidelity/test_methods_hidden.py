@@ -23,22 +23,7 @@ from comparison import (  # noqa: E402
     randomize,
     state_dict,
 )
-
-ROWS, SIDE, PATCH, WIDTH = 5, 16, 4, 24
-PATCHES, RATE, STEPS = (SIDE // PATCH) ** 2, 0.05, 2
-OURS = dict(width=WIDTH, depth=2, heads=3, mlp_dim=48, patch_size=PATCH, image_size=SIDE)
-THEIRS = dict(hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=3, intermediate_size=48, image_size=SIDE)
-THEIRS |= dict(patch_size=PATCH, layer_norm_eps=1e-6)
-
-
-class View:
-    """Of pictures."""
-
-    shape = (SIDE, SIDE, 3)
-
-
-def pictures(step):
-    return np.random.default_rng(step).normal(size=(ROWS, SIDE, SIDE, 3)).astype(np.float32)
+from small_vit import OURS, PATCH, PATCHES, RATE, ROWS, STEPS, THEIRS, WIDTH, View, pictures  # noqa: E402
 
 
 def masks(step, count):
@@ -87,9 +72,7 @@ def test_simmim_is_transformers_masked_image_modeling():
 
 def backbone_gradients(ours, theirs, names=interop.vit):
     """(ours, theirs) of a ViT, theirs carried over to our layout."""
-    copy = nnx.clone(ours)
-    names.from_transformers(copy, gradients_of(theirs))
-    return by_path(ours, copy)
+    return by_path(ours, lambda copy: names.from_transformers(copy, gradients_of(theirs)))
 
 
 def test_mask_feat_is_a_regression_of_hog_at_hidden_patches():

@@ -29,20 +29,7 @@ from comparison import (  # noqa: E402
     state_dict,
 )
 from lightly.models.modules.ijepa_timm import IJEPAPredictorTIMM  # noqa: E402
-
-ROWS, SIDE, PATCH, WIDTH = 5, 16, 4, 24
-PATCHES, RATE, STEPS = (SIDE // PATCH) ** 2, 0.05, 2
-OURS = dict(width=WIDTH, depth=2, heads=3, mlp_dim=48, patch_size=PATCH, image_size=SIDE)
-
-
-class View:
-    """Of pictures."""
-
-    shape = (SIDE, SIDE, 3)
-
-
-def pictures(step):
-    return np.random.default_rng(step).normal(size=(ROWS, SIDE, SIDE, 3)).astype(np.float32)
+from small_vit import OURS, PATCH, PATCHES, RATE, ROWS, SIDE, STEPS, WIDTH, View, pictures  # noqa: E402
 
 
 def follow(target, encoder, step):
@@ -112,8 +99,7 @@ def test_i_jepa_is_the_official_step_with_lightlys_predictor():
             "seen": jnp.ones(visible.shape, bool), "counted": jnp.ones(wanted.shape, bool),
         }  # fmt: skip
         loss, ours = descend(views)
-        mine, grads = interop.vit.to_timm(ours.backbone), gradients_of(encoder)
-        found = {name: (mine[name], torch.tensor(gradient)) for name, gradient in grads.items()}
+        found = by_path(ours.backbone, lambda copy: interop.vit.from_timm(copy, gradients_of(encoder)))
         found |= {str(i): (a[...], b) for i, (a, b) in enumerate(weights(ours, lambda w: w.grad))}
         check_step(loss, theirs, found)
         go_down([*encoder.parameters(), *predictor.parameters()], RATE)
@@ -214,9 +200,7 @@ def test_v_jepa_is_the_official_step_on_videomae_with_lightlys_predictor():
             }  # fmt: skip
         theirs.backward()
         loss, ours = descend(views)
-        copy = nnx.clone(backbone)
-        videomae.carry_over(copy, gradients_of(encoder))
-        found = by_path(ours.backbone, copy)
+        found = by_path(ours.backbone, lambda copy: videomae.carry_over(copy, gradients_of(encoder)))
         found |= {str(i): (a[...], b) for i, (a, b) in enumerate(weights(ours, lambda w: w.grad))}
         check_step(loss, theirs, found)
         go_down([*encoder.parameters(), *predictor.parameters(), tokens], RATE)

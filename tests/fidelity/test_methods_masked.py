@@ -18,7 +18,17 @@ torch = pytest.importorskip("torch")
 timm = pytest.importorskip("timm")
 pytest.importorskip("lightly")
 
-from comparison import assign, channels_first, descent, pairs, randomize_all, relative_error, run, state_dict  # noqa: E402  # noqa: E402
+from comparison import (  # noqa: E402
+    assign,
+    channels_first,
+    descent,
+    go_down,
+    pairs,
+    randomize_all,
+    relative_error,
+    run,
+    state_dict,
+)
 from lightly.loss import IBOTPatchLoss, KoLeoLoss, MSNLoss  # noqa: E402
 from lightly.models.modules import MaskedVisionTransformerTIMM  # noqa: E402
 from lightly.models.modules.heads import MSNProjectionHead  # noqa: E402
@@ -144,7 +154,7 @@ class Peer:
         check_gradients(loss, theirs, gradients.backbone, self.model.backbone.student, found)
         weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         assert len(found) + len(list(self.model.backbone.student.parameters())) == len(weights), "every weight"
-        go_down(weights)
+        go_down(weights, RATE)
 
     def follow(self, method, step):
         """The teachers follow."""
@@ -177,12 +187,6 @@ def check_gradients(loss, theirs, backbone, their_backbone, found, idle=()):
     errors = {name: largest_error(ours[name], gradient) for name, gradient in gradients.items()}
     errors |= {index: largest_error(mine[...], weight) for index, (mine, weight) in enumerate(found)}
     assert max(errors.values()) < 1e-4, errors
-
-
-def go_down(weights):
-    with torch.no_grad():
-        for weight in weights:
-            weight -= RATE * weight.grad
 
 
 def views_of(images, hidden):
@@ -302,7 +306,7 @@ def test_msn_is_lightlys():
         found.append((gradients.prototypes, prototypes.grad))
         idle = ("norm.bias",)  # batch normalisation takes away what it adds
         check_gradients(loss, theirs, gradients.backbone, student.backbone.vit, found, idle)
-        go_down(weights)
+        go_down(weights, RATE)
         method.follow(np.int32(step))
         update_momentum(student, target, m=0.9 + 0.1 * step / (1.25 * 4))
     check_target(method.target_backbone, target.backbone, pairs(method.target_projector, target.projector))
