@@ -45,6 +45,7 @@ from tests.stepping import Stepper, relative_difference  # noqa: E402
 EARLY_STEPS, PARALLEL_STEPS, KILL_STEPS, KILLS = 5, 20, 120, 3
 JOBS = ("seeds", "cost", "parallel", "resume")
 AS_A_USER = {"XLA_FLAGS": ""}  # environment of a run
+ONLY_ACCURACY = [f"--config.evaluate.{leaf}" for leaf in ("every=0", "diagnostics=False", "map_limit=0")]  # is read
 FEW = "--config.evaluate.limit=500"  # examples, where the sameness of results is looked at and not how good they are
 
 
@@ -103,7 +104,7 @@ def answered(spec: str, seed: int, workdir: Path, data_dir: str | None, answer: 
 
     def reached(stage: str, *begin: str) -> float:
         further = workdir.with_name(f"{workdir.name}_{answer}_{stage}")
-        _run(f"{spec}-{answer}", seed, further, data_dir, *begin)
+        _run(f"{spec}-{answer}", seed, further, data_dir, *ONLY_ACCURACY, *begin)
         return json.loads((further / "results.json").read_text())["pretrained/accuracy"]
 
     alike = _alike(f"{spec}-{answer}", seed)

@@ -45,16 +45,22 @@ class Scorer:
 
     def full(self, state: TrainState, splits: tuple[Split, Split] | None = None) -> dict[str, float]:
         """All tasks of the plan (on `splits`, where they are embedded already), LiDAR, and the method's own metrics."""
-        splits = splits or self.splits(state)
         plan = self.experiment.plan
+        splits = splits or self._asked_for(plan, state)
         scores = self._tasks(plan, splits, self.matched(state, plan.tasks)) | self.layers(state) | self.lidar(state)
         scores |= self.words(state) | self.held_out(state) | self.likelihood(state)
         return processes.scores_of_first(scores)
 
+    def _asked_for(self, plan: evaluate.Evaluation, state: TrainState) -> tuple[Split, Split] | None:
+        """The embedded splits, where `plan` looks at them."""
+        return self.splits(state) if plan.tasks or plan.diagnostics else None
+
     def _tasks(
-        self, plan: evaluate.Evaluation, splits: tuple[Split, Split], matched: evaluate.Matched | None = None
+        self, plan: evaluate.Evaluation, splits: tuple[Split, Split] | None, matched: evaluate.Matched | None = None
     ) -> dict[str, float]:
-        """The tasks of `plan` on embedded splits, and on what is in a space with texts."""
+        """The tasks of `plan` on embedded splits, if there are any, and on what is in a space with texts."""
+        if splits is None:
+            return {}
         source = self.experiment.data.eval
         document = getattr(source, "document", None)
         return plan(*splits, None if document is None else document(np.arange(len(source))), matched)
@@ -129,7 +135,7 @@ class Scorer:
     def during(self, state: TrainState) -> tuple[dict[str, float], collapse.Finding | None]:
         """The tasks that are run on a schedule, as 'eval/NAME', and the diagnosis where the plan has diagnostics."""
         plan = dataclasses.replace(self.experiment.plan, tasks=self.experiment.plan.during)
-        splits = self.splits(state)
+        splits = self._asked_for(plan, state)
         scores, found = self._tasks(plan, splits, self.matched(state, plan.tasks)) | self.held_out(state), None
         if plan.diagnostics:
             rows = _spread(len(splits[1][0]), collapse.EXAMPLES)
