@@ -32,7 +32,7 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
-from benchmarks import methods_page  # noqa: E402
+from benchmarks import method_tables, methods_page  # noqa: E402
 from benchmarks.joblist import Job, work_off  # noqa: E402
 from ssl_jax.experiment import build  # noqa: E402
 from ssl_jax.experiment.dry_run import step_multiply_adds  # noqa: E402
@@ -83,7 +83,7 @@ def score(
     for answer in answers:
         results |= answered(spec, seed, workdir, data_dir, answer, {} if known is None else known)
     mesh = meshes.make_mesh(jax.devices()[:1])
-    method = build(methods_page.config_of(spec), data_dir=data_dir, mesh=mesh).method
+    method = build(method_tables.config_of(spec), data_dir=data_dir, mesh=mesh).method
     sizes = {"parameters": parameter_count(method), "encoder": parameter_count(method.backbone)}
     return {"results": results, **during, **sizes}
 
@@ -116,7 +116,7 @@ def answered(spec: str, seed: int, workdir: Path, data_dir: str | None, answer: 
 
 def _alike(spec: str, seed: int) -> tuple[str, int]:
     """By which untrained networks are known."""
-    return methods_page.digest_of(methods_page.config_of(spec)), seed
+    return method_tables.digest_of(method_tables.config_of(spec)), seed
 
 
 def known_of(found: dict[str, dict]) -> Known:
@@ -124,19 +124,19 @@ def known_of(found: dict[str, dict]) -> Known:
     known = {}
     for key, entry in found.items():
         table, method, job = key.split("/")
-        for answer in methods_page.answers_of(table) if job.startswith("seed") else ():
-            spec = f"{methods_page.spec_of(table, method)}-{answer}"
+        for answer in method_tables.answers_of(table) if job.startswith("seed") else ():
+            spec = f"{method_tables.spec_of(table, method)}-{answer}"
             known[_alike(spec, int(job.removeprefix("seed")))] = entry["results"][f"untrained/{answer}"]
     return known
 
 
 def earlier(spec: str, data_dir: str | None) -> None:
     """Trains what a method learns from, where it has not been trained yet."""
-    first = methods_page.earlier_of(spec)
+    first = method_tables.earlier_of(spec)
     if first is None:
         return
-    workdir = ROOT / methods_page.config_of(spec)["method"]["tokenizer"]
-    wanted, kept = methods_page.digest_of(methods_page.config_of(first)), workdir / "digest.txt"
+    workdir = ROOT / method_tables.config_of(spec)["method"]["tokenizer"]
+    wanted, kept = method_tables.digest_of(method_tables.config_of(first)), workdir / "digest.txt"
     if not kept.exists() or kept.read_text() != wanted:
         _run(first, 0, workdir, data_dir)
         kept.write_text(wanted)
@@ -144,7 +144,7 @@ def earlier(spec: str, data_dir: str | None) -> None:
 
 def cost(spec: str, data_dir: str | None) -> dict:
     """Multiply-adds of a whole run's train steps, on whatever devices."""
-    config = methods_page.config_of(spec)
+    config = method_tables.config_of(spec)
     experiment = build(config, data_dir=data_dir, mesh=meshes.make_mesh(jax.devices()[:1]))
     return {"multiply_adds": config["steps"] * step_multiply_adds(experiment)}
 
@@ -154,7 +154,7 @@ def parallel(spec: str, data_dir: str | None) -> dict:
 
     Given for fewer steps too: AdamW's first steps divide by gradients that are near 0, so that rounding grows.
     """
-    config = methods_page.config_of(spec)
+    config = method_tables.config_of(spec)
     one, eight = (_curve(config, devices, data_dir) for devices in (jax.devices()[:1], jax.devices()))
     found = relative_difference(config["method"]["name"], one, eight)
     early = {"early_difference": float(found[:EARLY_STEPS].max()), "early_steps": EARLY_STEPS}
@@ -168,7 +168,7 @@ def _curve(config: dict, devices: list, data_dir: str | None) -> np.ndarray:
 
 def resume(spec: str, draw: random.Random, data_dir: str | None) -> dict:
     """Whether a run that is killed at random steps ends as an undisturbed one: arrays, metrics and results."""
-    total = KILL_STEPS + methods_page.config_of(spec)["schedule"].get("hold_steps", 0)
+    total = KILL_STEPS + method_tables.config_of(spec)["schedule"].get("hold_steps", 0)
     run = lambda workdir: start(spec, workdir, data_dir, FEW, steps=total, environment=AS_A_USER)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
@@ -199,19 +199,19 @@ def _killed_at(spec: str, run: Callable[[Path], subprocess.Popen], workdir: Path
 def jobs(options: argparse.Namespace, known: Known) -> Iterator[Job]:
     """(key, function) of everything that was asked for; `known` is added to."""
     for table in options.tables:
-        for method in methods_page.methods_of(table):
+        for method in method_tables.methods_of(table):
             if options.methods and method not in options.methods:
                 continue
-            spec, name = methods_page.spec_of(table, method), f"{table}/{method}"
+            spec, name = method_tables.spec_of(table, method), f"{table}/{method}"
             for seed in range(options.seeds if "seeds" in options.jobs else 0):
                 given = (seed, options.workdir / table / f"{method}_seed{seed}", options.data_dir, options.quick)
-                given += (methods_page.answers_of(table), known)
+                given += (method_tables.answers_of(table), known)
                 yield f"{name}/seed{seed}", _after(spec, options, functools.partial(score, spec, *given))
             once = {
                 "cost": functools.partial(cost, spec, options.data_dir),
                 "parallel": functools.partial(parallel, spec, options.data_dir),
             }
-            if table == methods_page.first_table_of(method) or table in methods_page.APART:
+            if table == method_tables.first_table_of(method) or table in method_tables.APART:
                 once["resume"] = functools.partial(resume, spec, random.Random(name), options.data_dir)
             yield from ((f"{name}/{job}", _after(spec, options, once[job])) for job in once if job in options.jobs)
 
@@ -227,8 +227,8 @@ def _after(spec: str, options: argparse.Namespace, job: Callable[[], dict]) -> C
 
 
 def _options() -> argparse.Namespace:
-    tables = methods_page.tables()
-    methods = sorted({method for table in tables for method in methods_page.methods_of(table)})
+    tables = method_tables.tables()
+    methods = sorted({method for table in tables for method in method_tables.methods_of(table)})
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", choices=methods, help="only these; all where it is left out")
     parser.add_argument("--tables", nargs="+", choices=tables, default=tables)
@@ -244,10 +244,10 @@ def _options() -> argparse.Namespace:
 
 def main() -> None:
     options = _options()
-    found = methods_page.read()
+    found = method_tables.read()
     lacks_seconds = lambda key: not options.quick and "results" in found[key] and "seconds" not in found[key]
     todo = [(key, job) for key, job in jobs(options, known_of(found)) if key not in found or lacks_seconds(key)]
-    beside = lambda key: {"config": methods_page.digest(key), "hardware": methods_page.hardware()}
+    beside = lambda key: {"config": method_tables.digest(key), "hardware": method_tables.hardware()}
     work_off("methods", todo, found, methods_page, beside)
 
 

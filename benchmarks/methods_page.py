@@ -3,34 +3,25 @@
 python benchmarks/methods_page.py
 """
 
-import functools
-import hashlib
 import importlib
 import inspect
-import json
 import re
-import runpy
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import jax
-import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import method_tables  # noqa: E402
 from ssl_jax import config as configs  # noqa: E402
 from ssl_jax import methods  # noqa: E402
 from ssl_jax.report import names as report_names  # noqa: E402
-from ssl_jax.report.machine import environment  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 from tests.stepping import SIZE  # noqa: E402
 
-RESULTS, PAGE = ROOT / "docs" / "methods.json", ROOT / "docs" / "methods.md"
-MEASURES = ("knn_full", "linear")
+RESULTS, PAGE = method_tables.RESULTS, ROOT / "docs" / "methods.md"
 WEIGHTED = "raw/knn_full_tf_idf"
 # Simple ones, which the method measures of its own task.
 RULES = ("copied", "nearest", "commonest", "frequency", "chance")
@@ -39,7 +30,6 @@ BESIDE = (
     *("sentence_order_accuracy", "replaced_found", "perplexity", "pseudo_perplexity", "copy_error"),
     *("zero_shot", "image_to_text_top_10", "text_to_image_top_10"),
 )
-SIDE_PARTS = ("seed", "expected", "log_every", "checkpoint")  # of a config, which change no result
 TOP = """# Methods
 
 Made by `python benchmarks/methods.py`, which trains each method with the configs of its tables. Accuracies are per cent
@@ -64,15 +54,14 @@ COLUMNS = (
     *("method", "network", "parameters", "encoder", "n"),
     *("kNN", "linear", "untrained kNN", "untrained linear", "TFLOPs", "seconds", "alarms"),
 )
-KINDS = ("small", "masked", "paired")  # what configs that hold many methods begin with
-APART = {
+ABOUT = {
     "asterisk": """Sound, with one config a method. The seconds of BEST-RQ and wav2vec 2.0, and that these raised no
 alarm, were taken with version 1.1.0 of the recordings, whose splits differ in some prompts; all else with 2.0.0.
 HuBERT's seconds are of one core, with BERT's on the other""",
     "kjv": "Text, with one config a method. BERT's seconds are of one core, with HuBERT's on the other",
     "moving_digits": """Clips of a digit that moves, told by one of eight directions; a single frame does not tell it.
 Raw input is all pixels of a clip. The seconds are of one core, with other work beside""",
-}  # sets of which every method has a config of its own, METHOD_NAME.py
+}
 TASKS = """Tasks are what a method is trained for, on held-out examples; features are those of the table above, of raw
 input too: pixels, word counts of text (in brackets weighted, TF-IDF), means and deviations of MFCC of sound. Values are
 per cent where they are shares."""
@@ -99,113 +88,12 @@ PROMISES = """
 """
 
 
-def tables() -> list[str]:
-    """The names of the tables: of configs that hold many methods, and of data sets with a config a method."""
-    of = lambda kind: sorted(path.stem for path in (ROOT / "configs").glob(f"{kind}_*.py"))
-    return [*(table for kind in KINDS for table in of(kind)), *filter(methods_of, APART)]
-
-
-@functools.cache
-def methods_of(table: str) -> tuple[str, ...]:
-    """The methods that a table compares."""
-    if table in APART:
-        return tuple(sorted(path.stem.removesuffix(f"_{table}") for path in (ROOT / "configs").glob(f"*_{table}.py")))
-    return tuple(_many(table)["METHODS"])
-
-
-@functools.cache
-def answers_of(table: str) -> tuple[str, ...]:
-    """What the networks of a table are trained further for, on the labels."""
-    return () if table in APART else tuple(_many(table).get("ANSWERS", ()))
-
-
-def gains_of(table: str, method: str) -> dict[str, float]:
-    """What a method promises to gain on the untrained network, also where it is trained further."""
-    if answers_of(table):
-        return _many(table)["EXPECTED"].get(method, {}).get("margins", {})
-    return config_of(spec_of(table, method))["expected"]["margins"]
-
-
-def _many(table: str) -> dict[str, Any]:
-    """The names in a config that holds many methods."""
-    return runpy.run_path(str(ROOT / "configs" / f"{table}.py"))
-
-
-def first_table_of(method: str) -> str:
-    """The first table that compares a method with others."""
-    return next(table for table in tables() if method in methods_of(table))
-
-
-def spec_of(table: str, method: str) -> str:
-    """What `--config` says."""
-    folder = ROOT / "configs"
-    return str(folder / f"{method}_{table}.py") if table in APART else f"{folder / table}.py:{method}"
-
-
-def measures_of(table: str, method: str) -> tuple[str, ...]:
-    """What is measured of a method's runs: features, and what its config promises beside them."""
-    promised = config_of(spec_of(table, method))["expected"]["margins"]
-    return (*MEASURES, *(name for name in promised if name not in MEASURES))
-
-
-@functools.cache
-def config_of(spec: str) -> dict[str, Any]:
-    """The resolved config."""
-    return configs.plain(configs.load(spec))
-
-
-def digest(key: str) -> str:
-    """Of all in its config that may change the result of a job, table/method/job; not of the code."""
-    table, method, job = key.split("/")
-    spec = spec_of(table, method)
-    further = [config_of(f"{spec}-{answer}") for answer in answers_of(table) if job.startswith("seed")]
-    earlier = earlier_of(spec)
-    return digest_of(config_of(spec), *further, *([config_of(earlier)] if earlier else []))
-
-
-def earlier_of(spec: str) -> str | None:
-    """What `--config` says of the run, in `runs/NAME_OF_CONFIG`, that a method learns from; None: it does of none."""
-    folder = config_of(spec)["method"].get("tokenizer")
-    return str(ROOT / "configs" / f"{Path(folder).name}.py") if folder else None
-
-
-def digest_of(config: dict[str, Any], *further: dict[str, Any]) -> str:
-    """Of the leaves of a plain config, and of those of what comes after it, that may change a result."""
-    first, *others = (configs.without(one, *SIDE_PARTS) for one in (config, *further))
-    leaves = [first, *others] if others else first
-    return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def hardware() -> str:
-    """What a job ran on, in words."""
-    here = environment()
-    devices = "" if jax.default_backend() == "cpu" else f"{here['devices']}, "
-    return f"{devices}{here['host']}, Python {here['python']}, jax {here['jax']}"
-
-
-def read() -> dict[str, dict]:
-    """Everything found so far, by job; what was found with another config than today's is left out, and said so."""
-    found = json_of(RESULTS)
-    known = {f"{table}/{method}" for table in tables() for method in methods_of(table)}
-    return fresh(found, lambda key: digest(key) if key.rpartition("/")[0] in known else None)
-
-
-def json_of(path: Path) -> dict[str, dict]:
-    """What a file of results holds; nothing where there is none."""
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def fresh(found: dict[str, dict], digest: Callable[[str], str | None]) -> dict[str, dict]:
-    """What was found with today's configs; what else there is, is named."""
-    stale = [key for key, entry in found.items() if "config" not in entry or entry["config"] != digest(key)]
-    if stale:
-        print(f"Left out, as their configs have changed: {', '.join(sorted(stale))}")
-    return {key: entry for key, entry in found.items() if key not in stale}
-
-
 def page(found: dict[str, dict]) -> str:
     """docs/methods.md."""
-    names = {table: sorted({key.split("/")[1] for key in found if key.startswith(f"{table}/")}) for table in tables()}
+    names = {
+        table: sorted({key.split("/")[1] for key in found if key.startswith(f"{table}/")})
+        for table in method_tables.tables()
+    }
     text = TOP + "".join(_table(table, names[table], found) for table in names)
     parallel = [entry for key, entry in found.items() if key.endswith("/parallel")]
     steps, early = (max((entry[name] for entry in parallel), default=0) for name in ("steps", "early_steps"))
@@ -231,40 +119,30 @@ def write(found: dict[str, dict]) -> None:
     write_atomically(PAGE, page(found))
 
 
-def runs_of(found: dict[str, dict], table: str, method: str) -> list[dict]:
-    """What was found of the runs of a method, by seed."""
-    return [found[key] for key in sorted(found) if key.startswith(f"{table}/{method}/seed")]
-
-
-def over_seeds(runs: list[dict], key: str) -> np.ndarray:
-    """One result of each run."""
-    return np.array([run["results"][key] for run in runs])
-
-
 def _table(table: str, names: list[str], found: dict) -> str:
-    by_name = {name: runs for name in names if (runs := runs_of(found, table, name))}
+    by_name = {name: runs for name in names if (runs := method_tables.runs_of(found, table, name))}
     if not by_name:
         return ""
-    spec = f"METHOD_{table}.py" if table in APART else f"{table}.py:METHOD"
+    spec = f"METHOD_{table}.py" if table in method_tables.APART else f"{table}.py:METHOD"
     lines = [f"\n## {table}: `launch.py --config=configs/{spec}`\n"]
-    lines += [_filled(f"{APART[table]}.") + "\n"] if table in APART else []
+    lines += [_filled(f"{ABOUT[table]}.") + "\n"] if table in method_tables.APART else []
     lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     lines += [_row(table, name, runs, found.get(f"{table}/{name}/cost")) for name, runs in by_name.items()]
-    lines += [] if table in APART else _below(table, by_name)
-    lines += _tasks(table, by_name) if table in APART or table.startswith("paired") else []
-    return "\n".join(lines + (_further(table, by_name) if answers_of(table) else [])) + "\n"
+    lines += [] if table in method_tables.APART else _below(table, by_name)
+    lines += _tasks(table, by_name) if table in method_tables.APART or table.startswith("paired") else []
+    return "\n".join(lines + (_further(table, by_name) if method_tables.answers_of(table) else [])) + "\n"
 
 
 def _below(table: str, by_name: dict[str, list[dict]]) -> list[str]:
     """What all methods of a table have in common."""
     first = next(iter(by_name.values()))[0]["results"]
-    raw = [f"{100 * first[f'raw/{measure}']:.1f}" for measure in MEASURES]
+    raw = [f"{100 * first[f'raw/{measure}']:.1f}" for measure in method_tables.MEASURES]
     return [f"\nRaw pixels: kNN {raw[0]}, linear {raw[1]}.", "", _filled(f"The same for all: {_in_common(table)}.")]
 
 
 def _further(table: str, by_name: dict[str, list[dict]]) -> list[str]:
     """A table of what a few labels, and training further on all, make of the networks; and of their own tasks."""
-    measures = ("knn_5shot", *answers_of(table))
+    measures = ("knn_5shot", *method_tables.answers_of(table))
     columns = ("method", *(MEASURED_TOO[measure] for measure in measures), "its own task, held out")
     lines = ["", _filled(FURTHER), "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, runs in by_name.items():
@@ -282,7 +160,7 @@ def _tasks(table: str, by_name: dict[str, list[dict]]) -> list[str]:
     columns = ("method", "raw kNN", "raw linear", "task", "pretrained", "untrained", "simple baselines")
     lines = ["", _filled(TASKS), "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, runs in by_name.items():
-        raw = [_spread(runs[:1], f"raw/{measure}") for measure in MEASURES]
+        raw = [_spread(runs[:1], f"raw/{measure}") for measure in method_tables.MEASURES]
         if WEIGHTED in runs[0]["results"]:
             raw[0] += f" ({_spread(runs[:1], WEIGHTED)})"
         for number, task in enumerate(_tasks_of(table, name, runs) or ("",)):
@@ -300,7 +178,7 @@ def _tasks(table: str, by_name: dict[str, list[dict]]) -> list[str]:
 
 def _tasks_of(table: str, name: str, runs: list[dict]) -> tuple[str, ...]:
     """What a method promises of its task, and what its runs say of it beside that."""
-    promised = measures_of(table, name)[len(MEASURES) :]
+    promised = method_tables.measures_of(table, name)[len(method_tables.MEASURES) :]
     return *promised, *(task for task in BESIDE if task not in promised and f"pretrained/{task}" in runs[0]["results"])
 
 
@@ -308,15 +186,19 @@ def _measured(runs: list[dict], key: str) -> str:
     """A result over seeds, as people write it; nothing where there is none."""
     if key not in runs[0]["results"]:
         return ""
-    values = over_seeds(runs, key)
+    values = method_tables.over_seeds(runs, key)
     return report_names.number(key, float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None)
 
 
 def _row(table: str, name: str, runs: list[dict], cost: dict | None) -> str:
     sizes = [f"{runs[0][part] / 1e3:,.0f} k" for part in ("parameters", "encoder")]
-    scores = [_spread(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained") for measure in MEASURES]
+    scores = [
+        _spread(runs, f"{stage}/{measure}")
+        for stage in ("pretrained", "untrained")
+        for measure in method_tables.MEASURES
+    ]
     seconds = [run["seconds"] for run in runs if "seconds" in run]
-    network = _network(config_of(spec_of(table, name))["model"])
+    network = _network(method_tables.config_of(method_tables.spec_of(table, name))["model"])
     alarms = [run["alarm"] for run in runs if "alarm" in run]
     timed = (f"{min(seconds):.0f}", f"{sum(alarms)} of {len(alarms)}") if seconds else ("", "")
     flops = "" if cost is None else f"{2 * cost['multiply_adds'] / 1e12:.1f}"
@@ -335,7 +217,10 @@ def _network(model: dict[str, Any]) -> str:
 
 def _in_common(table: str) -> str:
     """The leaves that the configs of all methods of the table hold alike."""
-    found = [configs.without(config_of(spec_of(table, name)), *SIDE_PARTS) for name in methods_of(table)]
+    found = [
+        configs.without(method_tables.config_of(method_tables.spec_of(table, name)), *method_tables.SIDE_PARTS)
+        for name in method_tables.methods_of(table)
+    ]
     leaves = [configs.flat(config) for config in found]
     alike = [(name, value) for name, value in leaves[0].items() if all(name in o and o[name] == value for o in leaves)]
     return ", ".join(f"`{name.removeprefix('config.')}={value}`" for name, value in alike)
@@ -346,7 +231,7 @@ def _filled(text: str) -> str:
 
 
 def _spread(runs: list[dict], key: str) -> str:
-    values = 100 * over_seeds(runs, key)
+    values = 100 * method_tables.over_seeds(runs, key)
     return f"{values.mean():.1f}" + (f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else "")
 
 
@@ -366,7 +251,7 @@ def _promises(names: dict[str, list[str]], found: dict) -> str:
 
 def _method(table: str, name: str) -> str:
     """What the table of methods calls the method of a row: a config for other data may be named otherwise."""
-    return config_of(spec_of(table, name))["method"]["name"]
+    return method_tables.config_of(method_tables.spec_of(table, name))["method"]["name"]
 
 
 def _resumed(entry: dict) -> tuple[str, str]:
@@ -389,9 +274,9 @@ def _papers_encoder(name: str) -> str:
     """Of each different paper's config of the method, its network and the parameters that its source states."""
     cells = []
     for path in sorted((ROOT / "configs").glob("*.py")):
-        if path.stem.startswith(KINDS):
+        if path.stem.startswith(method_tables.KINDS):
             continue
-        config = config_of(str(path))
+        config = method_tables.config_of(str(path))
         stated, place = config["expected"].get("parameters"), path.stem.partition("_imagenet_")[2]
         if config["method"]["name"] == name and (stated or place):
             size = f"{stated / 1e6:g} M" if stated else "not stated"
@@ -400,4 +285,4 @@ def _papers_encoder(name: str) -> str:
 
 
 if __name__ == "__main__":
-    write(read())
+    write(method_tables.read())

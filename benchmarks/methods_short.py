@@ -13,7 +13,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import methods_page, rules  # noqa: E402
+from benchmarks import method_tables, rules  # noqa: E402
 from ssl_jax.report.names import STAGES  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
@@ -87,10 +87,10 @@ def table(found: dict[str, dict]) -> str:
 def _lines(key: str, found: dict[str, dict]) -> list[str]:
     """Of one method, a line for each of its tasks, or one without."""
     name, method = key.split("/")
-    runs = methods_page.runs_of(found, name, method)
+    runs = method_tables.runs_of(found, name, method)
     if not runs:
         raise SystemExit(f"There are no results of {key} with today's config: run benchmarks/methods.py.")
-    config = methods_page.config_of(methods_page.spec_of(name, method))
+    config = method_tables.config_of(method_tables.spec_of(name, method))
     per_cent = lambda result: f"{100 * share(key, runs, result).mean():.1f} %"
     told = [
         (words.format(**config | config["method"]), per_cent(f"pretrained/{measure}"), f"{per_cent(rule)}, {called}")
@@ -106,7 +106,7 @@ def share(key: str, runs: list[dict], result: str | float) -> np.ndarray:
     if not isinstance(result, str):
         return np.full(len(runs), result)
     kind, _, name = result.partition("/")
-    return np.full(len(runs), RULES[key][name]) if kind == "rules" else methods_page.over_seeds(runs, result)
+    return np.full(len(runs), RULES[key][name]) if kind == "rules" else method_tables.over_seeds(runs, result)
 
 
 def written(text: str, found: dict[str, dict]) -> str:
@@ -119,4 +119,4 @@ def written(text: str, found: dict[str, dict]) -> str:
 
 
 if __name__ == "__main__":
-    write_atomically(README, written(README.read_text(), methods_page.read()))
+    write_atomically(README, written(README.read_text(), method_tables.read()))

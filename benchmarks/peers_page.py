@@ -14,7 +14,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import methods_page  # noqa: E402
+from benchmarks import method_tables  # noqa: E402
 from benchmarks.contenders.jobs import MASKED, digest  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
 
@@ -89,7 +89,7 @@ were run (`--seeds 6`). Fashion-MNIST is `--tables small_fashion_mnist masked_fa
 
 def read() -> dict[str, dict]:
     """Everything found so far, by job; what was found with another config than today's is left out, and said so."""
-    return methods_page.fresh(json.loads(RESULTS.read_text()) if RESULTS.exists() else {}, digest)
+    return method_tables.fresh(json.loads(RESULTS.read_text()) if RESULTS.exists() else {}, digest)
 
 
 def hardware(packages: tuple[str, ...] = PACKAGES) -> str:
@@ -100,7 +100,7 @@ def hardware(packages: tuple[str, ...] = PACKAGES) -> str:
             versions.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
             versions.append(f"{package} not installed")
-    return ", ".join((methods_page.hardware(), *versions))
+    return ", ".join((method_tables.hardware(), *versions))
 
 
 def page(found: dict[str, dict]) -> str:

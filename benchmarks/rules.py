@@ -22,7 +22,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import methods_page  # noqa: E402
+from benchmarks import method_tables  # noqa: E402
 from ssl_jax import data  # noqa: E402
 from ssl_jax.data.order import row_keys  # noqa: E402
 from ssl_jax.train.workdir import write_atomically  # noqa: E402
@@ -37,7 +37,7 @@ def main() -> None:
     data_dir = parser.parse_args().data_dir
     found = {}
     for key, measure in MEASURED.items():
-        config = methods_page.config_of(methods_page.spec_of(*key.split("/")))
+        config = method_tables.config_of(method_tables.spec_of(*key.split("/")))
         opened = data.described(config["data"], data_dir)
         found[key] = measure(opened, config) | {"config": _digest(key)}
         print(key, found[key])
@@ -46,11 +46,11 @@ def main() -> None:
 
 def read() -> dict[str, dict[str, float]]:
     """docs/rules.json, by table and method; what was found with another config than today's is left out."""
-    return methods_page.fresh(methods_page.json_of(RESULTS), _digest)
+    return method_tables.fresh(method_tables.json_of(RESULTS), _digest)
 
 
 def _digest(key: str) -> str:
-    return methods_page.digest(f"{key}/rules")
+    return method_tables.digest(f"{key}/rules")
 
 
 def of_pairs(opened, task: str, feature: str) -> dict[str, float]:

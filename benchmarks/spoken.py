@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from benchmarks import methods_page  # noqa: E402
+from benchmarks import method_tables  # noqa: E402
 from benchmarks.joblist import Job, work_off  # noqa: E402
 from ssl_jax import data, evaluate  # noqa: E402
 from ssl_jax.data.builders import asterisk_sounds  # noqa: E402
@@ -96,11 +96,11 @@ def _across_languages(features: np.ndarray, labels: np.ndarray, languages: np.nd
 
 def read() -> dict[str, dict]:
     """What was found with today's configs, by METHOD/SEED."""
-    return methods_page.fresh(methods_page.json_of(RESULTS), _digest)
+    return method_tables.fresh(method_tables.json_of(RESULTS), _digest)
 
 
 def _digest(key: str) -> str:
-    return methods_page.digest(f"asterisk/{key}")
+    return method_tables.digest(f"asterisk/{key}")
 
 
 def page(found: dict[str, dict]) -> str:
@@ -137,7 +137,7 @@ def _jobs(options: argparse.Namespace) -> Iterator[Job]:
 
 
 def main() -> None:
-    methods = methods_page.methods_of("asterisk")
+    methods = method_tables.methods_of("asterisk")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", choices=methods, default=methods)
     parser.add_argument("--seeds", type=int, default=3)
@@ -148,7 +148,7 @@ def main() -> None:
     todo = [(key, job) for key, job in _jobs(options) if key not in found]
     if not todo and not found:
         raise SystemExit(f"There are no runs in {options.workdir}: run benchmarks/methods.py --tables asterisk first.")
-    beside = lambda key: {"config": _digest(key), "hardware": methods_page.hardware()}
+    beside = lambda key: {"config": _digest(key), "hardware": method_tables.hardware()}
     work_off("spoken", todo, found, sys.modules[__name__], beside)
 
 

@@ -10,7 +10,7 @@ import sys
 import jax
 import pytest
 
-from benchmarks import methods_page
+from benchmarks import method_tables
 from ssl_jax import config as configs
 from ssl_jax.evaluate import score_names
 from ssl_jax.experiment import check
@@ -24,12 +24,12 @@ from tests.killed import compiling_little
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").glob("*.py"))
-TABLES = [path for path in FILES if path.stem.startswith(methods_page.KINDS)]
+TABLES = [path for path in FILES if path.stem.startswith(method_tables.KINDS)]
 VARIANTS = [f"{path}:{name}" for path in TABLES for name in runpy.run_path(str(path))["METHODS"]]
 ANSWERS = [
     f"{spec}-{answer}"
     for spec in VARIANTS
-    for answer in methods_page.answers_of(pathlib.Path(spec).name.partition(".")[0])
+    for answer in method_tables.answers_of(pathlib.Path(spec).name.partition(".")[0])
 ]
 # Run from start to report: two networks of pictures, and text. Of the others the train step is traced, and their
 # methods run in tests/methods.
@@ -65,17 +65,17 @@ def test_config_is_valid(spec):
     check(configs.plain(configs.load(spec)))
 
 
-@pytest.mark.parametrize("table", [table for table in methods_page.tables() if methods_page.answers_of(table)])
+@pytest.mark.parametrize("table", [table for table in method_tables.tables() if method_tables.answers_of(table)])
 def test_networks_are_trained_further_alike_by_whatever_method_they_were_trained(table):
-    for answer in methods_page.answers_of(table):
-        specs = [f"{methods_page.spec_of(table, method)}-{answer}" for method in methods_page.methods_of(table)]
-        found = [configs.without(methods_page.config_of(spec), "model", "expected") for spec in specs]
+    for answer in method_tables.answers_of(table):
+        specs = [f"{method_tables.spec_of(table, method)}-{answer}" for method in method_tables.methods_of(table)]
+        found = [configs.without(method_tables.config_of(spec), "model", "expected") for spec in specs]
         assert len(found) > 1 and all(config == found[0] for config in found)
 
 
 @pytest.mark.parametrize("kind", ["small", "masked"])
 def test_tables_of_a_kind_hold_the_same_methods(kind):
-    methods = [set(methods_page.methods_of(table)) for table in methods_page.tables() if table.startswith(kind)]
+    methods = [set(method_tables.methods_of(table)) for table in method_tables.tables() if table.startswith(kind)]
     assert len(methods) > 1 and all(names == methods[0] for names in methods)
 
 

@@ -6,21 +6,27 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import methods_page, methods_short
+from benchmarks import method_tables, methods_page, methods_short
 from ssl_jax.methods import METHODS
 from ssl_jax.report.names import STAGES
 from tests.readme import TEXT, WORDS
 
-FOUND = methods_page.read()
+FOUND = method_tables.read()
 MEASURED = sorted({key.split("/")[0] for key in FOUND})
-CASES = [(table, method) for table in MEASURED for method in methods_page.methods_of(table)]
-NOT_YET = {case for case in CASES if len(methods_page.runs_of(FOUND, *case)) < 3}
+CASES = [(table, method) for table in MEASURED for method in method_tables.methods_of(table)]
+NOT_YET = {case for case in CASES if len(method_tables.runs_of(FOUND, *case)) < 3}
 CASES = [case for case in CASES if case not in NOT_YET]
-FIRST = methods_page.tables()[0]
-PICTURES = [table for table in MEASURED if table not in methods_page.APART]
+FIRST = method_tables.tables()[0]
+PICTURES = [table for table in MEASURED if table not in method_tables.APART]
 COMPARED = sorted({method for table, method in CASES if table in PICTURES})
 JOINT = [table for table in PICTURES if table.startswith("small")]
-APART = [case for case in CASES if case[0] in methods_page.APART]
+APART = [case for case in CASES if case[0] in method_tables.APART]
+
+
+def both(runs: list[dict], measure: str, other: str = "untrained") -> tuple[np.ndarray, np.ndarray]:
+    """What the pretrained network reaches with each seed, and another."""
+    pretrained, other = (method_tables.over_seeds(runs, f"{stage}/{measure}") for stage in ("pretrained", other))
+    return pretrained, other
 
 
 def test_page_is_made_of_the_results():
@@ -30,27 +36,29 @@ def test_page_is_made_of_the_results():
 @pytest.mark.parametrize(("table", "method"), CASES)
 def test_configs_expect_what_was_measured(table, method):
     """Results are means over three seeds or more; the gain over the untrained network is at least what is promised."""
-    runs = methods_page.runs_of(FOUND, table, method)
-    expected = methods_page.config_of(methods_page.spec_of(table, method))["expected"]
-    for measure in methods_page.measures_of(table, method):
-        seen, untrained = (methods_page.over_seeds(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained"))
+    runs = method_tables.runs_of(FOUND, table, method)
+    expected = method_tables.config_of(method_tables.spec_of(table, method))["expected"]
+    for measure in method_tables.measures_of(table, method):
+        seen, untrained = (
+            method_tables.over_seeds(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained")
+        )
         assert expected["results"][measure] == pytest.approx(seen.mean(), abs=6e-4)
         assert (seen - untrained).mean() >= expected["margins"].get(measure, -1)
 
 
 @pytest.mark.parametrize(("table", "method"), CASES)
 def test_configs_expect_what_networks_reached_that_were_trained_further(table, method):
-    runs = methods_page.runs_of(FOUND, table, method)
-    for answer in methods_page.answers_of(table):
-        expected = methods_page.config_of(f"{methods_page.spec_of(table, method)}-{answer}")["expected"]["results"]
-        seen, untrained = (methods_page.over_seeds(runs, f"{stage}/{answer}") for stage in ("pretrained", "untrained"))
+    runs = method_tables.runs_of(FOUND, table, method)
+    for answer in method_tables.answers_of(table):
+        expected = method_tables.config_of(f"{method_tables.spec_of(table, method)}-{answer}")["expected"]["results"]
+        seen, untrained = both(runs, answer)
         assert expected["accuracy"] == pytest.approx(seen.mean(), abs=6e-4)
-        assert (seen - untrained).mean() >= methods_page.gains_of(table, method).get(answer, -1)
+        assert (seen - untrained).mean() >= method_tables.gains_of(table, method).get(answer, -1)
 
 
 @pytest.mark.parametrize(("table", "method"), sorted(NOT_YET))
 def test_methods_that_were_not_measured_expect_nothing(table, method):
-    expected = methods_page.config_of(methods_page.spec_of(table, method))["expected"]
+    expected = method_tables.config_of(method_tables.spec_of(table, method))["expected"]
     assert not expected["results"] and not expected["margins"]
 
 
@@ -61,7 +69,7 @@ def test_every_method_but_supervised_training_is_of_a_paper():
 @pytest.mark.parametrize("method", COMPARED)
 def test_every_method_promises_to_beat_its_untrained_network_somewhere(method):
     holding = [table for table in PICTURES if (table, method) in CASES]
-    promised = [gain for table in holding for gain in methods_page.gains_of(table, method).values()]
+    promised = [gain for table in holding for gain in method_tables.gains_of(table, method).values()]
     assert max(promised, default=0) > 0
 
 
@@ -70,7 +78,7 @@ def test_promises_were_kept(table, method):
     # Rounding, which grows: at most 6e-6 over 5 steps (VICReg), 1.1e-2 over 20 (MoCo v3).
     parallel = FOUND[f"{table}/{method}/parallel"]
     assert parallel["early_difference"] < 1e-4 and parallel["difference"] < 0.02
-    runs = methods_page.runs_of(FOUND, table, method)
+    runs = method_tables.runs_of(FOUND, table, method)
     alarms = [run["alarm"] for run in runs if "alarm" in run]  # of those that were evaluated on their way
     assert alarms and not any(alarms)
     assert {run["verdict"] for run in runs if "verdict" in run} <= {"healthy"}  # of runs since these are kept
@@ -93,17 +101,17 @@ def test_methods_with_a_config_of_their_own_resume_exactly(table, method):
     "method", ["barlow_twins", "byol", "dino", "dinov2", "ibot", "msn", "simsiam", "swav", "vicreg"]
 )
 def test_methods_without_negatives_end_healthy_on_openmoji(method):
-    assert {run["verdict"] for run in methods_page.runs_of(FOUND, "small_openmoji", method)} == {"healthy"}
+    assert {run["verdict"] for run in method_tables.runs_of(FOUND, "small_openmoji", method)} == {"healthy"}
 
 
 @pytest.mark.parametrize("method", COMPARED)
 def test_every_method_resumes_exactly(method):
     """In its first table; in the others it is looked at for some."""
-    assert FOUND[f"{methods_page.first_table_of(method)}/{method}/resume"]["exact"]
+    assert FOUND[f"{method_tables.first_table_of(method)}/{method}/resume"]["exact"]
     assert all(entry["exact"] for key, entry in FOUND.items() if key.endswith(f"/{method}/resume"))
 
 
-@pytest.mark.parametrize("method", methods_page.methods_of(FIRST))
+@pytest.mark.parametrize("method", method_tables.methods_of(FIRST))
 def test_every_method_says_what_makes_it_collapse_and_projects_for_the_diagnosis(method):
     chosen = METHODS[method]
     assert chosen.collapse_causes.strip()
@@ -125,9 +133,11 @@ def test_names_that_do_not_exist_are_refused(option, known, monkeypatch, capsys)
 def gains(measure: str) -> tuple[set[str], set[str], set[str], set[str]]:
     """The methods that gain on OpenMoji's untrained network by more than the spread; by less; not; that lose."""
     more, less, equal, below = set(), set(), set(), set()
-    for method in methods_page.methods_of("small_openmoji"):
-        runs = methods_page.runs_of(FOUND, "small_openmoji", method)
-        seen, untrained = (methods_page.over_seeds(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained"))
+    for method in method_tables.methods_of("small_openmoji"):
+        runs = method_tables.runs_of(FOUND, "small_openmoji", method)
+        seen, untrained = (
+            method_tables.over_seeds(runs, f"{stage}/{measure}") for stage in ("pretrained", "untrained")
+        )
         gain, spread = seen.mean() - untrained.mean(), np.hypot(seen.std(ddof=1), untrained.std(ddof=1))
         (more if gain > spread else less if gain > 1e-9 else equal if gain > -1e-9 else below).add(method)
     return more, less, equal, below
@@ -135,7 +145,7 @@ def gains(measure: str) -> tuple[set[str], set[str], set[str], set[str]]:
 
 def test_readme_says_which_methods_gain_on_openmoji():
     more, *others = gains("knn_full")
-    count = len(methods_page.methods_of("small_openmoji"))
+    count = len(method_tables.methods_of("small_openmoji"))
     assert f"gain on the untrained network with {len(more)} of the {count} by more than the spread" in WORDS
     assert "with DINO by less, with BYOL not at all; SimSiam is below it" in WORDS
     assert others == [{"dino"}, {"byol"}, {"simsiam"}]
@@ -148,10 +158,12 @@ def test_readme_says_which_methods_gain_on_openmoji():
 def test_readme_says_which_methods_pass_raw_pixels():
     passed = {}
     for table in JOINT:
-        runs = {method: methods_page.runs_of(FOUND, table, method) for method in methods_page.methods_of(table)}
-        for measure in methods_page.MEASURES:
+        runs = {method: method_tables.runs_of(FOUND, table, method) for method in method_tables.methods_of(table)}
+        for measure in method_tables.MEASURES:
             gain = {
-                method: np.subtract(*(methods_page.over_seeds(ones, f"{of}/{measure}") for of in ("pretrained", "raw")))
+                method: np.subtract(
+                    *(method_tables.over_seeds(ones, f"{of}/{measure}") for of in ("pretrained", "raw"))
+                )
                 for method, ones in runs.items()
             }
             passed[table, measure] = {method for method in runs if gain[method].mean() > 0}
@@ -161,13 +173,13 @@ def test_readme_says_which_methods_pass_raw_pixels():
     assert passed["small_openmoji", "linear"] == {"moco_v3", "nnclr", "vicreg"}
     assert "passes that of raw pixels with most methods, nearest neighbours with SupCon's labels alone" in WORDS
     assert passed["small_fashion_mnist", "knn_full"] == {"sup_con"}
-    assert len(passed["small_fashion_mnist", "linear"]) > len(methods_page.methods_of("small_fashion_mnist")) / 2
+    assert len(passed["small_fashion_mnist", "linear"]) > len(method_tables.methods_of("small_fashion_mnist")) / 2
 
 
 def test_readme_says_what_masked_methods_reach():
     """Neighbours, a linear probe and the fine-tuned network."""
     measured = {method for table, method in CASES if table == "masked_openmoji"}
-    assert measured == {*methods_page.methods_of("masked_openmoji")} and "Fashion-MNIST has not been measured" in WORDS
+    assert measured == {*method_tables.methods_of("masked_openmoji")} and "Fashion-MNIST has not been measured" in WORDS
     of = lambda method, stage, measure: shares("masked_openmoji", method, f"{stage}/{measure}")
     told = lambda stage, measure, method="mae": f"{of(method, stage, measure).mean():.1f} %"
     (knn, linear, tuned), (other_knn, other_linear, other_tuned) = (
@@ -194,10 +206,10 @@ def test_readme_says_what_masked_methods_reach():
 
 def shares(table: str, method: str, key: str) -> np.ndarray:
     """Per cent, over seeds."""
-    return 100 * methods_page.over_seeds(methods_page.runs_of(FOUND, table, method), key)
+    return 100 * method_tables.over_seeds(method_tables.runs_of(FOUND, table, method), key)
 
 
-SOUND, TEXTS = methods_page.methods_of("asterisk"), methods_page.methods_of("kjv")
+SOUND, TEXTS = method_tables.methods_of("asterisk"), method_tables.methods_of("kjv")
 NOT_EACH_SEED = ("apc", "best_rq")  # whose neighbours tell more than the untrained network's on average
 
 
@@ -213,7 +225,7 @@ def test_readme_holds_the_table_in_short():
 
 def rule_of(task: tuple, key: str) -> tuple[np.ndarray, np.ndarray]:
     """What was reached in a task over seeds, and what its simple rule reaches, per cent."""
-    (_, measure, rule, _), runs = task, methods_page.runs_of(FOUND, *key.split("/"))
+    (_, measure, rule, _), runs = task, method_tables.runs_of(FOUND, *key.split("/"))
     return tuple(100 * methods_short.share(key, runs, result) for result in (f"pretrained/{measure}", rule))
 
 

@@ -12,7 +12,7 @@ import optax
 import pytest
 from flax import nnx
 
-from benchmarks import methods_page, peers
+from benchmarks import method_tables, peers
 from benchmarks.contenders import jobs
 from benchmarks.contenders import setup as setups
 from benchmarks.contenders.process import Contender, built, installed
@@ -336,7 +336,7 @@ def test_results_of_changed_or_gone_configs_are_left_out(capsys):
     now, changed = "accuracy/small_openmoji/byol/ours/seed0", "throughput/vit/simclr"
     gone = "throughput/no_network/simclr", "accuracy/small_openmoji/no_method/ours/seed0"
     found = {now: {"config": jobs.digest(now)}, changed: {"config": "0"}, **{key: {} for key in gone}}
-    assert list(methods_page.fresh(found, jobs.digest)) == [now]
+    assert list(method_tables.fresh(found, jobs.digest)) == [now]
     said = capsys.readouterr().out
     assert all(key in said for key in (changed, *gone)) and now not in said
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import methods_page, spoken
+from benchmarks import method_tables, spoken
 
 FOUND = spoken.read()
 
@@ -38,4 +38,4 @@ def test_page_is_made_of_the_results():
 @pytest.mark.parametrize("method", sorted({key.split("/")[0] for key in FOUND}))
 def test_three_seeds_of_each_method_are_there(method):
     assert {key.split("/")[1] for key in FOUND if key.startswith(f"{method}/")} == {"seed0", "seed1", "seed2"}
-    assert method in methods_page.methods_of("asterisk")
+    assert method in method_tables.methods_of("asterisk")

@@ -59,11 +59,11 @@ def digest(key: str) -> str | None:
 
     It does not know the code: after a change that makes other results of the same config, delete them by hand.
     """
-    from benchmarks import methods_page  # brings JAX, which processes of PyTorch do without
+    from benchmarks import method_tables  # brings JAX, which processes of PyTorch do without
 
     kind, where, method = key.split("/")[:3]
     try:
         config = timed_config(method, NETWORKS[where]) if kind == "throughput" else config_of(where, method)
     except (KeyError, UserError):
         return None
-    return methods_page.digest_of(config)
+    return method_tables.digest_of(config)
