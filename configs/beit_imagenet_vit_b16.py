@@ -13,9 +13,9 @@ Without that folder, the config of that run stands in its place, for `--dry_run`
 Where the numbers come from: section 2.5 and the official command for ImageNet-1k (microsoft/unilm, beit/README.md): 75
 of 196 patches hidden in blocks of 16 patches or more, batch 2048, learning rate 1.5e-3, ten epochs of warm-up, weight
 decay 0.05, betas 0.9 and 0.999, drop path 0.1, gradients clipped to 3, layer scales that start at 0.1. Defaults of its
-`run_beit_pretraining.py`: AdamW, warm-up from 1e-6, a cosine down to 1e-5, one table of relative positions for all
-blocks, 224 pixels for the network and 112 for the tokenizer. Colours jittered by up to 40 % without hue, crops of 8 to
-100 %, flips: its `datasets.py`.
+`run_beit_pretraining.py`: AdamW, warm-up from 0 (nothing reads its `--warmup_lr`), a cosine down to 1e-5, one table of
+relative positions for all blocks, 224 pixels for the network and 112 for the tokenizer. Colours jittered by up to 40 %
+without hue, crops of 8 to 100 %, flips: its `datasets.py`.
 Known differences: the tokenizer is DALL-E's, but learnt from ImageNet; its 112 pixels are the network's view made
 smaller, there the same crop of the picture by Lanczos' filter; always 75 patches are hidden, there at most so many;
 colours are jittered after the crop here, before it there; the class token decays here, and starts with a deviation of
@@ -53,9 +53,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.method = dict(name="beit", tokenizer=TOKENIZER, mask_ratio=75 / 196, min_block=16)
     config.optimizer = dict(name="adamw", learning_rate=1.5e-3, weight_decay=0.05, clip_norm=3.0)
-    config.schedule = dict(
-        name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=1e-6 / 1.5e-3, end_factor=1e-5 / 1.5e-3
-    )
+    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=1e-5 / 1.5e-3)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=100 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
     config.expected = dict(

@@ -12,8 +12,8 @@ Where the numbers come from: the command of the official README (`facebookresear
 120 of 196 patches hidden in blocks of 16 patches or more, mean of the last six blocks, momentum 0.9998 throughout
 (`--ema_start_at 0`), loss with beta 2, learning rate 2e-3, ten epochs of warm-up, weight decay 0.05, gradients clipped
 to 3, drop path 0.25, 5 % of the attention weights dropped, layer scales that start at 1e-4. Defaults of its
-`run_cyclical.py`: AdamW, warm-up from 1e-6, a cosine down to 1e-5, one table of relative positions for all blocks.
-Colours jittered by up to 40 % without hue, crops of 8 to 100 %, flips: its `datasets.py`.
+`run_cyclical.py`: AdamW, warm-up from 0 (nothing reads its `--warmup_lr`), a cosine down to 1e-5, one table of relative
+positions for all blocks. Colours jittered by up to 40 % without hue, crops of 8 to 100 %, flips: its `datasets.py`.
 Known differences: colours are jittered after the crop here, before it there; always 120 patches are hidden, there at
 most so many; the class token decays here, and starts with a deviation of 0.02, there cut at one.
 Canvas: pictures are decoded to 320 x 320 and crops drawn in the original's geometry; small ones have less detail.
@@ -49,7 +49,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     )  # fmt: skip
     config.method = dict(name="data2vec_vision", mask_ratio=0.612, min_block=16, top=6, momentum=0.9998, beta=2.0)
     config.optimizer = dict(name="adamw", learning_rate=2e-3, weight_decay=0.05, clip_norm=3.0)
-    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, start_factor=5e-4, end_factor=5e-3)
+    config.schedule = dict(name="warmup_cosine", warmup_steps=WARMUP_EPOCHS * epoch, end_factor=5e-3)
     config.checkpoint = dict(every=5 * epoch, keep=2, best="eval/knn_full")
     config.evaluate = dict(every=100 * epoch, batch_size=1024, limit=128_000, tasks=("knn_full", "linear"))
     config.expected = dict(

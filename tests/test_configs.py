@@ -135,8 +135,8 @@ def test_a_count_that_is_overridden_changes_alone_and_follows_no_more(path):
 @pytest.mark.parametrize(
     "name, leaf, rate",
     [
-        ("beit_imagenet_vit_b16", "start_factor", 1e-6),
         ("beit_imagenet_vit_b16", "end_factor", 1e-5),
+        ("data2vec_vision_imagenet_vit_b16", "end_factor", 1e-5),
         ("dino_cifar10_rn18", "start_factor", 3e-3),
         ("dino_imagenet_vit_s16", "end_factor", 1e-5),
         ("dinov2_imagenet_vit_l16", "end_factor", 1e-6),

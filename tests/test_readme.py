@@ -79,6 +79,21 @@ def test_all_configs_are_mentioned():
     assert all(path.stem in TEXT for path in (ROOT / "configs").glob("*.py"))
 
 
+@pytest.mark.parametrize(
+    ("name", "measures"),
+    [
+        ("simclr_openmoji", ("knn_full", "linear")),
+        ("mae_openmoji", ("knn_full", "linear")),
+        ("bert_kjv", ("masked_accuracy", "next_sentence_accuracy", "linear")),
+    ],
+)
+def test_first_table_holds_what_configs_expect(name, measures):
+    expected = configs.plain(configs.load(str(ROOT / "configs" / f"{name}.py")))["expected"]["results"]
+    rows = TEXT[TEXT.index(f"\n| `{name}` |") :].strip().splitlines()[: len(measures)]
+    reached = [float(row.split("|")[-2].strip(" *").split()[0]) for row in rows]
+    assert reached == pytest.approx([100 * expected[measure] for measure in measures], abs=0.06)
+
+
 def table_of_papers() -> str:
     """The table of papers, made of what the configs expect."""
     lines = ["| config | source | parameters | published |", "|---|---|---|---|"]
