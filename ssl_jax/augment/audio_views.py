@@ -191,7 +191,12 @@ class LogMelFramesView(LogMelView):
 
 
 class FrontEnd:
-    """Samples to normalised log-mel frames of one shape; for the settings see `LogMelView`."""
+    """Samples to normalised log-mel frames of one shape; for the settings see `LogMelView`.
+
+    Raises:
+      ValueError: a scale that does not exist; with Kaldi's an `n_fft` of its own; a mean without a deviation, or one
+        that is not positive; no frames.
+    """
 
     def __init__(
         self,

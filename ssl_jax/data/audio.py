@@ -79,6 +79,10 @@ class AudioData:
           workers: processes that read and decode batches; 0: threads of this process.
           prefetch: batches made in advance (by each worker).
           mock: number of made-up examples a split, for trying a configuration without its data; 0: the real ones.
+
+        Raises:
+          ValueError: a setting of feeding is below what it may be, a `cache` does not exist, a rate is not positive, or
+            an example is shorter than one frame of a spectrogram.
         """
         check_feeding(workers=workers, prefetch=prefetch, mock=mock)
         if cache not in ("auto", "always", "never"):

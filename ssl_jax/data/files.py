@@ -57,7 +57,12 @@ def key(identity: dict) -> str:
 
 @contextlib.contextmanager
 def saving(path: str | Path) -> Iterator[None]:
-    """Turns failures to write under `path` into one clear line."""
+    """Turns failures to write under `path` into one clear line.
+
+    Raises:
+      RunError: no space is left.
+      UserError: it cannot be written for another reason.
+    """
     try:
         yield
     except OSError as error:

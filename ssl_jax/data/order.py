@@ -58,6 +58,9 @@ def permute(positions: np.ndarray, size: int, key: int) -> np.ndarray:
 
     Returns:
       int64 [n]; over all positions each index of [0, size) exactly once.
+
+    Raises:
+      ValueError: `size` or one of `positions` is out of range.
     """
     if not 0 < size <= 2**62:
         raise ValueError(f"size {size} is not between 1 and 2**62")

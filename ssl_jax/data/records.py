@@ -95,7 +95,11 @@ class Records:
         return _data_source(self, features)
 
     def feature(self, key: str, setting: str = ""):
-        """The TFDS feature called `key`; an error says that `setting` names one that does not exist."""
+        """The TFDS feature called `key`; an error says that `setting` names one that does not exist.
+
+        Raises:
+          UserError: there is none of that name.
+        """
         features = self.builder.info.features
         if key not in features:
             raise errors.unknown(f"config.data{setting and '.'}{setting} (features of {self.name})", key, features)

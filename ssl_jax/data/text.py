@@ -95,6 +95,9 @@ class TextData:
           workers: processes that make batches; 0: threads of this process.
           prefetch: batches made in advance (by each worker).
           mock: number of made-up documents a split, for trying a configuration without its data; 0: the real ones.
+
+        Raises:
+          ValueError: settings that are out of range, do not exist or do not go together.
         """
         check_feeding(workers=workers, prefetch=prefetch, mock=mock)
         _check(sequence_length, sentences, layout, second_segment, short_sequences)

@@ -33,7 +33,11 @@ def weighted_usage(
     weights: jax.Array | None,
     names: tuple[str, str] = ("assignments", "num_codes"),
 ) -> jax.Array:
-    """Each row's probabilities times its weight, float32 [N, K]; `names` is what the caller calls the first two."""
+    """Each row's probabilities times its weight, float32 [N, K]; `names` is what the caller calls the first two.
+
+    Raises:
+      ValueError: shapes that do not go together.
+    """
     name, count_name = names
     if jnp.issubdtype(assignments.dtype, jnp.integer):
         if assignments.ndim != 1 or count is None:

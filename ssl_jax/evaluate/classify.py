@@ -27,6 +27,9 @@ class Classifier(nnx.Module):
       pooler: BERT's, or None.
       rate: of dropout.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: `outputs` below 1, a `pool` that does not exist, or a rate outside 0 <= rate < 1.
     """
 
     def __init__(

@@ -24,6 +24,9 @@ class Speller(nnx.Module):
       classes: characters and the blank.
       rate: of dropout.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: fewer than two classes, or a rate outside 0 <= rate < 1.
     """
 
     def __init__(self, encoder: nnx.Module, view: Any, classes: int, *, rate: float = 0.1, rngs: nnx.Rngs):

@@ -60,6 +60,9 @@ class EvaluationPlan(Evaluation):
         there is no map.
       collapse_patience: for how many steps evaluations must have found a collapse, without a healthy one between them,
         before the run warns or stops (`config.on_collapse`); 0: one is enough; None: a tenth of the run.
+
+    Raises:
+      ValueError: a task that does not exist, a number below what it may be, or a template without its {}.
     """
 
     every: int = 0

@@ -11,7 +11,11 @@ from ssl_jax.train import processes
 
 @contextlib.contextmanager
 def in_one_line() -> Iterator[None]:
-    """Turns XLA's messages, while a step is compiled or runs, into a RunError of one line where there is advice."""
+    """Turns XLA's messages, while a step is compiled or runs, into a RunError of one line where there is advice.
+
+    Raises:
+      RunError: the devices ran out of memory, or processes lost each other.
+    """
     try:
         yield
     except jax.errors.JaxRuntimeError as error:

@@ -28,6 +28,9 @@ class Search:
         'halving' lets the better half go on, at the first value and whenever the steps have doubled since.
       startup: how many trials 'tpe' draws at random first, and how many are complete before 'median' prunes.
       seed: the same one proposes the same trials, as long as one run goes at a time.
+
+    Raises:
+      ValueError: too few trials, or a setting of pruning without `prune_on`.
     """
 
     sampler: str

@@ -84,7 +84,12 @@ def teacher_probabilities(
     weights: jax.Array | None = None,
     axis_name: AxisName,
 ) -> jax.Array:
-    """The teacher's targets, centred or balanced: [rows, K] -> float32 [rows, K], without gradient."""
+    """The teacher's targets, centred or balanced: [rows, K] -> float32 [rows, K], without gradient.
+
+    Raises:
+      ValueError: a centering that does not exist, a temperature that is not positive, or a center that is missing,
+        misshapen or of no use.
+    """
     check_choice(("softmax", "sinkhorn"), centering=centering)
     check_positive(teacher_temperature=temperature)
     logits = lax.stop_gradient(logits).astype(jnp.float32)

@@ -25,6 +25,10 @@ def second_moment(a: jax.Array, b: jax.Array, axis_name: AxisName) -> jax.Array:
 
 
 def check_rows(least: int, rows: int, axis_name: AxisName, why: str) -> None:
-    """The global batch has `least` rows."""
+    """The global batch has `least` rows.
+
+    Raises:
+      ValueError: it has fewer.
+    """
     if size(rows, axis_name) < least:
         raise ValueError(f"the batch must have at least {least} rows, not {size(rows, axis_name)}: {why}")

@@ -131,6 +131,9 @@ def mean_cross_entropy(
       labels: 0 to K - 1.
       classes: what K must be; None: any number.
       axis_name: the mapped axis that holds the rest of the batch, if any.
+
+    Raises:
+      ValueError: shapes that do not go together.
     """
     if logits.ndim not in (2, 3) or labels.shape != logits.shape[:-1] or classes not in (None, logits.shape[-1]):
         form = "P" if classes is None else classes

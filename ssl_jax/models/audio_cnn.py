@@ -32,6 +32,10 @@ class AudioCNN(nnx.Module):
       image_width: `mels`, as spectrograms are pictures of frames by mels.
       channels: 1, that of the pictures.
       least_height: 8 frames.
+
+    Raises:
+      ValueError: a size below 1, `mels` that three layers cannot halve, a rate outside 0 <= rate < 1, or a dtype that
+        does not exist.
     """
 
     reads = "image"

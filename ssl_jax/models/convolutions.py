@@ -181,6 +181,9 @@ class StackedConvPositions(nnx.Module):
     Args:
       width, kernel, groups, dtype, rngs: as for `ConvPositions`.
       depth: how many.
+
+    Raises:
+      ValueError: a dtype that is not float32 or bfloat16.
     """
 
     def __init__(self, width: int, *, kernel: int, groups: int, depth: int, dtype: str, rngs: nnx.Rngs):

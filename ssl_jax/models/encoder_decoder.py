@@ -39,6 +39,9 @@ class EncoderDecoder(nnx.Module):
     Attributes:
       features: width of the encoder's and the decoder's states.
       vocab_size, depth, heads, mlp_dim, head_width, decoder_depth, gated, dropout, scan, remat, dtype: as given.
+
+    Raises:
+      ValueError: a size below 1, a `width` that is no multiple of `heads`, or a rate outside 0 <= rate < 1.
     """
 
     reads: ClassVar[str] = "text"

@@ -41,6 +41,9 @@ class BatchNorm(nnx.Module):
       views: number of views in the rows [B * views, ...] of training that are normalised apart; 1 at first.
       scale, bias: nnx.Param float32 [features] (None without `use_scale`, without `use_bias`).
       mean, var: nnx.BatchStat float32 [features], the running averages.
+
+    Raises:
+      ValueError: `features` below 1, or a momentum outside 0 <= momentum < 1.
     """
 
     def __init__(

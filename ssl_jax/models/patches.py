@@ -15,6 +15,9 @@ def patchify(images: jax.Array, patch_size: int) -> jax.Array:
 
     Returns:
       [B, H/p * W/p, p * p * C]: patches row by row; in each, the order is (row, column, channel).
+
+    Raises:
+      ValueError: a side that is no multiple of `patch_size`.
     """
     batch, height, width, channels = images.shape
     settings.divisible("image height", height, "patch_size", patch_size)
@@ -35,6 +38,9 @@ def patchify_clips(clips: jax.Array, patch_size: int, tubelet_size: int) -> jax.
     Returns:
       [B, T/t * H/p * W/p, t * p * p * C]: patches time by time, and there row by row; in each, the order is (frame,
       row, column, channel).
+
+    Raises:
+      ValueError: a side that is no multiple of `patch_size`, or a length that is none of `tubelet_size`.
     """
     batch, frames, height, width, channels = clips.shape
     settings.divisible("clip length", frames, "tubelet_size", tubelet_size)
@@ -55,6 +61,9 @@ def unpatchify(patches: jax.Array, grid: tuple[int, int], channels: int = 3) -> 
 
     Returns:
       images [B, rows * p, columns * p, channels].
+
+    Raises:
+      ValueError: patches that do not make the grid.
     """
     batch, count, features = patches.shape
     side = round((features / channels) ** 0.5)

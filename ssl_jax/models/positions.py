@@ -23,6 +23,9 @@ def sincos2d(
 
     Returns:
       float32 [rows * columns, width], row by row.
+
+    Raises:
+      ValueError: a `width` that is no multiple of 4.
     """
     if width % 4:
         raise ValueError(f"width {width} is not divisible by 4, which positions 'sincos2d' need")

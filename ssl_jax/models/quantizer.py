@@ -39,6 +39,9 @@ class GumbelQuantizer(nnx.Module):
 
     Attributes:
       codevectors: float32 [G * V, width / G], the entries of one codebook after those of the other.
+
+    Raises:
+      ValueError: a size below 1, a `start` that does not exist, or a `width` that is no multiple of `groups`.
     """
 
     def __init__(

@@ -57,6 +57,9 @@ class WaveformGRU(nnx.Module):
       features: `width`.
       conv_features: channels of the last convolution.
       hop: samples from one frame to the next.
+
+    Raises:
+      ValueError: a `width` below 1.
     """
 
     reads = "waveform"
@@ -114,6 +117,9 @@ class FrameGRU(nnx.Module):
     Attributes:
       features: `width`.
       mels, dropout: as given.
+
+    Raises:
+      ValueError: a size below 1, or a rate outside 0 <= rate < 1.
     """
 
     reads = "frames"
@@ -153,6 +159,9 @@ class FrameGRU(nnx.Module):
           length: int [B], how many are real; of no consequence, as nothing looks ahead.
           train: drop.
           key: of the drawing; needed when training with dropout.
+
+        Raises:
+          ValueError: training with dropout and no key.
         """
         del length
         key = settings.training_key(train, key, dropout=self.dropout)

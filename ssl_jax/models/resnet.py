@@ -151,6 +151,9 @@ class ResNet(nnx.Module):
     Attributes:
       features: width of what `__call__` returns.
       channels, dtype: as given.
+
+    Raises:
+      ValueError: a size below 1, or a `stem` or `kernel_init` that does not exist.
     """
 
     reads = "image"

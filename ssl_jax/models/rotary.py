@@ -84,6 +84,9 @@ class RotaryAttention(nnx.Module):
       context_width: features of what is attended to.
       dtype: of the computation; the softmax is in float32.
       rngs: stream `params`; matrices are Xavier uniform.
+
+    Raises:
+      ValueError: a `width` that is no multiple of 4 times `heads`.
     """
 
     def __init__(self, width: int, *, heads: int, context_width: int, dtype: str, rngs: nnx.Rngs):

@@ -40,6 +40,10 @@ class RotaryViT(nnx.Module):
       grid: (rows, columns) of patches.
       num_patches: rows * columns.
       patch_size, heads, mlp_dim, scan, remat, accumulate, drop_path, dtype: as given.
+
+    Raises:
+      ValueError: a size below 1, fewer than 4 registers, an `image_size` that is no multiple of `patch_size`, or a
+        dtype that does not exist.
     """
 
     reads = "image"

@@ -51,6 +51,10 @@ class TextTransformer(nnx.Module):
       embedding_width: as given, or `width`.
       depth, heads, mlp_dim, vocab_size, max_length, share_layers, causal, norm_first, dropout, gelu, epsilon,
       initializer_range, scan, remat, accumulate, dtype: as given.
+
+    Raises:
+      ValueError: a size below 1, a rate outside 0 <= rate < 1, or an `initializer_range` or `epsilon` that is not
+        positive.
     """
 
     reads = "text"
@@ -219,6 +223,9 @@ class TextTransformer(nnx.Module):
         """What the blocks are given: embeddings [B, S, width], who attends to whom, and a key.
 
         Args: as for a call.
+
+        Raises:
+          ValueError: tokens that are longer than `max_length`, or training with dropout and no key.
         """
         if tokens.shape[1] > self.max_length:
             raise ValueError(f"tokens are {tokens.shape[1]} long, more than max_length {self.max_length}")

@@ -62,6 +62,9 @@ class Attention(nnx.Module):
       kernel_init: for both matrices.
       out_init: for that of the output; None: `kernel_init`.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: a `width` that is no multiple of `heads`.
     """
 
     def __init__(
@@ -138,6 +141,9 @@ class MLP(nnx.Module):
       kernel_init: for both matrices.
       out_init: for the second one; None: `kernel_init`.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: a `gelu` that does not exist.
     """
 
     def __init__(
@@ -167,7 +173,11 @@ class MLP(nnx.Module):
 def linear(
     dtype: str, kernel_init: Initializer, rngs: nnx.Rngs, use_bias: bool = True
 ) -> Callable[[int, int], nnx.Linear]:
-    """Makes linear layers of so many inputs and outputs."""
+    """Makes linear layers of so many inputs and outputs.
+
+    Raises:
+      ValueError: a dtype that is not float32 or bfloat16.
+    """
     shared = dict(dtype=settings.computation_dtype(dtype), kernel_init=kernel_init, use_bias=use_bias, rngs=rngs)
     return lambda inputs, outputs: nnx.Linear(inputs, outputs, **shared)
 
@@ -310,6 +320,9 @@ class Stack(nnx.Module):
 
     Attributes:
       blocks: `nnx.List` of blocks (of one, if shared), or with `scan` one block with stacked parameters.
+
+    Raises:
+      ValueError: `depth` or `accumulate` below 1, or a rate outside 0 <= rate < 1.
     """
 
     def __init__(
@@ -369,6 +382,9 @@ class Stack(nnx.Module):
           x, mask, key: as for a call.
           of: 'blocks': their outputs; 'branches': their MLPs', before these are added to what goes on (the targets of
             data2vec); for blocks that have `with_branch`.
+
+        Raises:
+          ValueError: an `of` that does not exist.
         """
         settings.one_of("of", of, ("blocks", "branches"))
         return self._whole(_output_twice if of == "blocks" else _branch, x, mask, key)[1]

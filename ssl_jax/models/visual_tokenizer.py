@@ -29,6 +29,9 @@ class VisualTokenizer(nnx.Module):
     Attributes:
       features: width of what `__call__` returns.
       vocab_size, width, blocks, factor, channels, dtype: as given.
+
+    Raises:
+      ValueError: fewer than two tokens, or no channel.
     """
 
     reads = "image"
@@ -93,6 +96,9 @@ class PixelDecoder(nnx.Module):
     Args:
       vocab_size, width, blocks, factor, channels, dtype, rngs: as those of the encoder; the first layer is float32.
       code_width: of a token's vector.
+
+    Raises:
+      ValueError: a `code_width` below 1, or what is wrong for the encoder.
     """
 
     def __init__(

@@ -84,6 +84,10 @@ class ViT(nnx.Module):
       reads: 'image', or 'clip'.
       patch_size, frames, tubelet_size, heads, mlp_dim, gelu, epsilon, layer_scale, scan, remat, accumulate, dtype: as
         given.
+
+    Raises:
+      ValueError: a size below 1, sides that are no multiples of `patch_size`, `positions` or `pooling` that do not
+        exist, a rate outside 0 <= rate < 1, or an `initializer_range` or `epsilon` that is not positive or is missing.
     """
 
     def __init__(
@@ -269,7 +273,11 @@ class ViT(nnx.Module):
         return self.norm(self.stack(tokens, mask, key)).astype(self.dtype)
 
     def before_blocks(self, tokens, *, mask=None, train=False, key=None):
-        """What goes into the blocks: the tokens with the class token first, the mask, and the key; as for `encode`."""
+        """What goes into the blocks: the tokens with the class token first, the mask, and the key; as for `encode`.
+
+        Raises:
+          ValueError: training with dropout and no key.
+        """
         rates = dict(dropout=self.dropout, attention_dropout=self.attention_dropout, drop_path=self.drop_path)
         key = settings.training_key(train, key, **rates)
         if self.relative is not None:
@@ -356,7 +364,11 @@ def _shrink_branches(stack: Stack) -> None:
 
 
 def sized(size: str, **overrides: int | None) -> Size:
-    """What a letter stands for, with those sizes that are given in place of its own."""
+    """What a letter stands for, with those sizes that are given in place of its own.
+
+    Raises:
+      ValueError: a letter that does not exist, or a size below 1.
+    """
     settings.one_of("size", size, SIZES)
     given = {name: value for name, value in overrides.items() if value is not None}
     settings.at_least(1, **given)

@@ -50,6 +50,11 @@ class WaveformTransformer(nnx.Module):
       hop: samples from one frame to the next.
       heads, mlp_dim, conv_norm, position_kernel, position_groups, position_depth, norm_first, dropout,
         initializer_range, scan, remat, accumulate, dtype: as given.
+
+    Raises:
+      ValueError: a size below 1, a `conv_norm` or dtype that does not exist, a `width` that is no multiple of
+        `position_groups`, a rate outside 0 <= rate < 1, or an `initializer_range` or `feature_gradient` that is not
+        positive.
     """
 
     reads = "waveform"

@@ -19,6 +19,9 @@ class WordVectors(nnx.Module):
     Attributes:
       features: width of what `__call__` returns.
       vocab_size: as given.
+
+    Raises:
+      ValueError: a size below 1.
     """
 
     reads = "words"

@@ -22,6 +22,9 @@ class Sharding:
       state: 'replicated': each device along `data` holds all parameters, optimizer state and targets; 'fsdp': a part
         of each (Zhao et al. 2023; Rajbhandari et al. 2020, ZeRO stage 3). Along `model` they are always split.
       smallest: arrays of fewer elements are not split.
+
+    Raises:
+      ValueError: a number below 1.
     """
 
     model: int = 1

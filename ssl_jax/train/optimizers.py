@@ -32,6 +32,9 @@ def lars(
       rate_in_momentum: the momentum is of updates that the rate of their step has multiplied, as in the paper and in
         SimCLR's code; otherwise today's rate multiplies the momentum, as in the codes of BYOL, MoCo v3, VICReg and
         Barlow Twins. The same where the rate stays.
+
+    Raises:
+      ValueError: a negative decay, a momentum outside 0 <= momentum < 1, or a `trust_coefficient` that is not positive.
     """
     settings.at_least(0, weight_decay=weight_decay)
     settings.probability(momentum=momentum)
@@ -67,6 +70,9 @@ def larc(
         smaller of the two (`clip` of apex, `clip_lr` of solo-learn).
       all_parameters: biases and normalisation scales are adapted and decayed too, as in apex; otherwise their gradients
         are used as they are (`exclude_bias_n_norm` of solo-learn).
+
+    Raises:
+      ValueError: a negative decay, a momentum outside 0 <= momentum < 1, or a `trust_coefficient` that is not positive.
     """
     settings.at_least(0, weight_decay=weight_decay)
     settings.probability(momentum=momentum)
@@ -155,6 +161,10 @@ def lamb(
       b1: decay of the first moment.
       b2: decay of the second moment.
       eps: added to the root of the second moment.
+
+    Raises:
+      ValueError: a negative decay of weights, a decay of moments outside 0 <= decay < 1, or an `eps` that is not
+        positive.
     """
     settings.at_least(0, weight_decay=weight_decay)
     settings.probability(b1=b1, b2=b2)
@@ -175,6 +185,9 @@ def sgd(
     """SGD with momentum; the decay is added to the gradient.
 
     With `all_parameters` biases and normalisation scales decay too, as where PyTorch's parameters are in one group.
+
+    Raises:
+      ValueError: a negative decay, or a momentum outside 0 <= momentum < 1.
     """
     settings.at_least(0, weight_decay=weight_decay)
     settings.probability(momentum=momentum)
@@ -224,6 +237,9 @@ def warmup_cosine(
 
     The cosine ends at `stretch * steps`: above 1 the run stops on its way, as in MSN and I-JEPA; below 1 the rate stays
     where it has come down to, as in DALL-E's discrete VAE.
+
+    Raises:
+      ValueError: a negative factor, or a `stretch` that is not positive or ends the cosine within the warm-up.
     """
     _check_warmup(warmup_steps, steps)
     settings.at_least(0, start_factor=start_factor, end_factor=end_factor)
@@ -237,7 +253,11 @@ def warmup_cosine(
 
 
 def warmup_linear(peak: float, steps: int, *, warmup_steps: int = 0, end_factor: float = 0.0) -> optax.Schedule:
-    """Linear from 0 to `peak` over `warmup_steps`, then linear down to `end_factor * peak` at `steps`."""
+    """Linear from 0 to `peak` over `warmup_steps`, then linear down to `end_factor * peak` at `steps`.
+
+    Raises:
+      ValueError: a negative factor.
+    """
     _check_warmup(warmup_steps, steps)
     settings.at_least(0, end_factor=end_factor)
     decay = optax.linear_schedule(peak, end_factor * peak, steps - warmup_steps)
@@ -291,6 +311,9 @@ def warmup_hold_decay(
     """Linear from `start_factor * peak` to `peak`, then `peak`, then exponentially down to `end_factor * peak`.
 
     fairseq's 'tri_stage': the first `warmup_steps` rise and the last `decay_steps` fall.
+
+    Raises:
+      ValueError: a negative `start_factor`, an `end_factor` outside 0 < factor <= 1, or no steps left to decay in.
     """
     _check_warmup(warmup_steps, steps)
     settings.at_least(0, start_factor=start_factor)
@@ -311,7 +334,11 @@ def constant(peak: float, steps: int, *, warmup_steps: int = 0) -> optax.Schedul
 
 
 def inverse_sqrt(peak: float, steps: int, *, hold_steps: int) -> optax.Schedule:
-    """`peak` for `hold_steps`, then `peak * sqrt(hold_steps / step)`: T5's (Raffel et al. 2020, section 3.1.2)."""
+    """`peak` for `hold_steps`, then `peak * sqrt(hold_steps / step)`: T5's (Raffel et al. 2020, section 3.1.2).
+
+    Raises:
+      ValueError: `hold_steps` below 1, or not less than `steps`.
+    """
     if not 1 <= hold_steps < steps:
         raise ValueError(f"hold_steps {hold_steps} must be at least 1 and less than the {steps} steps of the run")
     return lambda step: peak * jnp.sqrt(hold_steps / jnp.maximum(step, hold_steps))

@@ -26,6 +26,9 @@ class Place:
       coordinator: HOST:PORT where process 0 can be reached by the others.
       processes: how many there are.
       process_id: which one this is, from 0.
+
+    Raises:
+      UserError: a coordinator that is not HOST:PORT, or a number that none of so many processes has.
     """
 
     coordinator: str

@@ -23,6 +23,9 @@ class AttentionPool(nnx.Module):
       epsilon: of the layer normalisation.
       dtype: of the computation; the softmax is in float32.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: a size below 1, a `width` that is no multiple of `heads`, or a dtype that does not exist.
     """
 
     def __init__(

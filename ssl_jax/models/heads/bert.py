@@ -28,6 +28,9 @@ class MLMHead(nnx.Module):
       initializer_range: deviation of the matrices at the start, truncated normal.
       dtype: of the computation.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: a size below 1, or a `gelu` that does not exist.
     """
 
     def __init__(
@@ -69,6 +72,9 @@ class Pooler(nnx.Module):
     """BERT's summary of a sequence: tanh of a linear layer of its first token.
 
     Args: as for `MLMHead`.
+
+    Raises:
+      ValueError: a `width` below 1.
     """
 
     def __init__(self, width: int, *, initializer_range: float = 0.02, dtype: str = "float32", rngs: nnx.Rngs):
@@ -84,6 +90,9 @@ class NextSentenceHead(nnx.Module):
     """BERT's judgement of whether sentence B follows A: a linear layer on the pooled features.
 
     Args: as for `MLMHead`.
+
+    Raises:
+      ValueError: a `width` below 1.
     """
 
     def __init__(self, width: int, *, initializer_range: float = 0.02, dtype: str = "float32", rngs: nnx.Rngs):

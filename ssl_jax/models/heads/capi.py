@@ -24,6 +24,9 @@ class CAPIPredictor(nnx.Module):
       scan, remat, accumulate: as for `Stack`.
       dtype: of the computation; parameters are float32.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: a dtype that is not float32 or bfloat16, or what `Stack` refuses.
     """
 
     def __init__(
@@ -86,6 +89,9 @@ class OnlineClustering(nnx.Module):
       clusters: K.
       dtype: of the computation.
       rngs: stream `params`; the matrix starts normal with deviation 1, biases at 0.
+
+    Raises:
+      ValueError: a dtype that is not float32 or bfloat16.
     """
 
     def __init__(self, features: int, clusters: int, *, dtype: str = "float32", rngs: nnx.Rngs):

@@ -31,6 +31,9 @@ class DINOHead(nnx.Module):
 
     Attributes:
       last_layer: the prototypes, a `WeightNormLinear`.
+
+    Raises:
+      ValueError: a size below 1, or a dtype that is not float32 or bfloat16.
     """
 
     def __init__(
@@ -82,6 +85,9 @@ class WeightNormLinear(nnx.Module):
       kernel_init: of the directions; by default as PyTorch's linear layers, uniform in +-1 / sqrt(in_features).
       dtype: of the computation.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: a size below 1, or a dtype that is not float32 or bfloat16.
     """
 
     def __init__(

@@ -19,6 +19,9 @@ class ReplacedTokenHead(nnx.Module):
       initializer_range: deviation of the matrices at the start, truncated normal.
       dtype: of the computation.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: a `width` below 1, or a `gelu` or dtype that does not exist.
     """
 
     def __init__(

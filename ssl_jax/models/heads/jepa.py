@@ -29,6 +29,9 @@ class JEPAPredictor(nnx.Module):
       scan, remat, accumulate: as for `Stack`.
       dtype: of the computation; parameters are float32.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: a dtype that is not float32 or bfloat16, or what `Stack` refuses.
     """
 
     def __init__(

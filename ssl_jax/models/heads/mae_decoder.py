@@ -26,6 +26,9 @@ class MAEDecoder(nnx.Module):
       remat, accumulate: as for `Stack`.
       dtype: of the computation; parameters are float32.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: a size below 1, a dtype that is not float32 or bfloat16, or what `Stack` refuses.
     """
 
     def __init__(

@@ -33,6 +33,9 @@ class Projector(nnx.Module):
 
     Attributes:
       features: `out`.
+
+    Raises:
+      ValueError: a size below 1, or an `activation` that does not exist.
     """
 
     def __init__(

@@ -18,6 +18,9 @@ class Prototypes(nnx.Module):
       features: their width D.
       count: K.
       rngs: stream `params`; directions are uniform.
+
+    Raises:
+      ValueError: a size below 1.
     """
 
     def __init__(self, features: int, count: int, *, rngs: nnx.Rngs):
