@@ -194,8 +194,8 @@ class FrontEnd:
     """Samples to normalised log-mel frames of one shape; for the settings see `LogMelView`.
 
     Raises:
-      ValueError: a scale that does not exist; with Kaldi's an `n_fft` of its own; a mean without a deviation, or one
-        that is not positive; no frames.
+      ValueError: a scale that does not exist; with Kaldi's an `n_fft` of its own; a mean or a deviation without the
+        other; a deviation that is not positive; no frames.
     """
 
     def __init__(

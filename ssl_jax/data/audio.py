@@ -81,8 +81,8 @@ class AudioData:
           mock: number of made-up examples a split, for trying a configuration without its data; 0: the real ones.
 
         Raises:
-          ValueError: a setting of feeding is below what it may be, a `cache` does not exist, a rate is not positive, or
-            an example is shorter than one frame of a spectrogram.
+          ValueError: a setting of feeding or of texts is below what it may be, a `cache` does not exist, a rate is not
+            positive, or an example is shorter than one frame of a spectrogram.
         """
         check_feeding(workers=workers, prefetch=prefetch, mock=mock)
         if cache not in ("auto", "always", "never"):

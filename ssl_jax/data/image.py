@@ -80,8 +80,9 @@ class ImageData:
           mock: number of made-up examples a split, for trying a configuration without its data; 0: the real ones.
 
         Raises:
-          ValueError: a setting of feeding is below what it may be, a `cache` does not exist, `image_size` is not
-            positive, or `text_keys` names a feature twice.
+          ValueError: a setting of feeding, of frames or of texts is below what it may be, a `cache` does not exist or
+            is 'always' for clips, a `stride` above 1 comes without `frames`, `image_size` is not positive, or
+            `text_keys` names a feature twice.
         """
         check_feeding(workers=workers, prefetch=prefetch, mock=mock)
         if cache not in ("auto", "always", "never"):

@@ -30,7 +30,7 @@ class Search:
       seed: the same one proposes the same trials, as long as one run goes at a time.
 
     Raises:
-      ValueError: too few trials, or a setting of pruning without `prune_on`.
+      ValueError: too few trials, a negative seed, or a setting of pruning without `prune_on`.
     """
 
     sampler: str

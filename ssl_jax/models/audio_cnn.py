@@ -77,6 +77,9 @@ class AudioCNN(nnx.Module):
           images: of at least 8 frames; those behind the last whole 8 are seen from within them alone.
           train: drop, and normalise by the batch's statistics.
           key: of the drawing; needed when training with dropout.
+
+        Raises:
+          ValueError: training with dropout and no key.
         """
         key = settings.training_key(train, key, dropout=self.dropout)
         x = images.astype(self.dtype)

@@ -41,7 +41,8 @@ class EncoderDecoder(nnx.Module):
       vocab_size, depth, heads, mlp_dim, head_width, decoder_depth, gated, dropout, scan, remat, dtype: as given.
 
     Raises:
-      ValueError: a size below 1, a `width` that is no multiple of `heads`, or a rate outside 0 <= rate < 1.
+      ValueError: a size below 1, a `width` that is no multiple of `heads`, `buckets` that are no multiple of 4, a
+        `max_distance` that is not above half of them, a rate outside 0 <= rate < 1, or a dtype that does not exist.
     """
 
     reads: ClassVar[str] = "text"

@@ -38,8 +38,8 @@ class FrameTransformer(nnx.Module):
       mels, dropout, scan, remat, accumulate, dtype: as given.
 
     Raises:
-      ValueError: a size below 1, a `width` that is no multiple of `position_groups`, a rate outside 0 <= rate < 1, an
-        `initializer_range` that is not positive, or a dtype that does not exist.
+      ValueError: a size below 1, a `width` that is no multiple of `position_groups` or `heads`, a rate outside
+        0 <= rate < 1, an `initializer_range` that is not positive, or a dtype that does not exist.
     """
 
     reads = "frames"

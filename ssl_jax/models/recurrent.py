@@ -59,7 +59,7 @@ class WaveformGRU(nnx.Module):
       hop: samples from one frame to the next.
 
     Raises:
-      ValueError: a `width` below 1.
+      ValueError: a size below 1, or settings of convolutions of unequal number or of none.
     """
 
     reads = "waveform"

@@ -153,7 +153,8 @@ class ResNet(nnx.Module):
       channels, dtype: as given.
 
     Raises:
-      ValueError: a size below 1, or a `stem` or `kernel_init` that does not exist.
+      ValueError: a size below 1, a `depth`, `stem`, `kernel_init` or dtype that does not exist, or `stage_sizes` that
+        are empty.
     """
 
     reads = "image"
@@ -202,6 +203,9 @@ class ResNet(nnx.Module):
 
         Returns:
           [B, features], in the computation dtype.
+
+        Raises:
+          ValueError: the images are not [B, H, W, channels].
         """
         if images.ndim != 4 or images.shape[-1] != self.channels:
             raise ValueError(f"images are {images.shape}, this ResNet takes [B, H, W, {self.channels}]")

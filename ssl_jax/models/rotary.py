@@ -86,7 +86,7 @@ class RotaryAttention(nnx.Module):
       rngs: stream `params`; matrices are Xavier uniform.
 
     Raises:
-      ValueError: a `width` that is no multiple of 4 times `heads`.
+      ValueError: a `width` that is no multiple of 4 times `heads`, or a dtype that does not exist.
     """
 
     def __init__(self, width: int, *, heads: int, context_width: int, dtype: str, rngs: nnx.Rngs):

@@ -42,8 +42,9 @@ class RotaryViT(nnx.Module):
       patch_size, heads, mlp_dim, scan, remat, accumulate, drop_path, dtype: as given.
 
     Raises:
-      ValueError: a size below 1, fewer than 4 registers, an `image_size` that is no multiple of `patch_size`, or a
-        dtype that does not exist.
+      ValueError: a size below 1, `registers` that are not 4, 8 or another multiple of 4, an `image_size` that is no
+        multiple of `patch_size`, a `width` that is no multiple of 4 times `heads`, a rate outside 0 <= rate < 1, or a
+        letter or dtype that does not exist.
     """
 
     reads = "image"

@@ -11,7 +11,11 @@ DTYPES = ("float32", "bfloat16")  # float16 would need its loss scaled
 
 
 def computation_dtype(dtype: str) -> jnp.dtype:
-    """The dtype called `dtype`, in which a module computes (parameters stay float32)."""
+    """The dtype called `dtype`, in which a module computes (parameters stay float32).
+
+    Raises:
+      ValueError: it is none of `DTYPES`.
+    """
     return jnp.dtype(one_of("dtype", dtype, DTYPES))
 
 
@@ -33,12 +37,16 @@ def called(**names: str) -> Iterator[None]:
 
 
 def called_after(part: str, *names: str) -> contextlib.AbstractContextManager[None]:
-    """`called`, where the settings are the arguments after the name of a part: 'decoder', 'width': decoder_width."""
+    """`called`, where the settings are the arguments after the name of a part: 'decoder', 'width': decoder_width.
+
+    Raises:
+      ValueError: within it, as `called`.
+    """
     return called(**{name: f"{part}_{name}" for name in names})
 
 
 def one_of(name: str, value: object, valid: Iterable[object]) -> object:
-    """`value`, or a ValueError that lists the valid choices of the argument `name`."""
+    """`value`; raises a ValueError that lists the valid choices of the argument `name` where it is none of them."""
     valid = tuple(valid)
     if value not in valid:
         raise ValueError(f"{name} {value!r} is not one of {', '.join(map(str, valid))}")
@@ -46,55 +54,63 @@ def one_of(name: str, value: object, valid: Iterable[object]) -> object:
 
 
 def at_least(minimum: int, **values: float) -> None:
-    """Every keyword's value must be at least `minimum`."""
+    """Raises ValueError unless every keyword's value is at least `minimum`."""
     for name, value in values.items():
         if not value >= minimum:
             raise ValueError(f"{name} {value} is below {minimum}")
 
 
 def positive(**values: float) -> None:
-    """Every keyword's value must be above 0."""
+    """Raises ValueError unless every keyword's value is above 0."""
     for name, value in values.items():
         if not value > 0:
             raise ValueError(f"{name} {value} must be positive")
 
 
 def probability(**rates: float) -> None:
-    """Every keyword's value must lie in 0 <= rate < 1."""
+    """Raises ValueError unless every keyword's value lies in 0 <= rate < 1."""
     for name, rate in rates.items():
         if not 0 <= rate < 1:
             raise ValueError(f"{name} {rate} is not in 0 <= {name} < 1")
 
 
 def momenta(momentum: float, momentum_end: float) -> None:
-    """A target's momentum and what it rises to: 0 <= momentum < 1, and momentum <= momentum_end <= 1."""
+    """A target's momentum and what it rises to: 0 <= momentum < 1, and momentum <= momentum_end <= 1.
+
+    Raises:
+      ValueError: one is out of this range.
+    """
     probability(momentum=momentum)
     if not momentum <= momentum_end <= 1:
         raise ValueError(f"momentum_end {momentum_end} is not between momentum {momentum} and 1")
 
 
 def last_blocks(top: int, depth: int) -> None:
-    """`top` of the last blocks of a network of so many are to be averaged."""
+    """Raises ValueError unless `top` of the last blocks of a network of so many can be averaged."""
     at_least(1, top=top)
     if top > depth:
         raise ValueError(f"top {top} is more than the {depth} blocks of config.model.depth")
 
 
 def share(**shares: float) -> None:
-    """Every keyword's value must lie in 0 < share <= 1."""
+    """Raises ValueError unless every keyword's value lies in 0 < share <= 1."""
     for name, value in shares.items():
         if not 0 < value <= 1:
             raise ValueError(f"{name} {value} is not in 0 < {name} <= 1")
 
 
 def network(method: str, backbone: object, part: str, name: str) -> None:
-    """A backbone without the attribute `part` is not the network of that name, for which the method was made."""
+    """Raises ValueError where a backbone lacks `part`, as it is not the network `name` that the method was made for."""
     if not hasattr(backbone, part):
         raise ValueError(f"{method} needs config.model.name {name!r}, not a {type(backbone).__name__}")
 
 
 def divisible(name: str, value: int, by: str, divisor: int) -> None:
-    """`value` must be a multiple of `divisor`; the names are those of the arguments."""
+    """`value` must be a multiple of `divisor`; the names are those of the arguments.
+
+    Raises:
+      ValueError: it is not, or `divisor` is below 1.
+    """
     at_least(1, **{by: divisor})
     if value % divisor:
         raise ValueError(f"{name} {value} is not divisible by {by} {divisor}")

@@ -53,8 +53,8 @@ class TextTransformer(nnx.Module):
       initializer_range, scan, remat, accumulate, dtype: as given.
 
     Raises:
-      ValueError: a size below 1, a rate outside 0 <= rate < 1, or an `initializer_range` or `epsilon` that is not
-        positive.
+      ValueError: a size below 1, a `width` that is no multiple of `heads`, a rate outside 0 <= rate < 1, an
+        `initializer_range` or `epsilon` that is not positive, or a `gelu` or dtype that does not exist.
     """
 
     reads = "text"

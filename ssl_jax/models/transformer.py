@@ -64,7 +64,7 @@ class Attention(nnx.Module):
       rngs: stream `params`.
 
     Raises:
-      ValueError: a `width` that is no multiple of `heads`.
+      ValueError: a `width` that is no multiple of `heads`, or a dtype that does not exist.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class MLP(nnx.Module):
       rngs: stream `params`.
 
     Raises:
-      ValueError: a `gelu` that does not exist.
+      ValueError: a `gelu` or dtype that does not exist.
     """
 
     def __init__(

@@ -31,7 +31,8 @@ class VisualTokenizer(nnx.Module):
       vocab_size, width, blocks, factor, channels, dtype: as given.
 
     Raises:
-      ValueError: fewer than two tokens, or no channel.
+      ValueError: fewer than two tokens, no channel or no block, a `width` that is no multiple of 4, a `factor` that is
+        no power of two, or a dtype that does not exist.
     """
 
     reads = "image"
@@ -98,7 +99,7 @@ class PixelDecoder(nnx.Module):
       code_width: of a token's vector.
 
     Raises:
-      ValueError: a `code_width` below 1, or what is wrong for the encoder.
+      ValueError: a `code_width` below 1, or a `width`, `blocks`, `factor` or dtype that the encoder refuses.
     """
 
     def __init__(

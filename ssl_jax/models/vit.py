@@ -86,8 +86,10 @@ class ViT(nnx.Module):
         given.
 
     Raises:
-      ValueError: a size below 1, sides that are no multiples of `patch_size`, `positions` or `pooling` that do not
-        exist, a rate outside 0 <= rate < 1, or an `initializer_range` or `epsilon` that is not positive or is missing.
+      ValueError: a size below 1, sides that are no multiples of `patch_size`, a letter, `positions`, `pooling`, `gelu`
+        or dtype that does not exist, `frames`, `tubelet_size` and `positions` that do not go together, a `width` that
+        is no multiple of `heads`, or of 4 with positions 'sincos2d', a rate outside 0 <= rate < 1, an
+        `initializer_range` or `epsilon` that is not positive, or `depth_scaled` without an `initializer_range`.
     """
 
     def __init__(
@@ -276,7 +278,7 @@ class ViT(nnx.Module):
         """What goes into the blocks: the tokens with the class token first, the mask, and the key; as for `encode`.
 
         Raises:
-          ValueError: training with dropout and no key.
+          ValueError: training with dropout and no key, or not all patches where positions are relative.
         """
         rates = dict(dropout=self.dropout, attention_dropout=self.attention_dropout, drop_path=self.drop_path)
         key = settings.training_key(train, key, **rates)

@@ -52,9 +52,9 @@ class WaveformTransformer(nnx.Module):
         initializer_range, scan, remat, accumulate, dtype: as given.
 
     Raises:
-      ValueError: a size below 1, a `conv_norm` or dtype that does not exist, a `width` that is no multiple of
-        `position_groups`, a rate outside 0 <= rate < 1, or an `initializer_range` or `feature_gradient` that is not
-        positive.
+      ValueError: a size below 1, settings of convolutions of unequal number or of none, a `conv_norm` or dtype that
+        does not exist, a `width` that is no multiple of `position_groups` or `heads`, a rate outside 0 <= rate < 1, or
+        an `initializer_range` or `feature_gradient` that is not positive.
     """
 
     reads = "waveform"

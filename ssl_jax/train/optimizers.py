@@ -239,7 +239,8 @@ def warmup_cosine(
     where it has come down to, as in DALL-E's discrete VAE.
 
     Raises:
-      ValueError: a negative factor, or a `stretch` that is not positive or ends the cosine within the warm-up.
+      ValueError: a warm-up that is not shorter than the run, a negative number, or a `stretch` that is not positive or
+        ends the cosine within the warm-up.
     """
     _check_warmup(warmup_steps, steps)
     settings.at_least(0, start_factor=start_factor, end_factor=end_factor)
@@ -256,7 +257,7 @@ def warmup_linear(peak: float, steps: int, *, warmup_steps: int = 0, end_factor:
     """Linear from 0 to `peak` over `warmup_steps`, then linear down to `end_factor * peak` at `steps`.
 
     Raises:
-      ValueError: a negative factor.
+      ValueError: a warm-up that is not shorter than the run, or a negative number.
     """
     _check_warmup(warmup_steps, steps)
     settings.at_least(0, end_factor=end_factor)
@@ -313,7 +314,8 @@ def warmup_hold_decay(
     fairseq's 'tri_stage': the first `warmup_steps` rise and the last `decay_steps` fall.
 
     Raises:
-      ValueError: a negative `start_factor`, an `end_factor` outside 0 < factor <= 1, or no steps left to decay in.
+      ValueError: a warm-up that is not shorter than the run, a negative number, an `end_factor` outside
+        0 < factor <= 1, or `decay_steps` that are not between 1 and what the warm-up leaves.
     """
     _check_warmup(warmup_steps, steps)
     settings.at_least(0, start_factor=start_factor)
@@ -327,7 +329,11 @@ def warmup_hold_decay(
 
 
 def constant(peak: float, steps: int, *, warmup_steps: int = 0) -> optax.Schedule:
-    """Linear from 0 to `peak` over `warmup_steps` (steps), then `peak`."""
+    """Linear from 0 to `peak` over `warmup_steps` (steps), then `peak`.
+
+    Raises:
+      ValueError: a warm-up that is negative or not shorter than the run.
+    """
     _check_warmup(warmup_steps, steps)
     rise = optax.linear_schedule(0.0, peak, max(warmup_steps, 1))
     return optax.join_schedules([rise, optax.constant_schedule(peak)], [warmup_steps])

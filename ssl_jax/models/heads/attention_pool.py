@@ -25,7 +25,7 @@ class AttentionPool(nnx.Module):
       rngs: stream `params`.
 
     Raises:
-      ValueError: a size below 1, a `width` that is no multiple of `heads`, or a dtype that does not exist.
+      ValueError: a size below 1, a `width` that is no multiple of `heads`, or a `gelu` or dtype that does not exist.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ class MLMHead(nnx.Module):
       rngs: stream `params`.
 
     Raises:
-      ValueError: a size below 1, or a `gelu` that does not exist.
+      ValueError: a size below 1, or a `gelu` or dtype that does not exist.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Pooler(nnx.Module):
     Args: as for `MLMHead`.
 
     Raises:
-      ValueError: a `width` below 1.
+      ValueError: a `width` below 1, or a dtype that does not exist.
     """
 
     def __init__(self, width: int, *, initializer_range: float = 0.02, dtype: str = "float32", rngs: nnx.Rngs):
@@ -92,7 +92,7 @@ class NextSentenceHead(nnx.Module):
     Args: as for `MLMHead`.
 
     Raises:
-      ValueError: a `width` below 1.
+      ValueError: a `width` below 1, or a dtype that does not exist.
     """
 
     def __init__(self, width: int, *, initializer_range: float = 0.02, dtype: str = "float32", rngs: nnx.Rngs):

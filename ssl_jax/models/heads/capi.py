@@ -26,7 +26,8 @@ class CAPIPredictor(nnx.Module):
       rngs: stream `params`.
 
     Raises:
-      ValueError: a dtype that is not float32 or bfloat16, or what `Stack` refuses.
+      ValueError: a dtype that is not float32 or bfloat16, `features` that are no multiple of 4 times `heads`, or what
+        `Stack` refuses.
     """
 
     def __init__(
@@ -74,6 +75,9 @@ class CAPIPredictor(nnx.Module):
 
         Returns:
           [B, M, features], normalised.
+
+        Raises:
+          ValueError: training with `drop_path` and no key.
         """
         key = settings.training_key(train, key, drop_path=self.drop_path)
         tokens = jnp.broadcast_to(self.mask_token[...].astype(self.dtype), (*places.shape[:2], len(self.mask_token)))

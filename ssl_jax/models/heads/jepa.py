@@ -31,7 +31,8 @@ class JEPAPredictor(nnx.Module):
       rngs: stream `params`.
 
     Raises:
-      ValueError: a dtype that is not float32 or bfloat16, or what `Stack` refuses.
+      ValueError: a `width` that is no multiple of `heads`, or of 4 where patches are of pictures; a dtype that is not
+        float32 or bfloat16; or what `Stack` refuses.
     """
 
     def __init__(

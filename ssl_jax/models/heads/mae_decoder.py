@@ -28,7 +28,8 @@ class MAEDecoder(nnx.Module):
       rngs: stream `params`.
 
     Raises:
-      ValueError: a size below 1, a dtype that is not float32 or bfloat16, or what `Stack` refuses.
+      ValueError: a size below 1, a `width` that is no multiple of 4 and of `heads`, a dtype that is not float32 or
+        bfloat16, or what `Stack` refuses.
     """
 
     def __init__(
