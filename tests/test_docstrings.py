@@ -12,10 +12,11 @@ CONSTRUCTORS = ("__init__", "__post_init__")
 
 
 def validators_in(tree: ast.Module) -> list[str]:
-    """The names by which a module calls what checks its settings."""
+    """The names by which a module calls what checks its settings: its own `_check_...`, and what it imports."""
+    own = [node.name for node in tree.body if isinstance(node, FUNCTIONS) and node.name.startswith("_check_")]
     imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
     named = [(getattr(node, "module", None), alias) for node in imports for alias in node.names]
-    return [
+    return own + [
         alias.asname or alias.name
         for module, alias in named
         if VALIDATORS & {module, alias.name, f"{module}.{alias.name}"}
@@ -64,6 +65,7 @@ BUILT = "def __init__(self, n):\n    given.at_least(1, n=n)"
         ("def f():\n  try:\n    g()\n  except OSError:\n    raise", []),
         ("def f():\n  def g():\n    raise ValueError('x')\n  return g", []),
         ("def _f():\n  raise ValueError('x')", []),
+        ("def _check_n(n):\n  raise ValueError('x')\ndef f(n):\n  _check_n(n)", ["f"]),
         (f"{CHECKED}class A:\n  '''An A.'''\n  {BUILT}", ["A.__init__"]),
         (f"{CHECKED}class A:\n  '''An A; raises ValueError.'''\n  {BUILT}", []),
         (f"class A:\n  '''An A, of what checks nothing.'''\n  {BUILT}", []),

@@ -73,7 +73,11 @@ def from_transformers(
 def to_transformers(
     encoder: ViT, *, mask_token: nnx.Param | None = None, prediction: nnx.Linear | None = None
 ) -> dict[str, np.ndarray]:
-    """The weights under the names of published files: of `BeitForMaskedImageModeling` where `prediction` is given."""
+    """The weights under the names of published files: of `BeitForMaskedImageModeling` where `prediction` is given.
+
+    Raises:
+      UserError: the encoder has other positions, or no class token.
+    """
     _check_form(encoder)
     named = save(Parts(encoder=encoder, mask_token=mask_token, prediction=prediction), _rows(encoder))
     named = {name: array for name, array in named.items() if not re.fullmatch(r".*\.attention\.key\.bias", name)}

@@ -49,7 +49,11 @@ def from_transformers(model: ViT, weights: Weights) -> None:
 
 
 def to_transformers(model: ViT) -> dict[str, np.ndarray]:
-    """The weights of `model` under the names of published checkpoints, without a mask token."""
+    """The weights of `model` under the names of published checkpoints, without a mask token.
+
+    Raises:
+      UserError: it is none of DINOv2's form.
+    """
     _check_form(model)
     return save(model, _rows(model)) | vit.give_positions(model, _POSITIONS)
 

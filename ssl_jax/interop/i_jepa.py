@@ -25,7 +25,11 @@ def from_transformers(model: ViT, weights: Weights) -> None:
 
 
 def to_transformers(model: ViT) -> dict[str, np.ndarray]:
-    """The weights of `model` under the names of published checkpoints."""
+    """The weights of `model` under the names of published checkpoints.
+
+    Raises:
+      UserError: it has a class token, relative positions or scaled branches.
+    """
     _check_form(model)
     return vit.to_transformers(model)
 

@@ -78,7 +78,11 @@ def from_transformers(model: ResNet, weights: Weights) -> None:
 
 
 def to_transformers(model: ResNet) -> dict[str, np.ndarray]:
-    """The weights of `model` under the names of `ResNetModel`."""
+    """The weights of `model` under the names of `ResNetModel`.
+
+    Raises:
+      UserError: its stem is that for small pictures.
+    """
     _check_stem(model)
     weights = save(model, _TRANSFORMERS)
     counted = [name.removesuffix("running_var") for name in weights if name.endswith("running_var")]

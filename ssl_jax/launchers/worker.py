@@ -138,7 +138,11 @@ class Worker:
         return any(not trial.state.is_finished() and trial.number not in self._left for trial in self._study.trials)
 
     def look(self, slot: Slot) -> None:
-        """Prunes the run in a slot where it does badly, or tells how it ended."""
+        """Prunes the run in a slot where it does badly, or tells how it ended.
+
+        Raises:
+          UserError: the run leaves no such measure as is searched by, or pruned on.
+        """
         run, state = slot.run, slot.ended()
         trial = self._going[run.folder]
         if state:

@@ -123,6 +123,9 @@ def nearest(
       candidates: [m, D].
       but: for each row, the number of one that does not count, such as the row itself, int [n].
       block_size: for how many rows and candidates at a time the products are made; None: for all.
+
+    Raises:
+      ValueError: a `block_size` below 1.
     """
     but = jnp.full(rows.shape[0], -1) if but is None else but
     rows, candidates, but = lax.stop_gradient((rows, candidates, but))

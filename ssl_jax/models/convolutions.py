@@ -149,9 +149,14 @@ class ConvPositions(nnx.Module):
       groups: of channels that see each other.
       dtype: of the computation.
       rngs: stream `params`.
+
+    Raises:
+      ValueError: a size below 1, or a `width` that is no multiple of `groups`.
     """
 
     def __init__(self, width: int, *, kernel: int, groups: int, dtype: str, rngs: nnx.Rngs):
+        settings.at_least(1, width=width, kernel=kernel)
+        settings.divisible("width", width, "groups", groups)
         deviation = 2 * (kernel * width) ** -0.5
         direction = deviation * jax.random.normal(rngs.params(), (kernel, width // groups, width))
         self.groups, self.dtype = groups, dtype
@@ -183,10 +188,12 @@ class StackedConvPositions(nnx.Module):
       depth: how many.
 
     Raises:
-      ValueError: a dtype that is not float32 or bfloat16.
+      ValueError: a size below 1, a `width` that is no multiple of `groups`, or a dtype that is not float32 or bfloat16.
     """
 
     def __init__(self, width: int, *, kernel: int, groups: int, depth: int, dtype: str, rngs: nnx.Rngs):
+        settings.at_least(1, width=width, kernel=kernel, depth=depth)
+        settings.divisible("width", width, "groups", groups)
         shape = dict(kernel_size=(kernel,), padding=[_around(kernel)], feature_group_count=groups)
         start = torch_start(kernel * width // groups)
         make = lambda: nnx.Conv(width, width, **shape, **start, dtype=settings.computation_dtype(dtype), rngs=rngs)

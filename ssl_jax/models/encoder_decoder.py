@@ -71,6 +71,8 @@ class EncoderDecoder(nnx.Module):
         _check_buckets(buckets, max_distance)
         if head_width is None:
             settings.divisible("width", width, "heads", heads)
+        else:
+            settings.at_least(1, head_width=head_width)
         self.features, self.vocab_size = width, vocab_size
         self.depth, self.decoder_depth = depth, depth if decoder_depth is None else decoder_depth
         self.heads, self.head_width = heads, width // heads if head_width is None else head_width

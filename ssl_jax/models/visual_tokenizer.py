@@ -99,7 +99,7 @@ class PixelDecoder(nnx.Module):
       code_width: of a token's vector.
 
     Raises:
-      ValueError: a `code_width` below 1, or a `width`, `blocks`, `factor` or dtype that the encoder refuses.
+      ValueError: a `code_width` below 1, or a setting that the encoder refuses.
     """
 
     def __init__(
@@ -114,7 +114,8 @@ class PixelDecoder(nnx.Module):
         dtype: str,
         rngs: nnx.Rngs,
     ):
-        settings.at_least(1, code_width=code_width)
+        settings.at_least(2, vocab_size=vocab_size)
+        settings.at_least(1, channels=channels, code_width=code_width)
         widths = _widths(width, blocks, factor)[::-1]
         self.codes = _conv(vocab_size, code_width, 1, dtype="float32", rngs=rngs)
         self.groups = _groups(code_width, widths, blocks, (1, 3, 3, 3), dtype, rngs)

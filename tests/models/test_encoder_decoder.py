@@ -128,6 +128,7 @@ def test_buckets_by_hand():
         ({"buckets": 6}, "buckets 6 is not 4, 8"),
         ({"max_distance": 4}, "max_distance 4 is not above half of buckets 8"),
         ({"decoder_depth": 0}, "depth 0 is below 1"),
+        ({"head_width": 0}, "head_width 0 is below 1"),
         ({"dropout": -0.1}, "dropout -0.1 is not in"),
     ],
 )

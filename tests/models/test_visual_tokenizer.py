@@ -38,11 +38,15 @@ def test_logits_are_float32_in_half_precision():
         (dict(width=6), "width 6 is not divisible by 4"),
         (dict(blocks=0), "blocks 0 is below 1"),
         (dict(vocab_size=1), "vocab_size 1 is below 2"),
+        (dict(channels=0), "channels 0 is below 1"),
     ],
 )
 def test_impossible_sizes(settings, message):
     with pytest.raises(ValueError, match=message):
         tokenizer(**settings)
+    sizes = dict(vocab_size=7, width=4, blocks=1, factor=4, channels=1, code_width=5, dtype="float32")
+    with pytest.raises(ValueError, match=message):
+        PixelDecoder(**sizes | settings, rngs=nnx.Rngs(0))
 
 
 def test_pictures_that_do_not_fit():

@@ -95,10 +95,11 @@ class OnlineClustering(nnx.Module):
       rngs: stream `params`; the matrix starts normal with deviation 1, biases at 0.
 
     Raises:
-      ValueError: a dtype that is not float32 or bfloat16.
+      ValueError: a size below 1, or a dtype that is not float32 or bfloat16.
     """
 
     def __init__(self, features: int, clusters: int, *, dtype: str = "float32", rngs: nnx.Rngs):
+        settings.at_least(1, features=features, clusters=clusters)
         self.dtype = settings.computation_dtype(dtype)
         self.kernel = nnx.Param(jax.random.normal(rngs.params(), (features, clusters)))
         self.bias = nnx.Param(jnp.zeros((clusters,), jnp.float32))
