@@ -71,9 +71,9 @@ What each paper's config needs on a TPU slice: its actual train step (views, for
 network), compiled by the XLA:TPU compiler ({compiler}), without a TPU. Nothing was run.
 
 The slice is the paper's own pod, or an equal one: a v5e chip (16 GiB) for a core of a TPU v3 (for two in BYOL's case:
-256 chips are the largest slice) or a GPU, a v5p chip for an A100 of 80 GB and for
-each GPU of V-JEPA's, a v6e chip (32 GiB) for a TPU v4, 16 chips for BERT's 16. Where a paper does not say what it ran
-on, a v5e chip for each 64 pictures of a batch of ImageNet (for LeJEPA's ViT-H a v6e chip), and one for CIFAR-10.
+256 chips are the largest slice) or a GPU, a v5p chip for an A100 of 80 GB and for each GPU of V-JEPA's, a v6e chip (32
+GiB) for a TPU v4, 16 chips for BERT's 16. Where a paper does not say what it ran on, a v5e chip for each 64 pictures of
+a batch of ImageNet (for LeJEPA's ViT-H a v6e chip), and one for CIFAR-10.
 
     python benchmarks/pods.py                                                     # all lines
     python launch.py plan --config=configs/simclr_imagenet_rn50.py --topology=v5e:8x16   # one, with more about it
