@@ -3,12 +3,9 @@
 import json
 import types
 
-import pytest
-
 from benchmarks import masked_pictures
 
 
-@pytest.mark.skipif(not masked_pictures.RESULTS.exists(), reason="nothing has been measured yet")
 def test_page_is_made_of_the_results():
     found = json.loads(masked_pictures.RESULTS.read_text())
     assert masked_pictures.PAGE.read_text() == masked_pictures.page(found)
