@@ -55,6 +55,7 @@ class EvaluationPlan(Evaluation):
         `embed_layers`.
       likelihood_limit: of so many held-out texts, spread evenly, the (pseudo-)perplexity is measured at the end; 0: of
         none. Where tokens are masked, it takes as many passes as a text has tokens.
+      class_names: what `zero_shot` calls the classes, in the order of their numbers; None: as the data set does.
       templates: what is said of a class in `zero_shot`, with {} in place of its name; one a language, for example.
       map_limit: at most so many held-out examples, chosen at random, are drawn on the map of embeddings at the end; 0:
         there is no map.
@@ -71,6 +72,7 @@ class EvaluationPlan(Evaluation):
     limit: int | None = None
     layers: bool = False
     likelihood_limit: int = 0
+    class_names: tuple[str, ...] | None = None
     templates: tuple[str, ...] = ("{}",)
     map_limit: int = 1500
     collapse_patience: int | None = None
@@ -299,7 +301,7 @@ def build(
     schedule, optimizer = _optimizer(config)
     plan = configs.construct(EvaluationPlan, config["evaluate"], "config.evaluate")
     if ZERO_SHOT in (*plan.during, *plan.tasks):
-        class_texts.check(opened, plan.templates)
+        class_texts.check(opened, plan.templates, plan.class_names)
     recipe = Recipe(
         graphdef=nnx.split(method)[0],
         optimizer=optimizer,

@@ -79,7 +79,7 @@ class Scorer:
     def _classes(self, state: TrainState) -> np.ndarray:
         """What is said of each class in each template, in the common space: [classes, templates, D]."""
         plan, mesh = self.experiment.plan, self.experiment.recipe.mesh
-        tokens = class_texts.written(self.experiment.data, plan.templates)
+        tokens = class_texts.written(self.experiment.data, plan.templates, plan.class_names)
         flat = tokens.reshape(-1, tokens.shape[-1])
         size = min(plan.batch_size, len(flat))
         parts = (flat[start : start + size] for start in range(0, len(flat), size))

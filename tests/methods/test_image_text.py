@@ -208,7 +208,7 @@ def test_pictures_texts_and_classes_stay_together(data_dir, monkeypatch):
     said = np.random.default_rng(0).integers(
         5, 200, (9, 2, 8), np.int32
     )  # names of classes are no words of made-up data
-    monkeypatch.setattr(class_texts, "written", lambda opened, templates: said)
+    monkeypatch.setattr(class_texts, "written", lambda opened, templates, names: said)
     state = experiment.initial_state()
     scores = Scorer(experiment).full(state)
     assert scores["image_to_text_top_1_caption_en"] == scores["text_to_image_top_1_caption_en"] == 1
@@ -224,8 +224,21 @@ def test_classes_of_which_the_same_is_said_are_refused():
     opened = types.SimpleNamespace(name="pets", mock=0, text_length=5, spec=spec, spelling=first_words)
     with pytest.raises(UserError, match="'{}' says the same of 'red cat' and 'red dog' in 5 tokens; raise config.data"):
         class_texts.check(opened, ("{}",))
+    with pytest.raises(UserError, match="'{}' says the same of 'my cat' and 'my dog'"):
+        class_texts.check(opened, ("{}",), ("my cat", "my dog"))
+    class_texts.check(opened, ("{}",), ("cat", "dog"))
+    with pytest.raises(UserError, match="config.evaluate.class_names: 'pets' has 2 classes, and these are 1"):
+        class_texts.check(opened, ("{}",), ("cat",))
     opened.mock = 8
     class_texts.check(opened, ("{}",))
+
+
+def test_classes_are_called_as_the_data_set_does_or_as_one_says():
+    """Templates of a class stand beside each other."""
+    spec = Spec(shapes={}, num_classes=2, class_names=("cat", "dog"))
+    opened = types.SimpleNamespace(spec=spec, spelling=lambda texts: np.array([[len(text), 0] for text in texts]))
+    assert class_texts.written(opened, ("{}", "a {}"))[:, :, 0].tolist() == [[3, 5], [3, 5]]
+    assert class_texts.written(opened, ("{}", "a {}"), ("kitten", "pup"))[:, :, 0].tolist() == [[6, 8], [3, 5]]
 
 
 @pytest.mark.parametrize(
