@@ -66,11 +66,18 @@ TASKS = """Tasks are what a method is trained for, on held-out examples; feature
 input too: pixels, word counts of text (in brackets weighted, TF-IDF), means and deviations of MFCC of sound. Values are
 per cent where they are shares."""
 MEASURED_TOO = {"knn_5shot": "5 labels a class", "attentive": "attentive probe", "fine_tune": "fine-tuned"}
-OWN_TASKS = ("target_skill", "token_accuracy", "rotation_accuracy", "jigsaw_accuracy", "position_accuracy")
+OWN_TASKS = (
+    *("target_skill", "token_accuracy", "cluster_accuracy"),
+    *("rotation_accuracy", "jigsaw_accuracy", "position_accuracy", "loss"),
+)  # the first of these that a method measures is told
 FURTHER = """From the untrained network → from the pretrained one. 5 labels a class: the nearest of five labelled
 pictures a class, mean over 100 draws. Attentive probe: a pooling by attention and a linear classifier on the frozen
 network. Fine-tuned: the whole network, on the labels of the training split; from the untrained network this is
-supervised training with the same budget."""
+supervised training with the same budget. Its own task: on held-out pictures, before and after pretraining; in brackets
+what the commonest answer reaches, where the method measures it."""
+TOKENS = """BEiT's tokens are those of one discrete VAE, of a run of `{config}` with seed 0, for all seeds: spreads
+leave out how much another would change, and TFLOPs and seconds leave out its training. Of {tokens} tokens held-out
+patches use as many as if {used:.1f} were equally common."""
 PROMISED = """"1 and 8 devices": largest relative difference of the loss over the first {early} steps from the same
 state, and over {steps}{sizes}. Rounding grows where AdamW's first steps divide by gradients that are near 0.
 "Resumes exactly": a run killed with SIGKILL at random steps and continued ends with the same arrays, metrics and
@@ -149,10 +156,26 @@ def _further(table: str, by_name: dict[str, list[dict]]) -> list[str]:
         both = [
             " → ".join(_spread(runs, f"{of}/{measure}") for of in ("untrained", "pretrained")) for measure in measures
         ]
-        tasks = [key for key in OWN_TASKS if f"pretrained/{key}" in runs[0]["results"]]
-        told = (f"{report_names.metric(key)} {_measured(runs, f'pretrained/{key}')}" for key in tasks)
-        lines.append(f"| {' | '.join((name, *both, ', '.join(told)))} |")
-    return lines
+        lines.append(f"| {' | '.join((name, *both, _own_task(runs)))} |")
+    return lines + _about_tokens(table, by_name)
+
+
+def _own_task(runs: list[dict]) -> str:
+    """How well a method does what it is trained for, before and after."""
+    task = next(key for key in OWN_TASKS if f"pretrained/{key}" in runs[0]["results"])
+    before, after = (_measured(runs, f"{stage}/{task}") for stage in ("untrained", "pretrained"))
+    commonest = _measured(runs, f"pretrained/{task}_commonest")
+    return f"{report_names.metric(task)} {before} → {after}" + (f" ({commonest})" if commonest else "")
+
+
+def _about_tokens(table: str, by_name: dict[str, list[dict]]) -> list[str]:
+    """What is to be known of the tokens that a method of a table predicts, if one does."""
+    for name, runs in by_name.items():
+        if earlier := method_tables.earlier_of(method_tables.spec_of(table, name)):
+            tokens = method_tables.config_of(earlier)["model"]["vocab_size"]
+            used = float(method_tables.over_seeds(runs, "pretrained/token_perplexity").mean())
+            return ["", _filled(TOKENS.format(config=Path(earlier).stem, tokens=tokens, used=used))]
+    return []
 
 
 def _tasks(table: str, by_name: dict[str, list[dict]]) -> list[str]:

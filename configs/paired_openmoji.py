@@ -6,10 +6,10 @@
     python launch.py --config=configs/paired_openmoji.py:clip-attentive --config.init_from=runs/paired_openmoji_clip
 
 The tower of pictures is a ViT of three layers, 96 wide, on patches of 4 pixels, that of texts has three layers of 96; a
-batch is 128 pictures, each with one of its texts. Classes are Unicode's nine groups. As captions hardly hold their names,
-`zero_shot` tells them by words that are common in their English captions of the training split.
-`fine_tune` trains the whole tower of pictures on the labels for 800 steps, `attentive` a pooling by attention on the
-frozen one; without `init_from` both begin with a random network.
+batch is 128 pictures, each with one of its texts. Classes are Unicode's nine groups. As captions hardly hold the names
+of these, `zero_shot` tells them by words that are common in English captions of the training split. `fine_tune` trains
+the whole tower of pictures on the labels for 800 steps, `attentive` a pooling by attention on the frozen one; without
+`init_from` both begin with a random network.
 """
 
 import ml_collections

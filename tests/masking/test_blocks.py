@@ -18,12 +18,12 @@ def draws(count, **settings):
     return np.asarray(jax.vmap(lambda key: masking.block_patches(key, GRID, count, **settings))(KEYS))
 
 
-def plain(rng, count, min_block):
+def plain(rng, count, min_block, min_aspect=0.3):
     """Algorithm 1 of BEiT with ten attempts a block."""
-    mask, hidden = np.zeros(GRID, bool), 0
+    mask, hidden, log = np.zeros(GRID, bool), 0, math.log(min_aspect)
     while hidden < count:
         for _ in range(10):
-            area, aspect = rng.uniform(min_block, count - hidden), math.exp(rng.uniform(math.log(0.3), -math.log(0.3)))
+            area, aspect = rng.uniform(min_block, count - hidden), math.exp(rng.uniform(log, -log))
             height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
             if height >= GRID[0] or width >= GRID[1]:
                 continue
@@ -40,25 +40,40 @@ def plain(rng, count, min_block):
 
 
 def looks(masks):
-    """Of each mask: hidden patches, hidden neighbours above and beside each other, the first row and column."""
+    """Of each mask: hidden patches, hidden neighbours above and beside each other and the square of how these differ,
+    the first row and column, in how many rows and columns patches are hidden and the square of how these differ."""
     grids = masks.reshape(-1, *GRID).astype(float)
-    above, beside = grids[:, 1:] * grids[:, :-1], grids[:, :, 1:] * grids[:, :, :-1]
-    sums = [grids.sum((1, 2)), above.sum((1, 2)), beside.sum((1, 2)), grids[:, 0].sum(1), grids[:, :, 0].sum(1)]
-    return np.stack(sums, axis=1)
+    above = (grids[:, 1:] * grids[:, :-1]).sum((1, 2))
+    beside = (grids[:, :, 1:] * grids[:, :, :-1]).sum((1, 2))
+    rows, columns = grids.any(2).sum(1), grids.any(1).sum(1)
+    neighbours, extents = [above, beside, (above - beside) ** 2], [rows, columns, (rows - columns) ** 2]
+    return np.stack([grids.sum((1, 2)), *neighbours, grids[:, 0].sum(1), grids[:, :, 0].sum(1), *extents], axis=1)
 
 
 OF_PAPERS = [(75, 16), (120, 16), (78, 15)]  # BEiT, data2vec, MaskFeat
 
 
-@pytest.mark.parametrize("count, min_block", [(80, 4), (33, 16), *OF_PAPERS])
-def test_distribution_is_that_of_the_plain_loop(count, min_block):
+def apart(ours, count, min_block, **settings):
+    """By how many standard errors means differ from those of the plain loop; and these."""
     rng = random.Random(0)
+    theirs = looks(np.stack([plain(rng, count, min_block, **settings) for _ in range(DRAWS)]))
+    error = np.sqrt((ours.var(0) + theirs.var(0)) / DRAWS) + 1e-9
+    return (ours.mean(0) - theirs.mean(0)) / error, theirs, error
+
+
+@pytest.mark.parametrize("count, min_block", [(80, 4), (33, 16), (40, 30), *OF_PAPERS])
+def test_distribution_is_that_of_the_plain_loop(count, min_block):
     ours = looks(draws(count, min_block=min_block))
-    theirs = looks(np.stack([plain(rng, count, min_block) for _ in range(DRAWS)]))
-    error = np.sqrt((ours.var(0) + theirs.var(0)) / DRAWS)
-    np.testing.assert_array_less(np.abs(ours.mean(0) - theirs.mean(0)), 4.5 * error + 1e-9)
+    difference, theirs, error = apart(ours, count, min_block)
+    np.testing.assert_array_less(np.abs(difference), 4.5)
     shuffled = looks(np.stack([np.random.default_rng(i).permutation(m) for i, m in enumerate(draws(count))]))
     assert np.abs(shuffled[:, 1].mean() - theirs[:, 1].mean()) > 20 * error[1], "a test that scattered patches fail"
+
+
+@pytest.mark.parametrize("count, min_block", [(40, 30), (75, 16), (78, 15)])
+def test_other_aspects_would_be_told(count, min_block):
+    difference, *_ = apart(looks(draws(count, min_block=min_block)), count, min_block, min_aspect=0.5)
+    assert difference.max() > 4.5
 
 
 def test_never_more_than_asked_for_and_nearly_as_many():
