@@ -19,8 +19,9 @@ def write(folder, method):
 def test_no_run_no_checkpoint_no_counterpart(data_dir, tmp_path):
     with pytest.raises(UserError, match="is no run's folder: it has no config.json"):
         experiment.export(tmp_path, tmp_path / "out")
-    with pytest.raises(UserError, match="no counterpart of what apc trains. These can be exported: .*bert"):
-        experiment.export(write(tmp_path / "apc", "apc"), tmp_path / "out")
+    for method in ("apc", "capi", "dvae", "v_jepa"):
+        with pytest.raises(UserError, match=f"no counterpart of what {method} trains. These can be exported: .*bert"):
+            experiment.export(write(tmp_path / method, method), tmp_path / "out")
     bert = write(tmp_path / "bert", "bert")
     with pytest.raises(UserError, match="has no checkpoint yet"):
         experiment.export(bert, tmp_path / "out", data_dir=data_dir)
@@ -45,6 +46,13 @@ def test_networks_of_pictures_without_counterpart(method, leaves, message, data_
     with pytest.raises(UserError, match=message) as error:
         interop.EXPORTERS[method](built.method, built.data.spec)
     assert "\n" not in str(error.value)
+
+
+def test_networks_of_clips_have_none_either(data_dir):
+    config = tiny.config("v_jepa") | dict(method=dict(name="supervised", label_smoothing=0.1))
+    built = experiment.build(config, data_dir=data_dir)
+    with pytest.raises(UserError, match="has no ViT of clips as this one: config.model.frames must be None"):
+        interop.EXPORTERS["supervised"](built.method, built.data.spec)
 
 
 def test_spectrograms_are_no_pictures(data_dir):

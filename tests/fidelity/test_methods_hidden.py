@@ -45,28 +45,19 @@ def test_simmim_is_transformers_masked_image_modeling():
     config = transformers.ViTConfig(**THEIRS, encoder_stride=PATCH, hidden_dropout_prob=0.0)
     model = randomize(transformers.ViTForMaskedImageModeling(config)).eval()
     method = SimMIM(ViT(**OURS, positions="learned", rngs=nnx.Rngs(0)), View, mask_unit=PATCH, rngs=nnx.Rngs(1))
-    interop.vit.from_transformers(method.backbone, state_dict(model))
-    shuffled = lambda w: w.reshape(3, PATCH, PATCH, -1).permute(1, 2, 0, 3).reshape(PATCH * PATCH * 3, -1)
-    kernel, bias = (
-        (lambda get: shuffled(get(model.decoder[0].weight)[:, :, 0, 0]).T),
-        (lambda get: shuffled(get(model.decoder[0].bias)[:, None])[:, 0]),
-    )
-    weight = lambda w: w
-    assign([(method.prediction.kernel, kernel(weight)), (method.prediction.bias, bias(weight))])
-    assign([(method.mask_token, model.vit.embeddings.mask_token[0, 0])])
+
+    def carry(module, weights):
+        heads = dict(mask_token=module.mask_token, prediction=module.prediction)
+        interop.simmim.from_transformers(module.backbone, weights, **heads)
+
+    carry(method, state_dict(model))
     descend = descent(method, RATE)
     for step in range(STEPS):
         views = views_of(step, 9)
         theirs = model(channels_first(views["image"]), bool_masked_pos=torch.tensor(np.asarray(views["hidden"]))).loss
         theirs.backward()
         loss, ours = descend(views)
-        grad = lambda w: w.grad
-        found = {
-            "kernel": (ours.prediction.kernel[...], kernel(grad)),
-            "bias": (ours.prediction.bias[...], bias(grad)),
-            "mask": (ours.mask_token[...], model.vit.embeddings.mask_token.grad[0, 0]),
-        } | backbone_gradients(ours.backbone, model.vit)
-        check_step(loss, theirs, found)
+        check_step(loss, theirs, by_path(ours, lambda copy: carry(copy, gradients_of(model))))
         go_down(model.parameters(), RATE)
 
 
