@@ -8,6 +8,7 @@ from flax import nnx
 
 from ssl_jax import augment, losses
 from ssl_jax.models import PixelDecoder, settings, targets
+from ssl_jax.models.pooling import target_metrics
 
 
 class DVAE(nnx.Module):
@@ -70,11 +71,12 @@ class DVAE(nnx.Module):
         pixels, tau, beta = self.view.displayable(views["image"]), self.gumbel_temperature(), self.divergence_weight()
         logits = self.backbone.logits(losses.map_pixels(pixels))
         shares = jax.nn.softmax((logits + jax.random.gumbel(key, logits.shape)) / tau) if train else _chosen(logits)
-        reconstruction = losses.logit_laplace(self.decoder(shares), pixels)
-        divergence = losses.uniform_divergence(logits)
+        decoded = self.decoder(shares)
+        reconstruction, divergence = losses.logit_laplace(decoded, pixels), losses.uniform_divergence(logits)
         values = self.backbone.factor**2 * self.backbone.channels  # of a cell
         metrics = {
             "reconstruction_loss": reconstruction,
+            "target_skill": _saved(_painted(decoded), pixels),
             "token_divergence": divergence,
             "code_perplexity": _perplexity(logits),
             "gumbel_temperature": tau,
@@ -105,12 +107,23 @@ class DVAE(nnx.Module):
         del key
         images = jax.vmap(self.view.evaluate)(batch)
         logits = self.backbone.logits(losses.map_pixels(self.view.displayable(images)))
-        location, _ = jnp.split(self.decoder(_chosen(logits)).astype(jnp.float32), 2, axis=-1)
-        return images, None, self.view.normalized(losses.unmap_pixels(jax.nn.sigmoid(location)))
+        return images, None, self.view.normalized(_painted(self.decoder(_chosen(logits))))
 
     def embed(self, inputs: dict[str, jax.Array]) -> jax.Array:
         """Mean over the grid of what the encoder makes its logits of (not the tokens' vectors): [B, F]."""
         return self.backbone(losses.map_pixels(self.view.displayable(jax.vmap(self.view.evaluate)(inputs))))
+
+
+def _painted(decoded):
+    """Pixels in [0, 1] at the places where the decoder's distributions have their middle."""
+    location, _ = jnp.split(decoded.astype(jnp.float32), 2, axis=-1)
+    return losses.unmap_pixels(jax.nn.sigmoid(location))
+
+
+def _saved(painted, pixels):
+    """The share of the squared error of the mean colour that is saved."""
+    rows = lambda x: x.reshape(len(x), -1, x.shape[-1])
+    return target_metrics(rows(painted), rows(pixels), jnp.ones(rows(pixels).shape[:2]))["target_skill"]
 
 
 def _chosen(logits):

@@ -62,6 +62,9 @@ def test_the_loss_is_that_of_the_paper(data_dir):
     likelihood = 64 * losses.logit_laplace(predictions, pixels)
     np.testing.assert_allclose(loss, (likelihood + 1.5 * divergence.mean()) / 64, rtol=1e-4)
     np.testing.assert_allclose(metrics["token_divergence"], divergence.mean() / 16, rtol=1e-4)
+    painted = losses.unmap_pixels(jax.nn.sigmoid(np.split(np.asarray(predictions), 2, -1)[0]))
+    saved = 1 - np.square(painted - pixels).sum() / (pixels.size * np.var(pixels))
+    np.testing.assert_allclose(metrics["target_skill"], saved, rtol=1e-4)
 
 
 def test_tokens_are_drawn_in_training_alone(data_dir):
